@@ -1,0 +1,11 @@
+/* Monotonic time in nanoseconds. Code whose behaviour depends on time takes a `now_ns` argument or
+ * a timer from io/loop.h, so that tests turn the clock themselves. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC. Units: ns. */
+int64_t clock_now_ns(void);
+
+#endif

@@ -1,0 +1,359 @@
+/* Theory of operation. One epoll instance; its events carry the address of a loop_fd. A callback
+ * may remove any watcher, also one whose event was fetched in the same epoll_wait(): removal
+ * therefore clears matching entries of the batch that is being worked through. Timers are a binary
+ * heap ordered by deadline. Posts are a lock-free stack that is taken whole and reversed. */
+#include "io/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/util.h"
+
+#define BATCH 64
+
+struct loop {
+    int epoll_fd;
+    int wake_fd;
+    bool fake;
+    _Atomic int64_t fake_now_ns;
+    _Atomic bool stop;
+    _Atomic bool running; /* a thread is inside loop_run() or loop_run_once() */
+    _Atomic uintptr_t owner;
+    _Atomic(struct loop_post *) posts;
+    struct loop_timer **heap; /* 1-based */
+    unsigned n_timers, heap_cap;
+    struct loop_prepare *prepares;
+    struct epoll_event batch[BATCH];
+    int batch_len;
+};
+
+struct loop *loop_create(unsigned flags, struct err *err)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    if (!loop) {
+        err_set(err, ENOMEM, "could not allocate an event loop");
+        return NULL;
+    }
+    loop->fake = flags & LOOP_FAKE_CLOCK;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &ev) < 0) {
+        err_sys(err, errno, "could not create an event loop");
+        loop_destroy(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void loop_destroy(struct loop *loop)
+{
+    if (!loop)
+        return;
+    if (loop->epoll_fd >= 0)
+        close(loop->epoll_fd);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    free(loop->heap);
+    free(loop);
+}
+
+int64_t loop_now_ns(const struct loop *loop)
+{
+    return loop->fake ? atomic_load(&loop->fake_now_ns) : clock_now_ns();
+}
+
+static void wake(struct loop *loop)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(loop->wake_fd, &one, sizeof(one));
+    (void)ignored;
+}
+
+/* ---- timers ---- */
+
+static void heap_put(struct loop *loop, unsigned i, struct loop_timer *t)
+{
+    loop->heap[i] = t;
+    t->heap_index = i;
+}
+
+static void heap_up(struct loop *loop, unsigned i)
+{
+    struct loop_timer *t = loop->heap[i];
+    for (; i > 1 && loop->heap[i / 2]->deadline_ns > t->deadline_ns; i /= 2)
+        heap_put(loop, i, loop->heap[i / 2]);
+    heap_put(loop, i, t);
+}
+
+static void heap_down(struct loop *loop, unsigned i)
+{
+    struct loop_timer *t = loop->heap[i];
+    for (unsigned child; (child = 2 * i) <= loop->n_timers; i = child) {
+        if (child < loop->n_timers &&
+            loop->heap[child + 1]->deadline_ns < loop->heap[child]->deadline_ns)
+            child++;
+        if (loop->heap[child]->deadline_ns >= t->deadline_ns)
+            break;
+        heap_put(loop, i, loop->heap[child]);
+    }
+    heap_put(loop, i, t);
+}
+
+void loop_timer_cancel(struct loop *loop, struct loop_timer *t)
+{
+    unsigned i = t->heap_index;
+    if (!i)
+        return;
+    t->heap_index = 0;
+    struct loop_timer *last = loop->heap[loop->n_timers--];
+    if (last == t)
+        return;
+    heap_put(loop, i, last);
+    heap_up(loop, i);
+    heap_down(loop, last->heap_index);
+}
+
+int loop_timer_arm(struct loop *loop, struct loop_timer *t, int64_t deadline_ns)
+{
+    loop_timer_cancel(loop, t);
+    if (loop->n_timers + 1 >= loop->heap_cap) {
+        unsigned cap = loop->heap_cap ? loop->heap_cap * 2 : 16;
+        struct loop_timer **heap = realloc(loop->heap, cap * sizeof(struct loop_timer *));
+        if (!heap)
+            return -ENOMEM;
+        loop->heap = heap;
+        loop->heap_cap = cap;
+    }
+    t->deadline_ns = deadline_ns;
+    loop->n_timers++;
+    heap_put(loop, loop->n_timers, t);
+    heap_up(loop, loop->n_timers);
+    return 0;
+}
+
+/* Runs timers due at `now`; one that re-arms itself for the past runs once a round. */
+static int run_timers(struct loop *loop, int64_t now)
+{
+    int ran = 0;
+    for (unsigned budget = loop->n_timers; budget && loop->n_timers; budget--) {
+        struct loop_timer *t = loop->heap[1];
+        if (t->deadline_ns > now)
+            break;
+        loop_timer_cancel(loop, t);
+        t->expired(t);
+        ran++;
+    }
+    return ran;
+}
+
+void loop_advance_ns(struct loop *loop, int64_t ns)
+{
+    int64_t end = atomic_load(&loop->fake_now_ns) + ns;
+    while (loop->n_timers && loop->heap[1]->deadline_ns <= end) {
+        int64_t due = loop->heap[1]->deadline_ns;
+        if (due > atomic_load(&loop->fake_now_ns))
+            atomic_store(&loop->fake_now_ns, due);
+        run_timers(loop, due);
+    }
+    atomic_store(&loop->fake_now_ns, end);
+}
+
+/* ---- descriptors ---- */
+
+int loop_fd_add(struct loop *loop, struct loop_fd *w, int fd, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = w};
+    if (w->loop)
+        return -EEXIST;
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+        return -errno;
+    w->fd = fd;
+    w->events = events;
+    w->loop = loop;
+    return 0;
+}
+
+int loop_fd_modify(struct loop_fd *w, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = w};
+    if (!w->loop)
+        return -ENOENT;
+    if (events == w->events)
+        return 0;
+    if (epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_MOD, w->fd, &ev) < 0)
+        return -errno;
+    w->events = events;
+    return 0;
+}
+
+void loop_fd_remove(struct loop_fd *w)
+{
+    struct loop *loop = w->loop;
+    if (!loop)
+        return;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+    for (int i = 0; i < loop->batch_len; i++)
+        if (loop->batch[i].data.ptr == w)
+            loop->batch[i].events = 0;
+    w->loop = NULL;
+}
+
+/* ---- posts ---- */
+
+void loop_post(struct loop *loop, struct loop_post *p)
+{
+    if (atomic_exchange(&p->queued, true))
+        return;
+    p->next = atomic_load(&loop->posts);
+    while (!atomic_compare_exchange_weak(&loop->posts, &p->next, p))
+        ;
+    wake(loop);
+}
+
+static int run_posts(struct loop *loop)
+{
+    struct loop_post *stack = atomic_exchange(&loop->posts, NULL);
+    struct loop_post *in_order = NULL;
+    while (stack) {
+        struct loop_post *next = stack->next;
+        stack->next = in_order;
+        in_order = stack;
+        stack = next;
+    }
+    int ran = 0;
+    while (in_order) {
+        struct loop_post *p = in_order;
+        in_order = p->next;
+        atomic_store(&p->queued, false);
+        p->run(p);
+        ran++;
+    }
+    return ran;
+}
+
+struct call {
+    struct loop_post post;
+    void (*fn)(void *arg);
+    void *arg;
+    sem_t done;
+};
+
+static void run_call(struct loop_post *p)
+{
+    struct call *call = p->opaque;
+    call->fn(call->arg);
+    sem_post(&call->done);
+}
+
+void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+    if (!atomic_load(&loop->running) || atomic_load(&loop->owner) == (uintptr_t)pthread_self()) {
+        fn(arg);
+        return;
+    }
+    struct call call = {.post = {.run = run_call}, .fn = fn, .arg = arg};
+    call.post.opaque = &call;
+    sem_init(&call.done, 0, 0);
+    loop_post(loop, &call.post);
+    while (sem_wait(&call.done) < 0 && errno == EINTR)
+        ;
+    sem_destroy(&call.done);
+}
+
+/* ---- running ---- */
+
+void loop_prepare_add(struct loop *loop, struct loop_prepare *p)
+{
+    p->next = loop->prepares;
+    loop->prepares = p;
+}
+
+void loop_prepare_remove(struct loop *loop, struct loop_prepare *p)
+{
+    for (struct loop_prepare **at = &loop->prepares; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            return;
+        }
+    }
+}
+
+/* How long epoll may sleep: until the first timer, rounded up, and not at all if a prepare hook
+ * has more to do. */
+static int sleep_ms(struct loop *loop, int timeout_ms)
+{
+    for (struct loop_prepare *p = loop->prepares, *next; p; p = next) {
+        next = p->next;
+        if (p->prepare(p))
+            timeout_ms = 0;
+    }
+    if (loop->n_timers && !loop->fake) {
+        int64_t ns = loop->heap[1]->deadline_ns - clock_now_ns();
+        int64_t ms = ns <= 0 ? 0 : (ns + 999999) / 1000000;
+        if (timeout_ms < 0 || ms < timeout_ms)
+            timeout_ms = (int)MIN(ms, 3600 * 1000);
+    }
+    return timeout_ms;
+}
+
+static int run_ready(struct loop *loop)
+{
+    int ran = 0;
+    for (int i = 0; i < loop->batch_len; i++) {
+        uint32_t events = loop->batch[i].events;
+        struct loop_fd *w = loop->batch[i].data.ptr;
+        if (!events)
+            continue;
+        if (!w) {
+            uint64_t drained;
+            ssize_t ignored = read(loop->wake_fd, &drained, sizeof(drained));
+            (void)ignored;
+            continue;
+        }
+        w->ready(w, events);
+        ran++;
+    }
+    loop->batch_len = 0;
+    return ran;
+}
+
+int loop_run_once(struct loop *loop, int timeout_ms)
+{
+    bool was_running = atomic_load(&loop->running);
+    atomic_store(&loop->owner, (uintptr_t)pthread_self());
+    atomic_store(&loop->running, true);
+    int n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, sleep_ms(loop, timeout_ms));
+    loop->batch_len = MAX(n, 0);
+    int ran = run_ready(loop);
+    ran += run_posts(loop);
+    if (!loop->fake)
+        ran += run_timers(loop, clock_now_ns());
+    atomic_store(&loop->running, was_running);
+    return ran;
+}
+
+void loop_run(struct loop *loop)
+{
+    atomic_store(&loop->owner, (uintptr_t)pthread_self());
+    atomic_store(&loop->running, true);
+    while (!atomic_load(&loop->stop))
+        loop_run_once(loop, -1);
+    atomic_store(&loop->stop, false);
+    atomic_store(&loop->running, false);
+    run_posts(loop); /* a loop_call() that raced with the stop still returns */
+}
+
+void loop_stop(struct loop *loop)
+{
+    atomic_store(&loop->stop, true);
+    wake(loop);
+}
