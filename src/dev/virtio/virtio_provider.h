@@ -33,6 +33,12 @@ struct virtio_device_ops {
     /* See virtio_device_pause() and _resume(); only called while active. */
     void (*pause)(struct virtio_device *dev);
     void (*resume)(struct virtio_device *dev);
+    /* Optional: for queues served by another process, whose writes to guest memory neither the
+     * engine nor mem->dirty sees. Start and stop its log; sync moves what it logged so far into
+     * mem->dirty. Called with the device lock held. */
+    int (*log_start)(struct virtio_device *dev, struct err *err);
+    void (*log_sync)(struct virtio_device *dev);
+    void (*log_stop)(struct virtio_device *dev);
     /* Device-private state inside an open section; the transport saves features, status and rings.
      */
     void (*save)(struct virtio_device *dev, struct state_writer *w);
@@ -60,10 +66,12 @@ struct virtio_transport_ops {
 
 struct virtio_device {
     const struct virtio_device_ops *ops;
-    uint16_t device_id;        /* virtio 1.2, 5: 1 net, 2 block, 3 console, ... */
-    unsigned instance;         /* which of several of this kind */
-    uint64_t features_offered; /* besides the common ones, which the transport adds */
-    uint64_t features;         /* negotiated */
+    uint16_t device_id;         /* virtio 1.2, 5: 1 net, 2 block, 3 console, ... */
+    unsigned instance;          /* which of several of this kind */
+    uint64_t features_offered;  /* besides the common ones, which the transport adds */
+    uint64_t features_withheld; /* of the common ones, those the transport must not add: what a
+                                 * vhost-user back end cannot do */
+    uint64_t features;          /* negotiated */
     _Atomic uint8_t status;
     uint32_t config_bytes;
     _Atomic uint8_t config_generation;
