@@ -54,14 +54,13 @@ struct virtq {
     const struct virtq_xlate *xlate;
     void *desc, *driver, *device; /* host pointers of the three areas */
     uint16_t last_avail;          /* next entry to take; packed: slot, wrap in avail_wrap */
+    uint16_t shadow_avail;        /* split: the driver's idx as last seen */
     uint16_t used_idx;            /* next used entry; published by virtq_publish() */
-    uint16_t published_used;      /* used_idx as the driver last saw it */
-    bool avail_wrap, used_wrap;   /* packed ring wrap counters */
-    uint16_t signalled_used;      /* event idx: used_idx at the last interrupt */
-    bool signalled_valid;
-    bool packed_first_pending; /* packed: head of the batch not yet made visible */
-    uint16_t packed_first_slot, packed_first_flags;
-    unsigned in_flight;
+    uint16_t batch_slots;         /* used entries (packed: slots) not yet published */
+    uint16_t batch_first_slot, batch_first_flags; /* packed: head of the batch, held back */
+    bool avail_wrap, used_wrap;                   /* packed ring wrap counters */
+    bool signalled_valid; /* split, event idx: an interrupt was sent since attach */
+    unsigned in_flight;   /* popped and not pushed; never more than config.size */
 };
 
 /* Attaches to a ring in guest memory. Errors: EINVAL naming the field (size, alignment), EFAULT
@@ -83,7 +82,8 @@ void virtq_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t writ
 bool virtq_publish(struct virtq *vq);
 
 /* Asks the driver not to kick, or to kick again. Enabling returns true if requests came meanwhile
- * (then pop again before sleeping). */
+ * (then pop again before sleeping). Enabling before every sleep is not optional: with the event
+ * index the driver only kicks for the position last enabled. */
 void virtq_disable_kicks(struct virtq *vq);
 bool virtq_enable_kicks(struct virtq *vq);
 
