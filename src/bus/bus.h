@@ -47,6 +47,12 @@ struct msi_message {
     uint32_t data;
 };
 
+/* What an IOAPIC pin sends; see engine_vm_set_ioapic(). */
+struct bus_ioapic_pin {
+    struct msi_message msg; /* address 0: the pin sends nothing */
+    bool level;             /* level-triggered: its EOI must be reported */
+};
+
 struct msi_route; /* an engine's: one MSI message that can be signalled without a lookup */
 
 /* What a CPU engine offers to the buses. Slots may be called from any thread. */

@@ -101,18 +101,16 @@ void engine_vm_destroy(struct engine_vm *vm);
 const struct bus_engine_ops *engine_vm_bus_ops(struct engine_vm *vm);
 
 /* Tells the engine what the IOAPIC's pins send, so that it reports the EOI of level-triggered
- * ones. `pins` has MEMORY_MAP_IOAPIC_PINS entries; masked ones have address 0. */
-struct engine_ioapic_pin {
-    struct msi_message msg;
-    bool level;
-};
-int engine_vm_set_ioapic(struct engine_vm *vm, const struct engine_ioapic_pin *pins);
+ * ones. `pins` has MEMORY_MAP_IOAPIC_PINS entries; those for which no EOI can come have address 0.
+ * Cheap when nothing that matters changed. Threads: any. */
+int engine_vm_set_ioapic(struct engine_vm *vm, const struct bus_ioapic_pin *pins);
 
 /* The 8259's INTR line changed: vCPU 0 looks at extint_pending(). Threads: any. */
 void engine_vm_extint(struct engine_vm *vm);
 
 /* Pages the guest wrote since the last call, region by region of guest_mem (bitmap as in
- * KVM_GET_DIRTY_LOG); each take clears. Superset allowed, omissions never. */
+ * KVM_GET_DIRTY_LOG, one bit a page, in whole 64-bit words; ORed into what is there); each take
+ * clears. Superset allowed, omissions never. */
 int engine_vm_dirty_start(struct engine_vm *vm, struct err *err);
 int engine_vm_dirty_take(struct engine_vm *vm, unsigned region, uint64_t *bitmap, struct err *err);
 void engine_vm_dirty_stop(struct engine_vm *vm);
@@ -139,7 +137,15 @@ void engine_vcpu_run(struct engine_vcpu *vcpu, struct engine_exit_info *info);
 void engine_vcpu_kick(struct engine_vcpu *vcpu);
 void engine_vcpu_nmi(struct engine_vcpu *vcpu);
 
-/* Only while the vCPU is not inside engine_vcpu_run(); any thread then. */
+/* Tells the guest's own watchdogs that this vCPU was stopped on purpose (kvmclock's flag), so that
+ * a long pause is not reported as a soft lockup. Call for each vCPU once it has left
+ * engine_vcpu_run() for a pause. */
+void engine_vcpu_paused(struct engine_vcpu *vcpu);
+
+/* Only while the vCPU is not inside engine_vcpu_run(); any thread then. After a KICKED exit every
+ * I/O instruction that had begun is complete, so what is read is a state between instructions.
+ * Loading takes the CPUID the vCPU already has: engine_vcpu_set_cpuid() comes first.
+ * Errors of set: ENOTSUP names the MSR or the struct that this host refuses. */
 int engine_vcpu_get_state(struct engine_vcpu *vcpu, struct engine_vcpu_state *state,
                           struct err *err);
 int engine_vcpu_set_state(struct engine_vcpu *vcpu, const struct engine_vcpu_state *state,
