@@ -17,6 +17,7 @@
 #define VIRTIO_F_EVENT    (UINT64_C(1) << 29)
 #define VIRTIO_F_V1       (UINT64_C(1) << 32)
 #define VIRTIO_F_PACKED   (UINT64_C(1) << 34)
+#define VIRTIO_F_COMMON   (VIRTIO_F_INDIRECT | VIRTIO_F_EVENT | VIRTIO_F_V1 | VIRTIO_F_PACKED)
 
 /* Device status. Spec: virtio 1.2, 2.1. */
 #define VIRTIO_STATUS_ACKNOWLEDGE 1
@@ -28,7 +29,9 @@
 
 struct virtio_device;
 
-/* Frees the device and its backends; it must not be active. NULL is allowed. */
+/* Leaves the queues if the device is active and frees it with its back ends. NULL is allowed.
+ * A device that belongs to a transport is destroyed by it. Called with the device lock held, or
+ * when no vCPU runs. */
 void virtio_device_destroy(struct virtio_device *dev);
 
 /* Stops and resumes the processing of queues, for pause, snapshot and detach. On return of
