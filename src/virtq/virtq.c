@@ -135,6 +135,13 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain, struct err *err)
     return vq->config.packed ? virtq_packed_pop(vq, chain, err) : virtq_split_pop(vq, chain, err);
 }
 
+int virtq_pop_head(struct virtq *vq, uint16_t head, struct virtq_chain *chain, struct err *err)
+{
+    if (vq->config.packed)
+        return err_set(err, ENOTSUP, "a packed ring has no requests to take out of turn");
+    return virtq_split_pop_head(vq, head, chain, err);
+}
+
 void virtq_unpop(struct virtq *vq, const struct virtq_chain *chain)
 {
     vq->in_flight--;

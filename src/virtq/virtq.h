@@ -71,6 +71,9 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 /* Takes the next request. The caller sets chain->iov, ->iov_max, ->in_gpa before.
  * Returns 1, 0 when the ring is empty, or -errno when it is malformed (EPROTO with the reason). */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain, struct err *err);
+/* Takes the request that begins at descriptor `head` out of turn: one that a predecessor of this
+ * process took and did not complete. Split rings only. Returns 1, or -errno as virtq_pop(). */
+int virtq_pop_head(struct virtq *vq, uint16_t head, struct virtq_chain *chain, struct err *err);
 /* Gives the last popped chain back untaken (the last `n_desc` slots). */
 void virtq_unpop(struct virtq *vq, const struct virtq_chain *chain);
 

@@ -80,6 +80,8 @@ int virtq_table_fetch(const struct virtq *vq, const struct virtq_table *t, uint3
                       struct err *err);
 
 int virtq_split_pop(struct virtq *vq, struct virtq_chain *chain, struct err *err);
+int virtq_split_pop_head(struct virtq *vq, uint16_t head, struct virtq_chain *chain,
+                         struct err *err);
 void virtq_split_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t written_bytes);
 bool virtq_split_publish(struct virtq *vq);
 void virtq_split_disable_kicks(struct virtq *vq);

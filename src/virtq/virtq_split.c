@@ -74,6 +74,18 @@ static int refresh_avail(struct virtq *vq, struct err *err)
     return 0;
 }
 
+static int take(struct virtq *vq, uint16_t head, struct virtq_chain *c, struct err *err)
+{
+    virtq_chain_clear(c);
+    int ret = walk(vq, c, head, err);
+    if (ret)
+        return ret;
+    c->id = head;
+    c->n_desc = 1;
+    vq->in_flight++;
+    return 1;
+}
+
 int virtq_split_pop(struct virtq *vq, struct virtq_chain *c, struct err *err)
 {
     if (vq->last_avail == vq->shadow_avail) {
@@ -87,15 +99,18 @@ int virtq_split_pop(struct virtq *vq, struct virtq_chain *c, struct err *err)
         return err_set(err, EPROTO, "more requests than the ring of %u has entries",
                        vq->config.size);
     uint16_t head = virtq_load16(&avail_of(vq)->ring[vq->last_avail & (vq->config.size - 1)]);
-    virtq_chain_clear(c);
-    int ret = walk(vq, c, head, err);
-    if (ret)
-        return ret;
-    c->id = head;
-    c->n_desc = 1;
-    vq->last_avail++;
-    vq->in_flight++;
-    return 1;
+    int ret = take(vq, head, c, err);
+    if (ret > 0)
+        vq->last_avail++;
+    return ret;
+}
+
+int virtq_split_pop_head(struct virtq *vq, uint16_t head, struct virtq_chain *c, struct err *err)
+{
+    if (vq->in_flight >= vq->config.size)
+        return err_set(err, EPROTO, "more requests than the ring of %u has entries",
+                       vq->config.size);
+    return take(vq, head, c, err);
 }
 
 void virtq_split_push(struct virtq *vq, const struct virtq_chain *c, uint32_t written_bytes)
