@@ -128,6 +128,22 @@ struct vhu_inflight_desc {
 /* The inflight description without the padding that C puts behind it: peers send either. */
 #define VHU_INFLIGHT_BYTES 20
 
+/* In-flight area, one such region a queue, split rings. It survives the death of a back end: what
+ * is written there must make sense after every single store. Spec: "Inflight I/O tracking". */
+#define VHU_INFLIGHT_VERSION 1
+struct vhu_inflight_entry {
+    uint8_t inflight, padding[5];
+    uint16_t next;    /* earlier entry of the last batch of completions */
+    uint64_t counter; /* order in which requests were taken */
+};
+struct vhu_inflight_region {
+    uint64_t features;
+    uint16_t version, desc_num;
+    uint16_t last_batch_head;
+    uint16_t used_idx; /* of the used ring, once the last batch is cleared here */
+    struct vhu_inflight_entry desc[];
+};
+
 union vhu_payload {
     uint64_t u64;
     struct vhu_vring_state state;
@@ -145,6 +161,8 @@ static_assert(sizeof(struct vhu_mem_region) == 32, "memory region description");
 static_assert(sizeof(struct vhu_mem_table) == 264, "memory table");
 static_assert(sizeof(struct vhu_config) == 268, "config space message");
 static_assert(sizeof(struct vhu_inflight_desc) == 24, "inflight description");
+static_assert(sizeof(struct vhu_inflight_entry) == 16, "inflight entry");
+static_assert(sizeof(struct vhu_inflight_region) == 16, "inflight region header");
 static_assert(sizeof(union vhu_payload) == 272, "largest payload");
 
 #endif
