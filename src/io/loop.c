@@ -27,6 +27,7 @@ struct loop {
     _Atomic bool running; /* a thread is inside loop_run() or loop_run_once() */
     _Atomic uintptr_t owner;
     _Atomic(struct loop_post *) posts;
+    struct loop_post *taken;  /* posts in order, taken off the stack and not yet run */
     struct loop_timer **heap; /* 1-based */
     unsigned n_timers, heap_cap;
     struct loop_prepare *prepares;
@@ -42,6 +43,7 @@ struct loop *loop_create(unsigned flags, struct err *err)
         return NULL;
     }
     loop->fake = flags & LOOP_FAKE_CLOCK;
+    atomic_store(&loop->owner, (uintptr_t)pthread_self());
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
@@ -64,6 +66,11 @@ void loop_destroy(struct loop *loop)
         close(loop->wake_fd);
     free(loop->heap);
     free(loop);
+}
+
+bool loop_in_thread(const struct loop *loop)
+{
+    return atomic_load(&loop->owner) == (uintptr_t)pthread_self();
 }
 
 int64_t loop_now_ns(const struct loop *loop)
@@ -219,7 +226,8 @@ void loop_post(struct loop *loop, struct loop_post *p)
     wake(loop);
 }
 
-static int run_posts(struct loop *loop)
+/* Moves the stack of new posts behind those already taken, oldest first. */
+static void take_posts(struct loop *loop)
 {
     struct loop_post *stack = atomic_exchange(&loop->posts, NULL);
     struct loop_post *in_order = NULL;
@@ -229,15 +237,38 @@ static int run_posts(struct loop *loop)
         in_order = stack;
         stack = next;
     }
+    struct loop_post **tail = &loop->taken;
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = in_order;
+}
+
+static int run_posts(struct loop *loop)
+{
     int ran = 0;
-    while (in_order) {
-        struct loop_post *p = in_order;
-        in_order = p->next;
+    take_posts(loop);
+    while (loop->taken) {
+        struct loop_post *p = loop->taken;
+        loop->taken = p->next;
         atomic_store(&p->queued, false);
         p->run(p);
         ran++;
     }
     return ran;
+}
+
+void loop_post_cancel(struct loop *loop, struct loop_post *p)
+{
+    take_posts(loop);
+    for (struct loop_post **at = &loop->taken; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            atomic_store(&p->queued, false);
+            break;
+        }
+    }
+    if (loop->taken)
+        wake(loop);
 }
 
 struct call {

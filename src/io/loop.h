@@ -27,6 +27,10 @@ int loop_run_once(struct loop *loop, int timeout_ms);
 /* Makes loop_run() return after the current callback. Threads: any. */
 void loop_stop(struct loop *loop);
 
+/* Whether the caller is the thread the loop belongs to: the one that runs it, or that created it
+ * while none has run it yet. Threads: any. */
+bool loop_in_thread(const struct loop *loop);
+
 /* Now, by the loop's clock. Units: ns. Read anew at each call. Threads: any. */
 int64_t loop_now_ns(const struct loop *loop);
 /* Moves a fake clock forward and runs the timers that fall due, in order. */
@@ -69,6 +73,9 @@ struct loop_post {
     _Atomic bool queued;
 };
 void loop_post(struct loop *loop, struct loop_post *p);
+/* Takes a post that has not begun to run back out of the queue; harmless when it is not queued.
+ * Threads: the loop's, or any while no thread runs the loop. */
+void loop_post_cancel(struct loop *loop, struct loop_post *p);
 
 /* Runs fn(arg) in the loop's thread and waits for it; directly when called from that thread or
  * when no thread runs the loop. Blocks. */
