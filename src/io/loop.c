@@ -304,8 +304,11 @@ void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg)
 
 void loop_prepare_add(struct loop *loop, struct loop_prepare *p)
 {
-    p->next = loop->prepares;
-    loop->prepares = p;
+    struct loop_prepare **tail = &loop->prepares;
+    while (*tail)
+        tail = &(*tail)->next;
+    p->next = NULL;
+    *tail = p;
 }
 
 void loop_prepare_remove(struct loop *loop, struct loop_prepare *p)

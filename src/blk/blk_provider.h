@@ -1,0 +1,43 @@
+/* For implementers of block backends: embed struct blk as the first member, fill in `info`, call
+ * blk_init(). */
+#ifndef BLK_BLK_PROVIDER_H
+#define BLK_BLK_PROVIDER_H
+
+#include "blk/blk.h"
+
+struct blk_ops {
+    const char *name;
+    /* Begins a request that blk_submit() has checked; ends it with blk_complete(), at once or
+     * later. req->scratch and req->next are the backend's until then. */
+    void (*submit)(struct blk *b, struct blk_request *req);
+    /* Makes progress on what is in flight and blocks if there is none to make yet; only called
+     * while something is in flight. May run completions of other backends of the loop. */
+    void (*poll)(struct blk *b);
+    /* Optional: reads the size again into b->info. */
+    int (*refresh)(struct blk *b, struct err *err);
+    /* Writes back, closes what is below and frees. Nothing is in flight. */
+    void (*close)(struct blk *b);
+};
+
+struct blk {
+    const struct blk_ops *ops;
+    struct loop *loop;
+    struct blk_info info;
+    unsigned in_flight;
+};
+
+void blk_init(struct blk *b, const struct blk_ops *ops, struct loop *loop);
+/* Ends a request. The request may be reused, and the next submitted, from inside. */
+void blk_complete(struct blk *b, struct blk_request *req, int result);
+
+/* Copies between a request's iov, from `skip` bytes on, and a buffer. */
+void blk_iov_to_buf(const struct iovec *iov, unsigned n_iov, size_t skip, void *buf, size_t len);
+void blk_iov_from_buf(const struct iovec *iov, unsigned n_iov, size_t skip, const void *buf,
+                      size_t len);
+void blk_iov_zero(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len);
+/* Makes `out` cover [skip, skip+len) of iov. Returns the entries used, at most n_iov; 0 when
+ * `out_max` is too small. */
+unsigned blk_iov_slice(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len,
+                       struct iovec *out, unsigned out_max);
+
+#endif
