@@ -1,0 +1,365 @@
+#include "dev/chipset/mc146818.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/util.h"
+#include "bus/memory_map.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+enum {
+    REG_SECONDS,
+    REG_SECONDS_ALARM,
+    REG_MINUTES,
+    REG_MINUTES_ALARM,
+    REG_HOURS,
+    REG_HOURS_ALARM,
+    REG_WEEKDAY,
+    REG_DAY,
+    REG_MONTH,
+    REG_YEAR,
+    REG_A,
+    REG_B,
+    REG_C,
+    REG_D,
+    REG_CENTURY = 0x32, /* where the FADT points */
+};
+
+#define A_UIP     0x80
+#define A_RATE    0x0f
+#define B_SET     0x80
+#define B_PIE     0x40
+#define B_AIE     0x20
+#define B_UIE     0x10
+#define B_BINARY  0x04
+#define B_24H     0x02
+#define C_IRQF    0x80
+#define C_PF      0x40
+#define C_AF      0x20
+#define C_UF      0x10
+#define D_VRT     0x80
+#define ALARM_ANY 0xc0 /* two top bits set: matches any value */
+
+static int64_t host_wall_clock_ns(void *opaque)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static int64_t guest_now_ns(const struct mc146818 *rtc)
+{
+    if (rtc->frozen_ns >= 0)
+        return rtc->frozen_ns;
+    return rtc->wall_clock_ns(rtc->clock_opaque) + rtc->offset_ns;
+}
+
+static uint8_t encode(const struct mc146818 *rtc, int v)
+{
+    return (uint8_t)(rtc->ram[REG_B] & B_BINARY ? v : (v / 10) << 4 | v % 10);
+}
+
+static int decode(const struct mc146818 *rtc, uint8_t v)
+{
+    return rtc->ram[REG_B] & B_BINARY ? v : (v >> 4) * 10 + (v & 0x0f);
+}
+
+static uint8_t encode_hour(const struct mc146818 *rtc, int hour)
+{
+    if (rtc->ram[REG_B] & B_24H)
+        return encode(rtc, hour);
+    return (uint8_t)(encode(rtc, hour % 12 ? hour % 12 : 12) | (hour >= 12 ? 0x80 : 0));
+}
+
+static int decode_hour(const struct mc146818 *rtc, uint8_t v)
+{
+    if (rtc->ram[REG_B] & B_24H)
+        return decode(rtc, v);
+    return decode(rtc, v & 0x7f) % 12 + (v & 0x80 ? 12 : 0);
+}
+
+static void broken_down(const struct mc146818 *rtc, struct tm *tm)
+{
+    time_t t = (time_t)(guest_now_ns(rtc) / NS_PER_S);
+    gmtime_r(&t, tm);
+}
+
+static uint8_t read_time(const struct mc146818 *rtc, unsigned reg)
+{
+    struct tm tm;
+    broken_down(rtc, &tm);
+    switch (reg) {
+    case REG_SECONDS:
+        return encode(rtc, tm.tm_sec);
+    case REG_MINUTES:
+        return encode(rtc, tm.tm_min);
+    case REG_HOURS:
+        return encode_hour(rtc, tm.tm_hour);
+    case REG_WEEKDAY:
+        return encode(rtc, tm.tm_wday + 1);
+    case REG_DAY:
+        return encode(rtc, tm.tm_mday);
+    case REG_MONTH:
+        return encode(rtc, tm.tm_mon + 1);
+    case REG_YEAR:
+        return encode(rtc, tm.tm_year % 100);
+    default:
+        return encode(rtc, 19 + tm.tm_year / 100);
+    }
+}
+
+static bool is_time(unsigned reg)
+{
+    return reg == REG_CENTURY || (reg <= REG_YEAR && reg != REG_SECONDS_ALARM &&
+                                  reg != REG_MINUTES_ALARM && reg != REG_HOURS_ALARM);
+}
+
+/* Sets one field of the guest's clock; fields out of range carry over, as timegm() does. */
+static void write_time(struct mc146818 *rtc, unsigned reg, uint8_t value)
+{
+    struct tm tm;
+    int64_t now = guest_now_ns(rtc), v = decode(rtc, value);
+    broken_down(rtc, &tm);
+    switch (reg) {
+    case REG_SECONDS:
+        tm.tm_sec = (int)v;
+        break;
+    case REG_MINUTES:
+        tm.tm_min = (int)v;
+        break;
+    case REG_HOURS:
+        tm.tm_hour = decode_hour(rtc, value);
+        break;
+    case REG_DAY:
+        tm.tm_mday = (int)v;
+        break;
+    case REG_MONTH:
+        tm.tm_mon = (int)v - 1;
+        break;
+    case REG_YEAR:
+        tm.tm_year = tm.tm_year / 100 * 100 + (int)v;
+        break;
+    case REG_CENTURY:
+        tm.tm_year = ((int)v - 19) * 100 + tm.tm_year % 100;
+        break;
+    default:
+        return; /* the day of the week follows from the date */
+    }
+    /* From 1970 to 2255: what 64-bit nanoseconds hold, with room for the offset. */
+    int64_t seconds = MIN(MAX((int64_t)timegm(&tm), 0), INT64_C(9000000000));
+    int64_t set_ns = seconds * NS_PER_S + now % NS_PER_S;
+    if (rtc->frozen_ns >= 0)
+        rtc->frozen_ns = set_ns;
+    else
+        rtc->offset_ns += set_ns - now;
+}
+
+static void update_irq(struct mc146818 *rtc)
+{
+    bool on = rtc->ram[REG_C] & rtc->ram[REG_B] & (C_PF | C_AF | C_UF);
+    rtc->ram[REG_C] = (uint8_t)((rtc->ram[REG_C] & ~C_IRQF) | (on ? C_IRQF : 0));
+    bus_irq_set(rtc->bus, MEMORY_MAP_IRQ_RTC, on);
+}
+
+/* The period of rate selector 1..15 at the 32,768 Hz time base (table 5); 0: none. */
+static int64_t period_ns(const struct mc146818 *rtc)
+{
+    unsigned rate = rtc->ram[REG_A] & A_RATE;
+    if (!rate)
+        return 0;
+    if (rate <= 2)
+        rate += 7;
+    return (NS_PER_S << (rate - 1)) / 32768;
+}
+
+/* Decides when the chip next has to do something by itself. Call with the device lock held. */
+static void reschedule(struct mc146818 *rtc)
+{
+    int64_t now = loop_now_ns(rtc->loop), period = period_ns(rtc);
+    uint8_t b = rtc->ram[REG_B];
+    if (!(b & B_PIE) || !period)
+        rtc->next_periodic_ns = ALARM_OFF;
+    else if (rtc->next_periodic_ns == ALARM_OFF)
+        rtc->next_periodic_ns = now + period;
+    if (!(b & (B_AIE | B_UIE)) || (b & B_SET))
+        rtc->next_second_ns = ALARM_OFF;
+    else if (rtc->next_second_ns == ALARM_OFF)
+        rtc->next_second_ns = now + NS_PER_S - guest_now_ns(rtc) % NS_PER_S;
+    alarm_set(&rtc->alarm, MIN(rtc->next_periodic_ns, rtc->next_second_ns));
+}
+
+static bool alarm_matches(const struct mc146818 *rtc)
+{
+    static const unsigned regs[][2] = {{REG_SECONDS, REG_SECONDS_ALARM},
+                                       {REG_MINUTES, REG_MINUTES_ALARM},
+                                       {REG_HOURS, REG_HOURS_ALARM}};
+    for (unsigned i = 0; i < ARRAY_LEN(regs); i++) {
+        uint8_t want = rtc->ram[regs[i][1]];
+        if ((want & ALARM_ANY) != ALARM_ANY && want != read_time(rtc, regs[i][0]))
+            return false;
+    }
+    return true;
+}
+
+static void alarm_fired(struct alarm *a)
+{
+    struct mc146818 *rtc = a->opaque;
+    bus_lock(rtc->bus);
+    int64_t now = loop_now_ns(rtc->loop);
+    if (now >= rtc->next_periodic_ns) {
+        int64_t period = period_ns(rtc);
+        rtc->ram[REG_C] |= C_PF;
+        /* Periods that were missed are dropped: a late guest gets one interrupt, not a storm. */
+        rtc->next_periodic_ns =
+            period ? rtc->next_periodic_ns + ((now - rtc->next_periodic_ns) / period + 1) * period
+                   : ALARM_OFF;
+    }
+    if (now >= rtc->next_second_ns) {
+        rtc->ram[REG_C] |= C_UF;
+        if (alarm_matches(rtc))
+            rtc->ram[REG_C] |= C_AF;
+        rtc->next_second_ns = ALARM_OFF;
+    }
+    update_irq(rtc);
+    reschedule(rtc);
+    bus_unlock(rtc->bus);
+}
+
+/* While SET is 1 the registers hold still; when it goes to 0 the clock continues from them. */
+static void write_b(struct mc146818 *rtc, uint8_t value)
+{
+    bool was_set = rtc->ram[REG_B] & B_SET, set = value & B_SET;
+    if (set && !was_set) {
+        rtc->frozen_ns = MAX(guest_now_ns(rtc), 0);
+    } else if (!set && was_set) {
+        rtc->offset_ns = rtc->frozen_ns - rtc->wall_clock_ns(rtc->clock_opaque);
+        rtc->frozen_ns = -1;
+    }
+    rtc->ram[REG_B] = set ? value & (uint8_t)~B_UIE : value;
+}
+
+static uint64_t reg_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mc146818 *rtc = opaque;
+    if (offset == 0)
+        return rtc->index;
+    unsigned reg = rtc->index;
+    if (is_time(reg))
+        return read_time(rtc, reg);
+    uint8_t value = rtc->ram[reg];
+    if (reg == REG_A) {
+        /* An update in progress is seen in the last 244 us of a second. */
+        bool updating = rtc->frozen_ns < 0 && guest_now_ns(rtc) % NS_PER_S > NS_PER_S - 244000;
+        value = (uint8_t)((value & ~A_UIP) | (updating ? A_UIP : 0));
+    } else if (reg == REG_C) {
+        rtc->ram[REG_C] = 0;
+        update_irq(rtc);
+    } else if (reg == REG_D) {
+        value = D_VRT;
+    }
+    return value;
+}
+
+static void reg_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct mc146818 *rtc = opaque;
+    if (offset == 0) {
+        rtc->index = value & 0x7f; /* bit 7 masks NMI on a PC; there is none */
+        return;
+    }
+    unsigned reg = rtc->index;
+    if (is_time(reg)) {
+        write_time(rtc, reg, (uint8_t)value);
+        rtc->next_second_ns = ALARM_OFF;
+    } else if (reg == REG_A) {
+        rtc->ram[REG_A] = value & (uint8_t)~A_UIP;
+        rtc->next_periodic_ns = ALARM_OFF;
+    } else if (reg == REG_B) {
+        write_b(rtc, (uint8_t)value);
+        update_irq(rtc);
+    } else if (reg != REG_C && reg != REG_D) {
+        rtc->ram[reg] = (uint8_t)value;
+        return;
+    }
+    reschedule(rtc);
+}
+
+static const struct bus_region_ops region_ops = {.read = reg_read, .write = reg_write};
+
+int mc146818_init(struct mc146818 *rtc, struct bus *bus, struct loop *loop,
+                  int64_t (*wall_clock_ns)(void *opaque), void *clock_opaque, struct err *err)
+{
+    memset(rtc, 0, sizeof(*rtc));
+    rtc->bus = bus;
+    rtc->loop = loop;
+    rtc->wall_clock_ns = wall_clock_ns ? wall_clock_ns : host_wall_clock_ns;
+    rtc->clock_opaque = clock_opaque;
+    rtc->frozen_ns = -1;
+    rtc->next_periodic_ns = rtc->next_second_ns = ALARM_OFF;
+    rtc->ram[REG_A] = 0x26; /* 32,768 Hz divider, 1,024 Hz rate */
+    rtc->ram[REG_B] = B_24H;
+    alarm_init(&rtc->alarm, loop, alarm_fired, rtc);
+    rtc->region = (struct bus_region){.name = "mc146818",
+                                      .base = 0x70,
+                                      .size = 2,
+                                      .ops = &region_ops,
+                                      .opaque = rtc,
+                                      .bytewise = true};
+    return bus_add(bus, BUS_PIO, &rtc->region, err);
+}
+
+void mc146818_fini(struct mc146818 *rtc)
+{
+    if (!rtc->bus)
+        return;
+    alarm_fini(&rtc->alarm);
+    bus_remove(rtc->bus, BUS_PIO, &rtc->region);
+    rtc->bus = NULL;
+}
+
+void mc146818_reset(struct mc146818 *rtc)
+{
+    rtc->ram[REG_B] &= (uint8_t) ~(B_PIE | B_AIE | B_UIE);
+    rtc->ram[REG_C] = 0;
+    rtc->index = 0;
+    update_irq(rtc);
+    reschedule(rtc);
+}
+
+#define STATE_VERSION 1
+
+void mc146818_save(const struct mc146818 *rtc, struct state_writer *w)
+{
+    state_begin(w, "mc146818", 0, STATE_VERSION);
+    state_put_u8(w, rtc->index);
+    state_put_bytes(w, rtc->ram, sizeof(rtc->ram));
+    state_put_u64(w, (uint64_t)rtc->offset_ns);
+    state_put_u64(w, (uint64_t)rtc->frozen_ns);
+    state_end(w);
+}
+
+int mc146818_load(struct mc146818 *rtc, struct state_reader *r)
+{
+    if (state_open(r, "mc146818", 0, STATE_VERSION) < 0)
+        return -r->err.code;
+    uint8_t index = state_get_u8(r);
+    if (index >= MC146818_RAM_BYTES)
+        state_invalid(r, "mc146818 index is 0x%x", index);
+    rtc->index = index & 0x7f;
+    state_get_bytes(r, rtc->ram, sizeof(rtc->ram));
+    rtc->offset_ns = (int64_t)state_get_u64(r);
+    rtc->frozen_ns = (int64_t)state_get_u64(r);
+    if (rtc->offset_ns > 9000000000 * NS_PER_S || rtc->offset_ns < -9000000000 * NS_PER_S ||
+        rtc->frozen_ns < -1 || rtc->frozen_ns > 9000000000 * NS_PER_S)
+        state_invalid(r, "mc146818 has a clock beyond all dates");
+    if (rtc->frozen_ns < 0 && (rtc->ram[REG_B] & B_SET))
+        state_invalid(r, "mc146818 has SET without a held clock");
+    int ret = state_close(r);
+    rtc->next_periodic_ns = rtc->next_second_ns = ALARM_OFF;
+    if (!ret) {
+        update_irq(rtc);
+        reschedule(rtc);
+    }
+    return ret;
+}
