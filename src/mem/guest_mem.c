@@ -1,7 +1,7 @@
 #include "mem/guest_mem.h"
 
 #include <errno.h>
-#include <linux/memfd.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,13 +56,16 @@ static int region_map(struct guest_mem *m, struct guest_mem_region *r, unsigned 
 
 static int open_memfd(struct guest_mem *m, unsigned flags, struct err *err)
 {
-    m->fd =
-        memfd_create("guest-ram", MFD_CLOEXEC | (flags & GUEST_MEM_HUGEPAGES ? MFD_HUGETLB : 0));
+    m->fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+                                          (flags & GUEST_MEM_HUGEPAGES ? MFD_HUGETLB : 0));
     if (m->fd < 0)
         return err_sys(err, errno, "could not create a memfd for guest RAM");
     if (ftruncate(m->fd, (off_t)m->total_bytes) < 0)
         return err_sys(err, errno, "could not size the guest RAM memfd to %llu bytes",
                        (unsigned long long)m->total_bytes);
+    /* Nobody who gets this descriptor can kill the others that map it by making it shorter. */
+    if (fcntl(m->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return err_sys(err, errno, "could not seal the guest RAM memfd");
     return 0;
 }
 

@@ -209,8 +209,7 @@ static int ring_attach(struct vhu_backend *b, struct vhu_ring *r, struct err *er
             vhu_inflight_attach(&b->inflight, r->index, (uint16_t)r->num, used, &r->inflight, err);
         if (ret)
             return ret;
-        virtq_set_base(&r->vq, used);
-        r->vq.last_avail = (uint16_t)(used + r->inflight.n_replay);
+        virtq_set_base(&r->vq, (uint16_t)(used + r->inflight.n_replay));
     }
     r->attached = true;
     return 0;
