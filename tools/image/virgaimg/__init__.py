@@ -1,0 +1,1 @@
+"""Makes the files that guests and the test rig boot from; see ../README.md."""
