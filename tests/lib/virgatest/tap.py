@@ -1,0 +1,77 @@
+"""A list of named cases that print TAP, the same shape as tests/unit/tap.h."""
+import os
+import sys
+import traceback
+
+_cases = []
+_state = {"number": 0, "failed": 0, "reported": 0}
+
+
+class SkipCase(Exception):
+    """Ends a case as skipped; the text is the reason."""
+
+
+def case(fn):
+    """Marks a function as a case; its name is the sentence that is reported."""
+    _cases.append(fn)
+    return fn
+
+
+def skip(reason):
+    """Ends the running case as skipped."""
+    raise SkipCase(reason)
+
+
+def check(condition, text):
+    """Fails the case with text unless condition holds."""
+    if not condition:
+        raise AssertionError(text)
+
+
+def check_eq(actual, expected, text=""):
+    """Fails the case unless both are equal."""
+    if actual != expected:
+        raise AssertionError(f"{text or 'value'} is {actual!r}, expected {expected!r}")
+
+
+def report(ok, name, reason=None):
+    """Prints one result; for results that a guest reported. reason makes it a skip."""
+    _state["number"] += 1
+    _state["reported"] += 1
+    _state["failed"] += not ok
+    tail = f" # SKIP {reason}" if reason else ""
+    print(f"{'ok' if ok else 'not ok'} {_state['number']} - {name}{tail}", flush=True)
+
+
+def diagnose(text):
+    """Prints text as TAP comments."""
+    for line in text.rstrip("\n").split("\n"):
+        print("# " + line, flush=True)
+
+
+def require_kvm():
+    """Skips the case where this machine has no KVM device to open."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        skip("no /dev/kvm that this user can open")
+
+
+def main():
+    """Runs the cases (those named on the command line, else all) and exits."""
+    wanted = sys.argv[1:]
+    for fn in _cases:
+        if wanted and fn.__name__ not in wanted:
+            continue
+        before = _state["failed"]
+        try:
+            fn()
+        except SkipCase as e:
+            report(True, fn.__name__, str(e) or "no reason given")
+            continue
+        except Exception as e:  # a case must not take the others with it
+            diagnose("".join(traceback.format_exception(type(e), e, e.__traceback__)[-3:]))
+            report(False, fn.__name__)
+            continue
+        # What the guest reported failed already counts; the case itself went through.
+        report(True, fn.__name__ if before == _state["failed"] else fn.__name__ + " (ran to its end)")
+    print(f"1..{_state['number']}", flush=True)
+    sys.exit(1 if _state["failed"] else 0)

@@ -1,0 +1,252 @@
+"""Starts a VM for a test, talks to its console and its API, and keeps what it said when it fails.
+
+The environment says what to test: VIRGA_BUILD (directory with virga-vmm), VIRGA_GUEST (directory
+with vmlinuz, test.img ..., see tools/image), VIRGA_OUT (where logs are kept). VIRGA_TEST_VMM=qemu
+starts the same guests under QEMU: a test of the guest's side must pass there too.
+"""
+import http.client
+import json
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from . import cpio, tap
+
+# A guest on an emulated host takes seconds for what takes milliseconds elsewhere.
+PATIENCE_S = float(os.environ.get("VIRGA_TEST_PATIENCE", "60"))
+
+
+class CaseTimeout(AssertionError):
+    """Something did not happen in time."""
+
+
+def program(name):
+    """The path of a program of the build under test; skips the case when it was not built."""
+    path = os.path.join(os.environ.get("VIRGA_BUILD", "build"), name)
+    if not os.access(path, os.X_OK):
+        tap.skip(f"{path} is not built")
+    return path
+
+
+def guest_file(name):
+    """The path of a guest artefact; skips the case when there are none here."""
+    path = os.path.join(os.environ.get("VIRGA_GUEST", "/rig/guest"), name)
+    if not os.path.exists(path):
+        tap.skip(f"no guest file {path}; make it with tools/image/build guest")
+    return path
+
+
+def out_path(name):
+    """A path for something worth keeping after the test."""
+    top = os.environ.get("VIRGA_OUT") or tempfile.gettempdir()
+    os.makedirs(top, exist_ok=True)
+    return os.path.join(top, name)
+
+
+class _UnixHttp(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class VM:
+    """A running VM. Use it as a context manager: it ends with the block, however that ends.
+
+    script     what the guest runs (sh -eu), see tools/image/guest/init; None with files of your own
+    disks      values of --disk, nets of --net ("none" by default)
+    args       further flags of virga-vmm
+    tools      adds mkfs, fsck, iperf3 ... to the guest
+    """
+    count = 0
+
+    def __init__(self, script=None, disks=(), nets=(), args=(), append="", kernel=None, initrd=None, tools=False,
+                 cpus=1, memory="128M", end="poweroff", modules="auto", api=True, command=None):
+        self.dir = tempfile.mkdtemp(prefix="virga-vm-")
+        VM.count += 1
+        self.text = ""
+        self.seen = 0
+        self.errors = os.path.join(self.dir, "stderr")
+        self.api_socket = os.path.join(self.dir, "api") if api else None
+        self.kernel = kernel or guest_file("vmlinuz")
+        self.initrd = initrd or self._initrd(script, tools)
+        self.append = f"console=ttyS0 quiet panic=-1 virga.end={end} virga.modules={modules} {append}".strip()
+        self.disks, self.nets, self.cpus, self.memory, self.args = disks, nets, cpus, memory, list(args)
+        argv = command or (self._qemu() if os.environ.get("VIRGA_TEST_VMM") == "qemu" else self._virga())
+        self.argv = argv
+        with open(self.errors, "wb") as err:
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+
+    def _initrd(self, script, tools):
+        path = os.path.join(self.dir, "initrd.img")
+        with open(path, "wb") as out:
+            for part in ["test.img"] + (["tools.img"] if tools else []):
+                with open(guest_file(part), "rb") as f:
+                    shutil.copyfileobj(f, out)
+            if script is not None:
+                out.write(cpio.archive({"virga/run": script.encode()}))
+        return path
+
+    def _virga(self):
+        argv = [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
+                "--cpus", str(self.cpus), "--memory", self.memory, "--console", "stdio"]
+        for d in self.disks:
+            argv += ["--disk", d]
+        for n in self.nets:
+            argv += ["--net", n]
+        if self.api_socket:
+            argv += ["--api", self.api_socket]
+        return argv + self.args
+
+    def _qemu(self):
+        if self.args:
+            tap.skip("this case uses flags that QEMU does not have")
+        argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none",
+                "-serial", "stdio", "-kernel", self.kernel, "-initrd", self.initrd, "-append", self.append,
+                "-smp", str(self.cpus), "-m", self.memory]
+        for d in self.disks:
+            path, *rest = d.split(",")
+            argv += ["-drive", f"file={path},if=virtio,format=raw" + (",readonly=on" if "readonly" in rest else "")]
+        for n in self.nets:
+            if n != "none":
+                tap.skip("this case uses a NIC that the QEMU run does not set up")
+        return argv
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.kill()
+        if kind is not None and not issubclass(kind, tap.SkipCase):
+            self._keep()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _keep(self):
+        base = f"{os.environ.get('VIRGA_TEST_NAME', 'test')}-{VM.count}"
+        with open(out_path(base + ".console"), "w", encoding="utf-8") as f:
+            f.write(self.text)
+        tap.diagnose(f"command: {' '.join(self.argv)}")
+        tap.diagnose(f"exit status: {self.process.returncode}; the end of its console ({base}.console):")
+        tap.diagnose(self.text[-2500:])
+        tap.diagnose("the end of its standard error:\n" + self.stderr()[-1500:])
+
+    def stderr(self):
+        """What the program wrote to standard error so far."""
+        with open(self.errors, "rb") as f:
+            return f.read().decode("utf-8", "replace")
+
+    def pump(self, timeout):
+        """Takes in what the console says within timeout; False at its end."""
+        if not self.selector.select(max(0, timeout)):
+            return True
+        data = self.process.stdout.read(65536)
+        if data == b"":
+            return False
+        if data:
+            self.text += data.decode("utf-8", "replace").replace("\r", "")
+        return True
+
+    def expect(self, pattern, timeout=None):
+        """Waits until the console says something new that matches; returns the match."""
+        end = time.monotonic() + (timeout or PATIENCE_S)
+        while True:
+            m = re.compile(pattern, re.M).search(self.text, self.seen)
+            if m:
+                self.seen = m.end()
+                return m
+            left = end - time.monotonic()
+            if left <= 0:
+                raise CaseTimeout(f"the console did not say {pattern!r} within {timeout or PATIENCE_S:.0f} s")
+            if not self.pump(left):
+                if re.compile(pattern, re.M).search(self.text, self.seen):
+                    continue
+                raise AssertionError(f"the VM ended before its console said {pattern!r}")
+
+    def send(self, text):
+        """Types text on the console."""
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def wait(self, timeout=None):
+        """Waits for the VM to end by itself; returns the exit status of the program."""
+        limit = timeout or PATIENCE_S
+        end = time.monotonic() + limit
+        while self.pump(end - time.monotonic()):
+            if time.monotonic() > end:
+                raise CaseTimeout(f"the VM did not end within {limit:.0f} s")
+        try:
+            return self.process.wait(max(1, end - time.monotonic()))
+        except subprocess.TimeoutExpired as e:
+            raise CaseTimeout("the VM closed its console but did not end") from e
+
+    def guest_exit(self, timeout=None):
+        """Waits for the guest's script to end; returns its exit code."""
+        return int(self.expect(r"^virga-guest: exit (\d+)$", timeout).group(1))
+
+    def report_checks(self, required=1):
+        """Reports each `check` of the guest's script as a result of its own."""
+        found = re.findall(r"^virga-check: (ok|not ok) (.*)$", self.text, re.M)
+        for status, name in found:
+            tap.report(status == "ok", name)
+        tap.check(len(found) >= required, f"the guest reported {len(found)} checks, expected at least {required}")
+        if any(s == "not ok" for s, _ in found):
+            self._keep()
+        return found
+
+    def run(self, timeout=None, checks=0):
+        """The usual test: script to its end, VM to its end, exit codes 0, checks reported."""
+        code = self.guest_exit(timeout)
+        status = self.wait(timeout)
+        if checks:
+            self.report_checks(checks)
+        tap.check_eq(code, 0, "the exit code of the guest's script")
+        tap.check_eq(status, 0, "the exit status of the program")
+
+    def api(self, method, path, body=None, timeout=None):
+        """One HTTP request to the VM's API; returns (status, decoded JSON or text)."""
+        limit = timeout or PATIENCE_S
+        end = time.monotonic() + limit
+        while True:
+            conn = _UnixHttp(self.api_socket, limit)
+            try:
+                data = None if body is None else json.dumps(body)
+                conn.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+                answer = conn.getresponse()
+                text = answer.read().decode()
+                break
+            except (FileNotFoundError, ConnectionRefusedError) as e:
+                # The socket appears when the program is ready to serve it.
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise AssertionError(f"no API at {self.api_socket}: {e}") from e
+                self.pump(0.05)
+            finally:
+                conn.close()
+        try:
+            return answer.status, json.loads(text) if text else None
+        except ValueError:
+            return answer.status, text
+
+    def kill(self):
+        """Ends the program whatever it does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        while self.pump(0.2) and self.process.stdout.readable() and self.selector.select(0):
+            pass
