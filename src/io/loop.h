@@ -82,7 +82,8 @@ void loop_post_cancel(struct loop *loop, struct loop_post *p);
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 
 /* Called each time before the loop would sleep (io_uring users submit their batch here), in the
- * order in which they were added, with the loop's thread; may be NULL. A return of true asks to look again without sleeping. */
+ * order in which they were added, with the loop's thread; may be NULL. A return of true asks to
+ * look again without sleeping. */
 struct loop_prepare {
     bool (*prepare)(struct loop_prepare *p);
     void *opaque;

@@ -2,7 +2,7 @@
  * Position-independent. It writes the number of the stage it is about to enter to PROBE_PORT.
  *   rdi  16 bytes, 16-aligned, zero        rsi  a zeroed XSAVE area, 64-aligned
  *   r13  1 if there is XSAVE and CR4.OSXSAVE is set, else 0 */
-#include "probe_guest.h"
+#include "engine/kvm/probe_guest.h"
 
     .section .rodata
     .code64
