@@ -6,7 +6,7 @@
  *   0xc000_0000  PCI memory window, 32 bit            0x040        8254
  *   0xe000_0000  PCI ECAM (one bus)                   0x060/0x064  i8042 (reset only)
  *   0xfec0_0000  IOAPIC                               0x070        MC146818 RTC
- *   0xfed0_0000  platform devices (VMGenID page)      0x3f8        16550A UART (0x2f8 second)
+ *   0xfed0_0000  platform devices (none yet)          0x3f8        16550A UART (0x2f8 second)
  *   0xfee0_0000  local APICs                          0x0f4        isa-debug-exit (tests)
  *   0x1_0000_0000 rest of RAM                         0x510        fw_cfg
  *   above RAM    PCI memory window, 64 bit            0x600        ACPI PM1a, PM timer, GPE0, hot
@@ -35,8 +35,15 @@
 #define MEMORY_MAP_GPE0     0x620 /* 4 bytes: 2 status, 2 enable */
 #define MEMORY_MAP_PCI_HOTPLUG                                                                     \
     0x640 /* 16 bytes: up, down, eject (32-bit slot masks), slot features */
-#define MEMORY_MAP_DEBUG_EXIT 0x0f4
-#define MEMORY_MAP_FW_CFG     0x510
+/* SLP_TYP of the soft-off state, and what to write where for a reset. */
+#define MEMORY_MAP_S5_SLP_TYP  5
+#define MEMORY_MAP_RESET_PORT  0x064
+#define MEMORY_MAP_RESET_VALUE 0xfe
+#define MEMORY_MAP_COM1        0x3f8
+#define MEMORY_MAP_COM2        0x2f8
+#define MEMORY_MAP_RTC         0x070
+#define MEMORY_MAP_DEBUG_EXIT  0x0f4
+#define MEMORY_MAP_FW_CFG      0x510
 
 /* ISA interrupt lines = IOAPIC pins, except that the 8254's IRQ 0 arrives on pin 2. */
 #define MEMORY_MAP_IRQ_TIMER    0
