@@ -65,7 +65,8 @@ struct sandbox_config {
     /* Files that the broker removes when the monitor has ended (the API's socket). Borrowed. */
     const char *const *remove_at_exit;
     unsigned n_remove_at_exit;
-    bool die_with_parent; /* SIGKILL the monitor when whoever started us dies */
+    bool die_with_parent; /* the launcher ends when whoever started it does; the monitor always
+                             ends with its launcher */
 };
 
 /* Only while the process has one thread. In the child: *sandbox is set and 0 returned; every path
@@ -95,9 +96,5 @@ int sandbox_enter_named_thread(void *sandbox, const char *thread_name, struct er
  * descriptor (close-on-exec, blocking) or -errno: EACCES when it is not on the list. Blocks for at
  * most a second. Threads: any. */
 int sandbox_connect(struct sandbox *s, const char *path);
-
-/* How the tests see what a filter holds: whether `kind` allows system call number `nr` for some
- * arguments. */
-bool sandbox_allows(enum sandbox_thread kind, int nr);
 
 #endif
