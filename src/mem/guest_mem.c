@@ -199,6 +199,21 @@ void guest_mem_mark_dirty(struct guest_mem *m, uint64_t gpa, uint64_t len)
                                  memory_order_release);
 }
 
+int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len)
+{
+    const struct guest_mem_region *r = find(m, gpa);
+    if (!r || !range_within(gpa - r->gpa, len, r->size_bytes))
+        return -EFAULT;
+    uint64_t off = gpa - r->gpa;
+    int ret = m->fd >= 0 ? fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                     (off_t)(r->fd_offset + off), (off_t)len)
+                         : madvise(r->hva + off, len, MADV_DONTNEED);
+    if (ret)
+        return -errno;
+    guest_mem_mark_dirty(m, gpa, len);
+    return 0;
+}
+
 int guest_mem_dirty_start(struct guest_mem *m, struct err *err)
 {
     uint64_t words = first_word(m, m->n_regions);

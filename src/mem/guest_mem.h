@@ -64,6 +64,11 @@ int guest_mem_write(struct guest_mem *m, uint64_t gpa, const void *buf, uint64_t
 /* Notes that this process wrote [gpa, gpa+len). Cheap when logging is off. Threads: any. */
 void guest_mem_mark_dirty(struct guest_mem *m, uint64_t gpa, uint64_t len);
 
+/* Gives the pages of [gpa, gpa+len) back to the host: they read as zeroes until they are written
+ * again. Whole pages of one region; with hugetlb, whole huge pages. Marks dirty.
+ * Errors: EFAULT (not RAM), those of madvise(2) and fallocate(2). Threads: any. */
+int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len);
+
 /* Starts (all clean) and stops logging. Threads: stop only while no other thread writes. */
 int guest_mem_dirty_start(struct guest_mem *m, struct err *err);
 void guest_mem_dirty_stop(struct guest_mem *m);
