@@ -7,8 +7,9 @@
 
 #include "base/clock.h"
 
-#define BURST_LINES 8
-#define REFILL_NS   1000000000
+#define BURST_LINES       8
+#define REFILL_NS         1000000000
+#define LOG_CONTEXT_BYTES 128
 
 /* The one mutable file-scope object of the libraries: set once before threads exist. */
 static struct {
@@ -29,19 +30,24 @@ void log_line(enum log_level level, const char *module, const char *fmt, ...)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     if (level > config.most_verbose)
         return;
-    char line[1024];
-    int n = snprintf(line, sizeof(line), "%s %s: ", names[level], module);
+    char line[1024], context[LOG_CONTEXT_BYTES] = "";
+    if (config.context)
+        snprintf(context, sizeof(context), " %s", config.context);
+    /* The message is cut where it would push the context out. */
+    int room = (int)(sizeof(line) - 1 - strlen(context));
+    int n = snprintf(line, (size_t)room, "%s %s: ", names[level], module);
     va_list ap;
     va_start(ap, fmt);
-    n += vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+    if (n < room - 1)
+        n += vsnprintf(line + n, (size_t)(room - n), fmt, ap);
     va_end(ap);
-    if (n > (int)sizeof(line) - 2)
-        n = (int)sizeof(line) - 2;
-    if (config.context) {
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " %s", config.context);
-        if (n > (int)sizeof(line) - 2)
-            n = (int)sizeof(line) - 2;
-    }
+    if (n > room - 1)
+        n = room - 1;
+    /* A name chosen by a guest or a peer must not make two lines of one. */
+    for (int k = 0; k < n; k++)
+        if ((unsigned char)line[k] < ' ' || line[k] == 0x7f)
+            line[k] = '?';
+    n += snprintf(line + n, sizeof(line) - (size_t)n, "%s", context);
     line[n++] = '\n';
     ssize_t ignored = write(config.fd, line, (size_t)n);
     (void)ignored;
