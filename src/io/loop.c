@@ -11,17 +11,20 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/util.h"
 
-#define BATCH 64
+#define BATCH        64
+#define SLEEP_MAX_NS INT64_C(3600000000000)
 
 struct loop {
     int epoll_fd;
     int wake_fd;
     bool fake;
+    bool coarse; /* no epoll_pwait2(2) here */
     _Atomic int64_t fake_now_ns;
     _Atomic bool stop;
     _Atomic bool running; /* a thread is inside loop_run() or loop_run_once() */
@@ -321,22 +324,37 @@ void loop_prepare_remove(struct loop *loop, struct loop_prepare *p)
     }
 }
 
-/* How long epoll may sleep: until the first timer, rounded up, and not at all if a prepare hook
- * has more to do. */
-static int sleep_ms(struct loop *loop, int timeout_ms)
+/* How long epoll may sleep: until the first timer, and not at all if a prepare hook has more to do.
+ * Units: ns; -1 for ever. */
+static int64_t sleep_ns(struct loop *loop, int timeout_ms)
 {
+    int64_t sleep = timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000;
     for (struct loop_prepare *p = loop->prepares, *next; p; p = next) {
         next = p->next;
         if (p->prepare(p))
-            timeout_ms = 0;
+            sleep = 0;
     }
     if (loop->n_timers && !loop->fake) {
-        int64_t ns = loop->heap[1]->deadline_ns - clock_now_ns();
-        int64_t ms = ns <= 0 ? 0 : (ns + 999999) / 1000000;
-        if (timeout_ms < 0 || ms < timeout_ms)
-            timeout_ms = (int)MIN(ms, 3600 * 1000);
+        int64_t left = MAX(loop->heap[1]->deadline_ns - clock_now_ns(), 0);
+        if (sleep < 0 || left < sleep)
+            sleep = MIN(left, SLEEP_MAX_NS);
     }
-    return timeout_ms;
+    return sleep;
+}
+
+/* epoll_wait(2) counts in milliseconds, so a timer would be up to one late; since Linux 5.11 there
+ * is a call that counts in nanoseconds. */
+static int wait_events(struct loop *loop, int64_t ns)
+{
+    if (ns > 0 && !loop->coarse) {
+        struct timespec ts = {ns / 1000000000, ns % 1000000000};
+        int n = epoll_pwait2(loop->epoll_fd, loop->batch, BATCH, &ts, NULL);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n;
+        loop->coarse = true; /* an old kernel, or a filter made before this call was known */
+    }
+    int ms = ns < 0 ? -1 : (int)((ns + 999999) / 1000000);
+    return epoll_wait(loop->epoll_fd, loop->batch, BATCH, ms);
 }
 
 static int run_ready(struct loop *loop)
@@ -365,7 +383,7 @@ int loop_run_once(struct loop *loop, int timeout_ms)
     bool was_running = atomic_load(&loop->running);
     atomic_store(&loop->owner, (uintptr_t)pthread_self());
     atomic_store(&loop->running, true);
-    int n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, sleep_ms(loop, timeout_ms));
+    int n = wait_events(loop, sleep_ns(loop, timeout_ms));
     loop->batch_len = MAX(n, 0);
     int ran = run_ready(loop);
     ran += run_posts(loop);
