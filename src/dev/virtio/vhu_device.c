@@ -163,27 +163,18 @@ void vhu_device_config_store(struct vhu_device *vd, uint32_t off, const void *bu
 
 /* ---- activation ---- */
 
-/* The eventfd by which the back end interrupts: the transport's own, or one that the loop watches
- * in its stead. */
-static int call_fd_of(struct vhu_device *vd, unsigned queue, struct err *err)
+/* The transport's eventfd by which another process interrupts, or -1: then the loop makes one and
+ * watches it. */
+static int call_fd_of(const struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_device *dev = &vd->dev;
-    struct vhu_device_ring *r = &vd->rings[queue];
-    int fd = -1;
-    if (dev->transport && dev->transport->interrupt_fd)
-        fd = dev->transport->interrupt_fd(dev->transport_opaque, queue);
-    if (fd >= 0)
-        return fd;
-    if (r->own_call_fd < 0)
-        r->own_call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return r->own_call_fd >= 0
-               ? r->own_call_fd
-               : err_sys(err, errno, "could not create an eventfd for queue %u", queue);
+    if (!dev->transport || !dev->transport->interrupt_fd)
+        return -1;
+    return MAX(dev->transport->interrupt_fd(dev->transport_opaque, queue), -1);
 }
 
 /* Notes what the driver set up, where the loop will find it. The loop does not look before
  * start_wanted is set. */
-static int note_rings(struct vhu_device *vd, struct err *err)
+static void note_rings(struct vhu_device *vd)
 {
     vd->run_features = vd->dev.features;
     for (unsigned i = 0; i < vd->n_remote; i++) {
@@ -192,9 +183,6 @@ static int note_rings(struct vhu_device *vd, struct err *err)
         r->used = q->enabled;
         if (!r->used)
             continue;
-        int call_fd = call_fd_of(vd, i, err);
-        if (call_fd < 0)
-            return call_fd;
         r->front = (struct vhu_front_ring){
             .index = i,
             .size = q->config.size,
@@ -203,20 +191,17 @@ static int note_rings(struct vhu_device *vd, struct err *err)
             .device = q->config.device,
             .base = virtq_get_base(&q->vq),
             .kick_fd = q->kick_fd,
-            .call_fd = call_fd,
+            .call_fd = call_fd_of(&vd->dev, i),
         };
         r->driver_area = q->vq.driver;
         r->device_area = q->vq.device;
     }
-    return 0;
 }
 
 int vhu_device_activate(struct virtio_device *dev, struct err *err)
 {
     struct vhu_device *vd = of(dev);
-    int ret = note_rings(vd, err);
-    if (ret)
-        return ret;
+    note_rings(vd);
     atomic_store(&vd->start_wanted, true);
     wake(vd);
     return 0;
@@ -257,11 +242,7 @@ void vhu_device_pause(struct virtio_device *dev)
 void vhu_device_resume(struct virtio_device *dev)
 {
     struct vhu_device *vd = of(dev);
-    struct err err = {0};
-    if (note_rings(vd, &err)) {
-        virtio_device_broken(dev, &err);
-        return;
-    }
+    note_rings(vd);
     atomic_store(&vd->start_wanted, true);
     wake(vd);
 }

@@ -2,6 +2,7 @@
  * loop's thread. */
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -149,6 +150,12 @@ static int start_ring(struct vhu_device *vd, struct vhu_device_ring *r, struct e
 {
     int ret = 0;
     r->front.log = vd->log != NULL;
+    if (r->front.call_fd < 0 && r->own_call_fd < 0)
+        r->own_call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->front.call_fd < 0)
+        r->front.call_fd = r->own_call_fd;
+    if (r->front.call_fd < 0)
+        return err_sys(err, errno, "could not create a call eventfd for queue %u", r->front.index);
     if (r->front.call_fd == r->own_call_fd) {
         r->call_watch.ready = called;
         r->call_watch.opaque = vd;
