@@ -7,7 +7,7 @@
  *   0xe000_0000  PCI ECAM (one bus)                   0x060/0x064  i8042 (reset only)
  *   0xfec0_0000  IOAPIC                               0x070        MC146818 RTC
  *   0xfed0_0000  platform devices (none yet)          0x3f8        16550A UART (0x2f8 second)
- *   0xfee0_0000  local APICs                          0x0f4        isa-debug-exit (tests)
+ *   0xfee0_0000  local APICs                          0x501        isa-debug-exit (tests)
  *   0x1_0000_0000 rest of RAM                         0x510        fw_cfg
  *   above RAM    PCI memory window, 64 bit            0x600        ACPI PM1a, PM timer, GPE0, hot
  * plug 0xcf8/0xcfc  PCI configuration, mechanism #1
@@ -42,7 +42,7 @@
 #define MEMORY_MAP_COM1        0x3f8
 #define MEMORY_MAP_COM2        0x2f8
 #define MEMORY_MAP_RTC         0x070
-#define MEMORY_MAP_DEBUG_EXIT  0x0f4
+#define MEMORY_MAP_DEBUG_EXIT  0x501
 #define MEMORY_MAP_FW_CFG      0x510
 
 /* ISA interrupt lines = IOAPIC pins, except that the 8254's IRQ 0 arrives on pin 2. */

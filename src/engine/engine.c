@@ -28,14 +28,15 @@ static void append(struct err *e, const char *separator, const char *text)
 const struct engine *engine_select(const struct engine *const *engines, const char *name,
                                    const struct engine_probe_input *in, struct err *why)
 {
-    bool any = strcmp(name, "auto") == 0, known = any;
+    bool any = strcmp(name, "auto") == 0;
     struct err names = {0}, refused = {0};
     for (; *engines; engines++) {
         const struct engine *e = *engines;
         append(&names, ", ", e->name);
-        if (!any && strcmp(name, e->name) != 0)
+        if (any ? e->by_name_only : strcmp(name, e->name) != 0)
             continue;
-        known = true;
+        if (!any)
+            return e;
         struct err err = {0};
         if (engine_probe(e, in, &err) == 0) {
             if (why) {
@@ -46,7 +47,7 @@ const struct engine *engine_select(const struct engine *const *engines, const ch
         }
         append(&refused, "; ", err.msg);
     }
-    if (!known)
+    if (!any)
         err_set(why, ENOENT, "no engine is called '%s': this program has %s", name, names.msg);
     else
         err_set(why, ENODEV, "%s", refused.msg[0] ? refused.msg : "this program has no engine");

@@ -82,8 +82,9 @@ struct engine_vcpu_state {
 };
 
 /* Looks for an engine of this name among `engines` (NULL-terminated, a const table of the
- * program). "auto" returns the first whose probe passes; *why receives one sentence for each that
- * was refused on the way. Errors: ENOENT (no such name, list given), ENODEV (refused, why). */
+ * program). A name is taken at its word: creating a VM tells whether it works here. "auto" returns
+ * the first whose probe passes; *why receives one sentence for each that was refused on the way.
+ * Errors: ENOENT (no such name, list given), ENODEV (all refused, why). */
 const struct engine *engine_select(const struct engine *const *engines, const char *name,
                                    const struct engine_probe_input *in, struct err *why);
 

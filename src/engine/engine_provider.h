@@ -28,6 +28,7 @@ struct engine_vcpu {
 
 struct engine {
     const char *name;
+    bool by_name_only; /* "auto" passes it over: it runs no guests */
 
     /* 0, or a reason in one sentence. Leaves nothing behind; must return within about a second
      * even when the host's virtualization hangs. No threads: the caller may be about to fork. */

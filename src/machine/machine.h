@@ -30,13 +30,15 @@ const char *machine_state_name(enum machine_state state);
 
 /* What happened, in words the API uses. */
 enum machine_event_kind {
-    MACHINE_EVENT_STATE,      /* the run state changed: see machine_state() */
-    MACHINE_EVENT_SHUTDOWN,   /* the guest powered itself off */
-    MACHINE_EVENT_RESET,      /* the guest or a caller reset it */
-    MACHINE_EVENT_DEBUG_EXIT, /* isa-debug-exit was written: `value` is the exit code */
-    MACHINE_EVENT_CRASH,      /* triple fault or engine error: `text` says what */
-    MACHINE_EVENT_IO_ERROR,   /* a disk failed: `device`, `text` */
-    MACHINE_EVENT_DEVICE,     /* attached or detached: `device`, `text` */
+    MACHINE_EVENT_STATE,         /* the run state changed: see machine_state() */
+    MACHINE_EVENT_SHUTDOWN,      /* the guest powered itself off */
+    MACHINE_EVENT_RESET,         /* the guest or a caller reset it */
+    MACHINE_EVENT_DEBUG_EXIT,    /* isa-debug-exit was written: `value` is the exit code */
+    MACHINE_EVENT_CRASH,         /* triple fault or engine error: `text` says what */
+    MACHINE_EVENT_IO_ERROR,      /* a disk failed: `device`, `text` */
+    MACHINE_EVENT_ATTACHED,      /* `device` is there */
+    MACHINE_EVENT_DETACHED,      /* the guest let `device` go */
+    MACHINE_EVENT_DEVICE_FAILED, /* the back end of `device` is gone for good: `text` */
 };
 struct machine_event {
     enum machine_event_kind kind;
@@ -46,23 +48,28 @@ struct machine_event {
 };
 
 struct machine_callbacks {
-    /* In the main thread, never from inside a machine_*() call of the same thread. */
+    /* In the main thread. */
     void (*event)(void *opaque, const struct machine_event *event);
-    /* Something later needs the outside (a vsock peer, a back end's reconnect): connect to `path`
-     * and return the descriptor or -errno. Any I/O thread. May be NULL. */
+    /* Something later needs the outside (a vsock peer, a back end that is back): connects to the
+     * unix socket `path` and returns the descriptor, or -errno. Any I/O thread. May be NULL. */
     int (*connect)(void *opaque, const char *path);
     void *opaque;
 };
 
-/* What the launcher opened. Descriptors are taken over on success and on failure; -1 = none. */
-#define MACHINE_QUEUE_FDS_MAX 16
+/* What was opened for the VM outside the sandbox. -1 or NULL: none. */
+#define MACHINE_CHAIN_MAX 16
 struct machine_disk_files {
-    struct blk_image *image; /* raw or qcow2 chain (NULL for vhost-user) */
-    int vhost_user_fd;
+    int fds[MACHINE_CHAIN_MAX]; /* the image, then its backing files; or a vhost-user socket */
+    unsigned n_fds;
 };
 struct machine_nic_files {
-    int fds[MACHINE_QUEUE_FDS_MAX]; /* TAP queues, or one passt or vhost-user socket */
+    int fds[VM_CONFIG_QUEUES_MAX]; /* TAP queues, or one passt or vhost-user socket */
     unsigned n_fds;
+};
+/* Where a serial port's bytes go: a pair of descriptors, or a listening socket that yields one. */
+struct machine_console_files {
+    int in_fd, out_fd; /* may be the same */
+    int listen_fd;
 };
 struct machine_files {
     int kvm_fd;
@@ -71,9 +78,77 @@ struct machine_files {
     struct machine_nic_files nics[VM_CONFIG_NICS_MAX];
     int share_fds[VM_CONFIG_SHARES_MAX]; /* vhost-user-fs sockets */
     int vsock_listen_fd;
-    int serial_in_fd, serial_out_fd, serial_listen_fd;
-    int console_in_fd, console_out_fd; /* virtio console */
+    struct machine_console_files serial, virtio_console;
 };
+/* All none. */
 void machine_files_init(struct machine_files *files);
+/* Closes what is still there. */
+void machine_files_fini(struct machine_files *files);
+
+/* What a program decides for its machines. */
+struct machine_setup {
+    const struct engine *const *engines;       /* const table, NULL-terminated */
+    const struct iothread_setup *thread_setup; /* for every thread made; NULL: none */
+    struct loop *loop;                         /* the main thread's */
+    struct machine_callbacks callbacks;
+};
+
+/* Creates the VM of `config` in state CREATED: RAM, engine, devices, vCPU threads (parked). Takes
+ * the descriptors it uses out of `files` (they read -1 or NULL afterwards). `config` and `setup`
+ * are borrowed for the machine's life. Owns: machine_destroy(). Errors name the device. */
+struct machine *machine_create(const struct vm_config *config, const struct machine_setup *setup,
+                               struct machine_files *files, struct err *err);
+/* Stops and frees. NULL is allowed. */
+void machine_destroy(struct machine *m);
+
+enum machine_state machine_state(const struct machine *m);
+const char *machine_engine_name(const struct machine *m);
+
+/* The edges of the drawing above. Errors: EBUSY (not in a state where this makes sense, named). */
+int machine_boot(struct machine *m, struct err *err);
+int machine_pause(struct machine *m, struct err *err);
+int machine_resume(struct machine *m, struct err *err);
+int machine_reset(struct machine *m, struct err *err);
+int machine_stop(struct machine *m, struct err *err);
+/* Presses the power button: what follows is up to the guest. Errors: EBUSY; ENOTSUP if the guest
+ * listens to no power button yet. */
+int machine_power_button(struct machine *m, struct err *err);
+int machine_nmi(struct machine *m, struct err *err);
+
+/* Hot plug, from CREATED on: adds a disk or a NIC over descriptors that the caller opened (and
+ * which this takes out of `files` when it succeeds). The guest is told. Errors: EEXIST (id),
+ * ENOSPC (no slot), those of the back end. */
+int machine_attach_disk(struct machine *m, const struct vm_config_disk *disk,
+                        struct machine_disk_files *files, struct err *err);
+int machine_attach_nic(struct machine *m, const struct vm_config_nic *nic,
+                       struct machine_nic_files *files, struct err *err);
+/* Asks the guest to let a disk or a NIC go; MACHINE_EVENT_DEVICE "detached" follows when it has.
+ * Errors: ENOENT, ENOTSUP (another kind of device), EBUSY (not running). */
+int machine_detach(struct machine *m, const char *id, struct err *err);
+
+/* The balloon. Units: bytes taken from the guest. Errors: ENOTSUP (the VM has none). */
+struct machine_balloon {
+    uint64_t target_bytes, actual_bytes;
+    bool has_stats; /* the guest reported: */
+    uint64_t free_bytes, available_bytes, total_bytes;
+};
+int machine_balloon_get(struct machine *m, struct machine_balloon *balloon, struct err *err);
+/* Errors: EINVAL (more than the guest's RAM). */
+int machine_balloon_set(struct machine *m, uint64_t target_bytes, struct err *err);
+/* The size of the terminal behind the virtio console. Errors: ENOTSUP (the VM has none). */
+int machine_console_resize(struct machine *m, uint16_t columns, uint16_t rows, struct err *err);
+
+/* Calls fn(arg, device id, counter, value) for each counter, device by device. */
+void machine_counters(struct machine *m,
+                      void (*fn)(void *arg, const char *device, const char *counter,
+                                 uint64_t value),
+                      void *arg);
+
+/* Writes and reads all state but RAM and disks. Save: PAUSED. Load: CREATED, a machine of the same
+ * config; it is PAUSED afterwards. `mem` of both must hold the same RAM: copy it before resuming.
+ */
+int machine_save(struct machine *m, struct state_writer *w, struct err *err);
+int machine_load(struct machine *m, struct state_reader *r, struct err *err);
+struct guest_mem *machine_mem(struct machine *m);
 
 #endif

@@ -64,7 +64,7 @@ static void *thread_main(void *arg)
     struct vcpu_thread *t = arg;
     struct vcpus *vs = t->all;
     char name[16];
-    snprintf(name, sizeof(name), "vcpu%u", t->index);
+    snprintf(name, sizeof(name), "cpu%u", t->index);
     pthread_setname_np(pthread_self(), name);
     if (!pin_thread(t) && vs->setup && vs->setup->enter)
         vs->setup->enter(vs->setup->opaque, name, &t->start_err);

@@ -86,7 +86,7 @@ static void pm1_cnt_write(void *opaque, uint64_t offset, unsigned size, uint64_t
     uint16_t control = (uint16_t)((pm->pm1_control & ~mask) | v);
     /* SCI_EN is always on: there is no SMI command port, so ACPI mode is the only one. */
     pm->pm1_control = (uint16_t)((control & ~CNT_SLP_EN) | CNT_SCI_EN);
-    if ((control & CNT_SLP_EN) && (control & CNT_SLP_TYP) >> 10 == ACPI_PM_SLP_TYP_S5)
+    if ((control & CNT_SLP_EN) && (control & CNT_SLP_TYP) >> 10 == MEMORY_MAP_S5_SLP_TYP)
         pm->power_off(pm->opaque);
 }
 

@@ -9,9 +9,6 @@
 #include "io/loop.h"
 #include "state/state.h"
 
-/* SLP_TYP values, which the DSDT's \_S5 object must repeat. */
-#define ACPI_PM_SLP_TYP_S5 5
-
 struct acpi_pm {
     struct bus *bus;
     struct loop *loop;

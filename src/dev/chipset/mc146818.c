@@ -301,7 +301,7 @@ int mc146818_init(struct mc146818 *rtc, struct bus *bus, struct loop *loop,
     rtc->ram[REG_B] = B_24H;
     alarm_init(&rtc->alarm, loop, alarm_fired, rtc);
     rtc->region = (struct bus_region){.name = "mc146818",
-                                      .base = 0x70,
+                                      .base = MEMORY_MAP_RTC,
                                       .size = 2,
                                       .ops = &region_ops,
                                       .opaque = rtc,

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "bus/memory_map.h"
 
 #define I8042_CMD_READ_CTR    0x20
 #define I8042_CMD_SELF_TEST   0xaa
 #define I8042_CMD_KBD_TEST    0xab
-#define I8042_CMD_PULSE_RESET 0xfe
 #define I8042_STATUS_OBF      0x01
 #define I8042_STATUS_SYSTEM   0x04
 #define PORT_A_FAST_RESET     0x01
@@ -40,7 +40,7 @@ static void command_write(void *opaque, uint64_t offset, unsigned size, uint64_t
 {
     struct reset_ports *p = opaque;
     switch (value) {
-    case I8042_CMD_PULSE_RESET:
+    case MEMORY_MAP_RESET_VALUE:
         p->reset(p->opaque);
         break;
     case I8042_CMD_READ_CTR:
@@ -82,7 +82,7 @@ int reset_ports_init(struct reset_ports *p, struct bus *bus, void (*reset)(void 
     p->opaque = opaque;
     p->a20 = 0x02;
     p->i8042_data = (struct bus_region){"i8042-data", 0x60, 1, &data_ops, p, true};
-    p->i8042_command = (struct bus_region){"i8042-command", 0x64, 1, &command_ops, p, true};
+    p->i8042_command = (struct bus_region){"i8042-command", MEMORY_MAP_RESET_PORT, 1, &command_ops, p, true};
     p->port_a = (struct bus_region){"port-a", 0x92, 1, &port_a_ops, p, true};
     const struct bus_region *regions[] = {&p->i8042_data, &p->i8042_command, &p->port_a};
     for (unsigned i = 0; i < ARRAY_LEN(regions); i++) {

@@ -6,10 +6,6 @@
 
 #include "bus/bus.h"
 
-/* What the FADT's reset register writes where. */
-#define RESET_PORTS_ACPI_PORT  0x64
-#define RESET_PORTS_ACPI_VALUE 0xfe
-
 struct reset_ports {
     struct bus *bus;
     struct bus_region i8042_data, i8042_command, port_a;

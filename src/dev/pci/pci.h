@@ -43,6 +43,9 @@ int pci_root_add(struct pci_root *root, struct pci_device *dev, unsigned slot, s
  * the host bridge are left alone. Blocks while the device's I/O threads let go. */
 void pci_root_remove(struct pci_root *root, unsigned slot);
 
+/* Machine reset: every device back to its state at power-on, but that BARs keep their addresses. */
+void pci_root_reset(struct pci_root *root);
+
 /* The device in a slot, or NULL. */
 struct pci_device *pci_root_device(const struct pci_root *root, unsigned slot);
 /* Bit n set: slot n holds a device (bit 0: the host bridge). */

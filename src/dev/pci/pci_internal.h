@@ -28,6 +28,8 @@ void pci_intx_disable(struct pci_device *dev, bool disabled);
 void pci_msix_fini(struct pci_device *dev);
 /* The capability's control word may have changed. */
 void pci_msix_control_written(struct pci_device *dev, unsigned off, unsigned len);
+/* Switches MSI-X off and masks every vector, as at power-on. */
+void pci_msix_reset(struct pci_device *dev);
 void pci_msix_save(const struct pci_device *dev, struct state_writer *w);
 int pci_msix_load(struct pci_device *dev, struct state_reader *r);
 

@@ -25,6 +25,8 @@ struct pci_device_ops {
     /* Optional: the BAR is now decoded at dev->bars[bar].region.base / is about to disappear. */
     void (*bar_mapped)(struct pci_device *dev, unsigned bar);
     void (*bar_unmapping)(struct pci_device *dev, unsigned bar);
+    /* Optional: the machine was reset. MSI-X and the command register are the bus's to clear. */
+    void (*reset)(struct pci_device *dev);
     /* Optional: writes the device's own section(s). load() is called on a fresh device. */
     void (*save)(struct pci_device *dev, struct state_writer *w);
     int (*load)(struct pci_device *dev, struct state_reader *r);

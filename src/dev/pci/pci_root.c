@@ -186,6 +186,20 @@ static uint64_t find_space(const struct pci_root *root, const struct pci_window 
     return 0;
 }
 
+void pci_root_reset(struct pci_root *root)
+{
+    root->address = 0;
+    for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+        struct pci_device *dev = root->devices[slot];
+        if (!dev)
+            continue;
+        if (dev->ops->reset)
+            dev->ops->reset(dev);
+        pci_msix_reset(dev);
+        pci_config_write(dev, PCI_COMMAND, 2, 0);
+    }
+}
+
 /* Small BARs go below 4 GiB, which every guest can address; large ones above, if they can. */
 static int assign_bars(struct pci_root *root, struct pci_device *dev, struct err *err)
 {

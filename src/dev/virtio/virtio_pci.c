@@ -474,12 +474,18 @@ static void destroy(struct pci_device *pci)
     free(vp);
 }
 
+static void reset(struct pci_device *pci)
+{
+    set_status((struct virtio_pci *)pci, 0);
+}
+
 static const struct pci_device_ops pci_ops = {
     .name = "virtio-pci",
     .config_reading = config_reading,
     .config_written = config_written,
     .bar_mapped = bar_mapped,
     .bar_unmapping = bar_unmapping,
+    .reset = reset,
     .save = save,
     .load = load,
     .destroy = destroy,

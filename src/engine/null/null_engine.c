@@ -383,6 +383,7 @@ static int set_debug(struct engine_vcpu *vcpu, const struct kvm_guest_debug *deb
 
 const struct engine null_engine = {
     .name = "null",
+    .by_name_only = true,
     .probe = probe,
     .supported_cpuid = supported_cpuid,
     .vm_create = vm_create,

@@ -1,0 +1,31 @@
+/* Between the files of virga-vmm: main.c (order of events), files.c (what is opened before the
+ * sandbox), adapter.c (the API's view of the machine). */
+#ifndef CMD_VIRGA_VMM_VMM_H
+#define CMD_VIRGA_VMM_VMM_H
+
+#include "control/control.h"
+#include "machine/machine.h"
+#include "sandbox/sandbox.h"
+
+struct vmm {
+    struct vm_config config;
+    struct machine_files files;
+    struct sandbox *sandbox;
+    struct loop *loop;
+    struct machine *machine;
+    struct control *control;
+    int control_fd;
+    int64_t booted_ns;
+    bool want_exit;
+    int exit_code;
+    char reason[ERR_MSG_BYTES]; /* why it is paused or stopped */
+};
+
+/* files.c: opens everything the config names. Errors name the path and the flag. */
+int vmm_open_files(struct vmm *v, struct err *err);
+
+/* adapter.c */
+extern const struct control_ops vmm_control_ops;
+extern const struct machine_callbacks vmm_machine_callbacks;
+
+#endif

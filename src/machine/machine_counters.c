@@ -1,0 +1,56 @@
+/* Counters of all parts, for the API. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "dev/virtio/virtio_blk.h"
+#include "dev/virtio/virtio_net.h"
+#include "machine/machine_internal.h"
+
+typedef void counter_fn(void *arg, const char *device, const char *counter, uint64_t value);
+
+static void disk_counters(const struct machine_device *d, counter_fn *fn, void *arg)
+{
+    const struct virtio_blk_counters *c = virtio_blk_counters(d->dev);
+    fn(arg, d->id, "reads", atomic_load(&c->reads));
+    fn(arg, d->id, "read_bytes", atomic_load(&c->read_bytes));
+    fn(arg, d->id, "writes", atomic_load(&c->writes));
+    fn(arg, d->id, "written_bytes", atomic_load(&c->written_bytes));
+    fn(arg, d->id, "flushes", atomic_load(&c->flushes));
+    fn(arg, d->id, "discards", atomic_load(&c->discards));
+    fn(arg, d->id, "errors", atomic_load(&c->errors));
+    fn(arg, d->id, "throttled", atomic_load(&c->throttled));
+}
+
+static void nic_counters(const struct machine_device *d, counter_fn *fn, void *arg)
+{
+    struct virtio_net_counters c;
+    virtio_net_counters_get(d->dev, &c);
+    fn(arg, d->id, "rx_packets", c.rx_packets);
+    fn(arg, d->id, "rx_bytes", c.rx_bytes);
+    fn(arg, d->id, "rx_dropped", c.rx_dropped);
+    fn(arg, d->id, "rx_stalls", c.rx_stalls);
+    fn(arg, d->id, "tx_packets", c.tx_packets);
+    fn(arg, d->id, "tx_bytes", c.tx_bytes);
+    fn(arg, d->id, "tx_dropped", c.tx_dropped);
+    fn(arg, d->id, "tx_stalls", c.tx_stalls);
+    fn(arg, d->id, "kicks", c.kicks);
+    fn(arg, d->id, "interrupts", c.interrupts);
+}
+
+void machine_counters(struct machine *m, counter_fn *fn, void *arg)
+{
+    fn(arg, "bus", "accesses", atomic_load(&m->bus.counters.accesses));
+    fn(arg, "bus", "unclaimed", atomic_load(&m->bus.counters.unclaimed));
+    fn(arg, "bus", "ioeventfds", atomic_load(&m->bus.counters.ioeventfds));
+    if (m->serial)
+        fn(arg, "serial", "dropped_bytes", serial_port_dropped_bytes(m->serial));
+    for (unsigned i = 0; i < m->n_devices; i++) {
+        const struct machine_device *d = m->devices[i];
+        if (d->remote) /* another process serves it, and counts */
+            continue;
+        if (strcmp(d->kind, "disk") == 0)
+            disk_counters(d, fn, arg);
+        else if (strcmp(d->kind, "nic") == 0)
+            nic_counters(d, fn, arg);
+    }
+}
