@@ -1,12 +1,13 @@
-/* The PCI bus, by a list of guest accesses; two slots hold virtio-rng devices, whose registers,
- * MSI-X table and doorbells are thus reached as well, and one comes and goes. OFFSET  SIZE  MEANING
- * (repeated) 0       1     low 2 bits: log2 of the width; bit 2: write; bits 3 to 5: where (below)
+/* The PCI bus, by a list of guest accesses. Two slots hold virtio-rng devices, whose registers,
+ * MSI-X table and doorbells are thus reached as well; one of them comes and goes. Repeated:
+ *
+ *   OFFSET  SIZE  MEANING
+ *   0       1     low 2 bits: log2 of the width; bit 2: write; bits 3 to 5: where
  *   1       2     offset
  *   3       n     value, if a write
+ *
  * Where: 0 and 1 ECAM of slot 1, 2 ECAM of any slot, 3 ports 0xcf8 to 0xcff, 4 and 5 BAR of slot 1,
- * 6 guest memory, 7 the host's side: low bits of the offset choose signal, plug, unplug, loop,
- * save.
- */
+ * 6 guest memory, 7 the host's side: the low bits of the offset say what, see host_side(). */
 #include "dev/pci/pci.h"
 
 #include "../unit/fake_bus.h"
@@ -78,6 +79,9 @@ static void host_side(struct world *w, uint16_t off)
         break;
     case 5:
         virtio_config_changed(virtio_pci_device(w->root, 1));
+        break;
+    case 6:
+        pci_root_reset(w->root);
         break;
     default:
         for (unsigned n = 0; n < 16 && loop_run_once(w->loop, 0) > 0; n++)

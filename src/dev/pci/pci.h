@@ -43,7 +43,7 @@ int pci_root_add(struct pci_root *root, struct pci_device *dev, unsigned slot, s
  * the host bridge are left alone. Blocks while the device's I/O threads let go. */
 void pci_root_remove(struct pci_root *root, unsigned slot);
 
-/* Machine reset: every device back to its state at power-on, but that BARs keep their addresses. */
+/* The machine was reset: every device is as new, with its BARs assigned again. Blocks as above. */
 void pci_root_reset(struct pci_root *root);
 
 /* The device in a slot, or NULL. */

@@ -130,6 +130,17 @@ void pci_config_write(struct pci_device *dev, unsigned off, unsigned len, uint32
         dev->ops->config_written(dev, off, len);
 }
 
+void pci_device_reset(struct pci_device *dev)
+{
+    if (dev->ops->reset)
+        dev->ops->reset(dev);
+    for (unsigned i = 0; i < PCI_CONFIG_BYTES; i++)
+        dev->config[i] &= (uint8_t)~dev->writable[i];
+    update_intx_disable(dev);
+    pci_intx_set(dev, false);
+    pci_msix_reset(dev);
+}
+
 /* ---- state ---- */
 
 void pci_device_save(const struct pci_device *dev, struct state_writer *w)

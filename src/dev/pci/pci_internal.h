@@ -22,6 +22,8 @@ void pci_root_remap(struct pci_root *root);
 /* Where the configuration space says that a BAR lies, whether decoded or not. */
 uint64_t pci_bar_address(const struct pci_device *dev, unsigned bar);
 void pci_bar_assign(struct pci_device *dev, unsigned bar, uint64_t addr);
+/* Clears every writable bit of the configuration space, and MSI-X. */
+void pci_device_reset(struct pci_device *dev);
 /* The interrupt disable bit: the level is remembered, the line is not driven. */
 void pci_intx_disable(struct pci_device *dev, bool disabled);
 

@@ -159,18 +159,18 @@ void pci_msix_control_written(struct pci_device *dev, unsigned off, unsigned len
         update_all(dev);
 }
 
+/* All vectors are masked, none is pending (6.8.2.9). */
 void pci_msix_reset(struct pci_device *dev)
 {
     struct pci_msix *m = dev->msix;
     if (!m)
         return;
-    le16_write(dev->config + m->cap + PCI_MSIX_FLAGS, (uint16_t)(m->n - 1));
+    pci_msix_forget(dev);
     memset(m->table, 0, (size_t)m->n * PCI_MSIX_ENTRY_BYTES);
     for (unsigned i = 0; i < m->n; i++)
         m->table[i * PCI_MSIX_ENTRY_BYTES + PCI_MSIX_ENTRY_VECTOR_CTRL] =
             PCI_MSIX_ENTRY_CTRL_MASKBIT;
     update_all(dev);
-    pci_msix_forget(dev);
 }
 
 /* ---- the table and the pending bits ---- */

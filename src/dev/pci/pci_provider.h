@@ -25,7 +25,7 @@ struct pci_device_ops {
     /* Optional: the BAR is now decoded at dev->bars[bar].region.base / is about to disappear. */
     void (*bar_mapped)(struct pci_device *dev, unsigned bar);
     void (*bar_unmapping)(struct pci_device *dev, unsigned bar);
-    /* Optional: the machine was reset. MSI-X and the command register are the bus's to clear. */
+    /* Optional: the machine was reset; the configuration space will be reset afterwards. */
     void (*reset)(struct pci_device *dev);
     /* Optional: writes the device's own section(s). load() is called on a fresh device. */
     void (*save)(struct pci_device *dev, struct state_writer *w);

@@ -186,20 +186,6 @@ static uint64_t find_space(const struct pci_root *root, const struct pci_window 
     return 0;
 }
 
-void pci_root_reset(struct pci_root *root)
-{
-    root->address = 0;
-    for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
-        struct pci_device *dev = root->devices[slot];
-        if (!dev)
-            continue;
-        if (dev->ops->reset)
-            dev->ops->reset(dev);
-        pci_msix_reset(dev);
-        pci_config_write(dev, PCI_COMMAND, 2, 0);
-    }
-}
-
 /* Small BARs go below 4 GiB, which every guest can address; large ones above, if they can. */
 static int assign_bars(struct pci_root *root, struct pci_device *dev, struct err *err)
 {
@@ -253,6 +239,27 @@ int pci_root_add(struct pci_root *root, struct pci_device *dev, unsigned slot, s
     dev->slot = slot;
     dev->config[PCI_INTERRUPT_LINE] = (uint8_t)pci_gsi(slot, 0);
     return (int)slot;
+}
+
+/* BARs are assigned anew because the guest may have moved some, and devices may have been plugged
+ * where others were before. All were found a place at their time, so all will be again: in the
+ * worst case a device is left undecoded, which is logged. */
+void pci_root_reset(struct pci_root *root)
+{
+    root->address = 0;
+    for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+        if (root->devices[slot])
+            pci_device_reset(root->devices[slot]);
+    pci_root_remap(root);
+    for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
+        struct pci_device *dev = root->devices[slot];
+        struct err err = {0};
+        if (!dev)
+            continue;
+        if (assign_bars(root, dev, &err))
+            LOG_LIMITED(LOG_WARN, "pci", "no address after reset: %s slot=%u", err.msg, slot);
+        dev->config[PCI_INTERRUPT_LINE] = (uint8_t)pci_gsi(slot, 0);
+    }
 }
 
 static void detach(struct pci_root *root, unsigned slot)

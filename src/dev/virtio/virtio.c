@@ -116,6 +116,23 @@ void virtio_device_resume(struct virtio_device *dev)
     }
 }
 
+int virtio_device_log_start(struct virtio_device *dev, struct err *err)
+{
+    return dev->ops->log_start ? dev->ops->log_start(dev, err) : 0;
+}
+
+void virtio_device_log_sync(struct virtio_device *dev)
+{
+    if (dev->ops->log_sync)
+        dev->ops->log_sync(dev);
+}
+
+void virtio_device_log_stop(struct virtio_device *dev)
+{
+    if (dev->ops->log_stop)
+        dev->ops->log_stop(dev);
+}
+
 /* ---- for devices ---- */
 
 void virtio_queue_interrupt(struct virtio_device *dev, unsigned queue)

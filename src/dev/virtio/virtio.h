@@ -40,4 +40,11 @@ void virtio_device_destroy(struct virtio_device *dev);
 void virtio_device_pause(struct virtio_device *dev);
 void virtio_device_resume(struct virtio_device *dev);
 
+/* The dirty log of a device whose queues another process serves; does nothing for the others, which
+ * write through mem/. sync moves what was logged so far into the log of mem/. With the device lock
+ * held. Errors: the back end's (it cannot log). */
+int virtio_device_log_start(struct virtio_device *dev, struct err *err);
+void virtio_device_log_sync(struct virtio_device *dev);
+void virtio_device_log_stop(struct virtio_device *dev);
+
 #endif

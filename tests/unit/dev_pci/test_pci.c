@@ -518,6 +518,41 @@ static void a_loaded_bus_goes_on_where_it_was(void)
     state_writer_fini(&w);
 }
 
+static void a_reset_makes_everything_as_new(void)
+{
+    struct rig g;
+    uint8_t cap;
+    uint64_t bar = msix_rig(&g, &cap);
+    uint8_t fresh[256];
+    struct rig other;
+    rig_init(&other);
+    for (unsigned i = 0; i < 256; i++)
+        fresh[i] = (uint8_t)cfg(&other, i, 1);
+    rig_fini(&other);
+    cfg_write(&g, cap + 2u, 2, PCI_MSIX_FLAGS_ENABLE);
+    set_vector(&g, bar, 0, 0x40, 0);
+    set_vector(&g, bar, 1, 0x41, 1);
+    pci_msix_signal(&g.w->pci, 1);
+    pci_intx_set(&g.w->pci, true);
+    cfg_write(&g, 0x14, 4, 2); /* moves BAR 0 away */
+    struct widget *second = widget_new(&g.f, 0);
+    CHECK_EQ(pci_root_add(g.root, &second->pci, 5, NULL), 5); /* takes its place */
+    CHECK_EQ(fake_bus_read(&g.f, BUS_MMIO, ECAM(5, 0x10), 8) & ~UINT64_C(15), bar);
+    pci_root_reset(g.root);
+    for (unsigned i = 0; i < 256; i++)
+        CHECK_EQ(cfg(&g, i, 1), fresh[i]);
+    CHECK(!g.f.level[17] && !g.w->pci.bars[0].mapped);
+    CHECK(fake_bus_read(&g.f, BUS_MMIO, ECAM(5, 0x10), 4) != cfg(&g, 0x10, 4));
+    unsigned before = g.f.signals;
+    cfg_write(&g, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    cfg_write(&g, cap + 2u, 2, PCI_MSIX_FLAGS_ENABLE);
+    CHECK_EQ(fake_bus_read(&g.f, BUS_MMIO, bar + TABLE + 12, 4), 1);
+    CHECK_EQ(fake_bus_read(&g.f, BUS_MMIO, bar + PBA, 8), 0);
+    set_vector(&g, bar, 1, 0x41, 0);
+    CHECK_EQ(g.f.signals, before);
+    rig_fini(&g);
+}
+
 static void survives_random_accesses(void)
 {
     struct rig g;
@@ -557,6 +592,7 @@ int main(void)
     TAP_RUN(the_table_takes_any_width_and_keeps_reserved_bits_clear);
     TAP_RUN(masking_races_with_signals_without_losing_one);
     TAP_RUN(a_loaded_bus_goes_on_where_it_was);
+    TAP_RUN(a_reset_makes_everything_as_new);
     TAP_RUN(survives_random_accesses);
     return tap_done();
 }

@@ -225,6 +225,13 @@ static void a_driver_negotiates_and_is_served_by_msix(void)
         CHECK_EQ(rd(&g, g.common + VIRTIO_PCI_COMMON_MSIX, 2), 0xffff);
         start(&g, packed, true);
         check_echo(&g, 0);
+        pci_root_reset(g.root); /* the machine's reset */
+        CHECK_EQ(g.e->dev.status, 0);
+        CHECK_EQ(g.f.ioeventfds, 0);
+        CHECK_EQ(g.e->reset, 2);
+        wr(&g, g.ecam + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+        start(&g, packed, true);
+        check_echo(&g, 1);
         rig_fini(&g);
     }
 }
