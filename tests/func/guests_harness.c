@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
+#include "x86/cpuid.h"
 
 #define PORT_TRACE 0xe0
 #define PORT_ASK   0xe8
@@ -133,20 +134,22 @@ static const struct engine_irqchip_ops engine_ops = {
 static int create_vcpus(struct pc *pc, struct err *err)
 {
     static const struct engine_probe_input in = {.kvm_fd = -1};
-    struct kvm_cpuid_entry2 cpuid[ENGINE_CPUID_MAX];
-    int n = engine_supported_cpuid(pc->engine, &in, cpuid, err);
-    for (unsigned i = 0; n >= 0 && i < pc->n_vcpus; i++) {
-        int ret = engine_vcpu_create(pc->vm, i, &pc->vcpus[i], err);
-        if (ret)
-            return ret;
-        for (int e = 0; e < n; e++) /* the initial APIC id */
-            if (cpuid[e].function == 1)
-                cpuid[e].ebx = (cpuid[e].ebx & 0x00ffffff) | i << 24;
-        ret = engine_vcpu_set_cpuid(pc->vcpus[i], cpuid, (unsigned)n, err);
+    struct kvm_cpuid_entry2 host[ENGINE_CPUID_MAX], cpuid[ENGINE_CPUID_MAX];
+    int n_host = engine_supported_cpuid(pc->engine, &in, host, err);
+    if (n_host < 0)
+        return n_host;
+    for (unsigned i = 0; i < pc->n_vcpus; i++) {
+        unsigned n = (unsigned)n_host;
+        memcpy(cpuid, host, n * sizeof(host[0]));
+        int ret = cpuid_build(cpuid, &n, ENGINE_CPUID_MAX, "host", i, pc->n_vcpus, err);
+        if (!ret)
+            ret = engine_vcpu_create(pc->vm, i, &pc->vcpus[i], err);
+        if (!ret)
+            ret = engine_vcpu_set_cpuid(pc->vcpus[i], cpuid, n, err);
         if (ret)
             return ret;
     }
-    return MIN(n, 0);
+    return 0;
 }
 
 const char *pc_open(struct pc *pc, unsigned n_vcpus)
