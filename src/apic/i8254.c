@@ -14,6 +14,7 @@
 /* A guest that programs a shorter period gets ticks no faster than this, so that it cannot keep
  * the main loop busy. */
 #define MIN_PERIOD_NS 100000
+#define ELAPSED_MAX   (UINT64_C(1) << 61)
 #define STATE_VERSION 1
 
 static uint64_t ticks_at(int64_t ns)
@@ -40,10 +41,9 @@ static void drive(struct i8254 *p, bool level)
     }
 }
 
-/* Makes line and alarm agree with counter 0. Device lock held. */
-static void update(struct i8254 *p, uint64_t now)
+/* Sets the alarm for counter 0's next rise. Device lock held. */
+static void arm(struct i8254 *p, uint64_t now)
 {
-    drive(p, i8254_counter_output(&p->counters[0], now));
     p->next_rise = i8254_counter_next_rise(&p->counters[0], now);
     if (p->next_rise == I8254_COUNTER_NEVER) {
         alarm_set(&p->alarm, ALARM_OFF);
@@ -51,6 +51,13 @@ static void update(struct i8254 *p, uint64_t now)
     }
     int64_t soonest_ns = loop_now_ns(p->loop) + MIN_PERIOD_NS;
     alarm_set(&p->alarm, MAX(ns_at(p->next_rise), soonest_ns));
+}
+
+/* Makes line and alarm agree with counter 0. Device lock held. */
+static void update(struct i8254 *p, uint64_t now)
+{
+    drive(p, i8254_counter_output(&p->counters[0], now));
+    arm(p, now);
 }
 
 /* Main loop: the output has risen. A loop that was late sends one edge for all it missed. */
@@ -202,15 +209,17 @@ static void save_counter(const struct i8254_counter *c, uint64_t now, struct sta
     state_put_bytes(w, bytes, sizeof(bytes));
     state_put_u16(w, c->latch);
     state_put_u32(w, c->count);
-    state_put_u64(w, i8254_counter_elapsed(c, now));
+    state_put_u64(w, MIN(i8254_counter_elapsed(c, now), ELAPSED_MAX));
 }
 
 void i8254_save(const struct i8254 *p, struct state_writer *w)
 {
     uint64_t now = now_ticks(p);
     state_begin(w, "i8254", 0, STATE_VERSION);
-    for (unsigned i = 0; i < 3; i++)
-        save_counter(&p->counters[i], now, w);
+    /* A rise that the main loop has not got round to is still to come after loading. */
+    save_counter(&p->counters[0], MIN(now, p->next_rise - 1), w);
+    save_counter(&p->counters[1], now, w);
+    save_counter(&p->counters[2], now, w);
     state_put_u8(w, p->port61);
     state_put_u8(w, p->irq);
     state_end(w);
@@ -239,7 +248,7 @@ static int load_counter(struct i8254_counter *c, uint64_t now, struct state_read
     c->base = state_get_u64(r);
     c->since = now;
     if (c->mode > 5 || c->access < I8254_LOW || c->access > I8254_BOTH || c->latched_bytes > 2 ||
-        !c->count || c->count > 0x10000 || c->base >> 62)
+        !c->count || c->count > 0x10000 || c->base > ELAPSED_MAX)
         return state_invalid(r, "i8254: mode %u, access %u, count %u", c->mode, c->access,
                              c->count);
     return 0;
@@ -264,7 +273,7 @@ int i8254_load(struct i8254 *p, struct state_reader *r)
         return ret;
     memcpy(p->counters, counters, sizeof(counters));
     p->port61 = port61;
-    p->irq = irq; /* the controllers, loaded too, know the line as it was */
-    update(p, now);
+    p->irq = irq; /* the controllers, loaded too, have the line as it was */
+    arm(p, now);
     return 0;
 }

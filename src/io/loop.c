@@ -177,6 +177,11 @@ void loop_advance_ns(struct loop *loop, int64_t ns)
     atomic_store(&loop->fake_now_ns, end);
 }
 
+int64_t loop_next_deadline_ns(const struct loop *loop)
+{
+    return loop->n_timers ? loop->heap[1]->deadline_ns : INT64_MAX;
+}
+
 /* ---- descriptors ---- */
 
 int loop_fd_add(struct loop *loop, struct loop_fd *w, int fd, uint32_t events)

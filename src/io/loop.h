@@ -36,6 +36,9 @@ int64_t loop_now_ns(const struct loop *loop);
 /* Moves a fake clock forward and runs the timers that fall due, in order. */
 void loop_advance_ns(struct loop *loop, int64_t ns);
 
+/* When the first armed timer falls due; INT64_MAX if none is armed. The loop's thread. */
+int64_t loop_next_deadline_ns(const struct loop *loop);
+
 /* A watched descriptor, embedded in its user. Zero-initialise. */
 struct loop_fd {
     int fd;
