@@ -30,13 +30,22 @@ static void auto_takes_the_first_that_passes_and_says_why_not_the_others(void)
     CHECK_EQ(why.code, 0);
 }
 
-static void a_named_engine_that_is_refused_is_not_replaced(void)
+static void a_named_engine_is_taken_at_its_word_and_never_replaced(void)
 {
     struct err why = {0};
-    CHECK(!engine_select(both, "kvm", &input, &why));
-    CHECK_EQ(why.code, ENODEV);
+    CHECK(engine_select(both, "kvm", &input, &why) == &bad);
     CHECK(!engine_select(only_bad, "auto", &input, &why));
+    CHECK_EQ(why.code, ENODEV);
     CHECK_STR(why.msg, "kvm refused: there is no /dev/kvm");
+}
+
+static void auto_passes_over_an_engine_for_tests(void)
+{
+    static const struct engine null = {.name = "null", .probe = accepts, .by_name_only = true};
+    static const struct engine *const with_null[] = {&null, &good, NULL};
+    struct err why = {0};
+    CHECK(engine_select(with_null, "auto", &input, &why) == &good);
+    CHECK(engine_select(with_null, "null", &input, &why) == &null);
 }
 
 static void an_unknown_name_lists_the_known_ones(void)
@@ -143,7 +152,8 @@ static void an_mmio_access_of_odd_length_is_cut_into_powers_of_two(void)
 int main(void)
 {
     TAP_RUN(auto_takes_the_first_that_passes_and_says_why_not_the_others);
-    TAP_RUN(a_named_engine_that_is_refused_is_not_replaced);
+    TAP_RUN(a_named_engine_is_taken_at_its_word_and_never_replaced);
+    TAP_RUN(auto_passes_over_an_engine_for_tests);
     TAP_RUN(an_unknown_name_lists_the_known_ones);
     TAP_RUN(a_vcpu_state_comes_back_as_it_was);
     TAP_RUN(a_damaged_vcpu_state_is_refused_with_the_reason);
