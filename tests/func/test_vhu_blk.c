@@ -175,6 +175,8 @@ static void a_disk_of_the_storage_daemon_reads_what_was_written(void)
     CHECK_EQ(dev->n_queues, 2);
     CHECK(write_all());
     CHECK(read_all());
+    for (int ms = 0; ms < 5000 && !atomic_load(&drv.interrupts[0]); ms++)
+        usleep(1000);
     CHECK(atomic_load(&drv.interrupts[0]) > 0);
     end();
 }

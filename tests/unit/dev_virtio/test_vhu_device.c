@@ -121,6 +121,7 @@ static void a_disk_shows_what_its_back_end_says_and_serves_it(void)
     CHECK(!(virtio_transport_features(dev) & VIRTIO_F_PACKED));
     CHECK(read_works(0));
     CHECK(read_works(1));
+    wait_for(&drv.interrupts[0], 1);
     CHECK(atomic_load(&drv.interrupts[0]) > 0);
     end();
 }
