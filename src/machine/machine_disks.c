@@ -78,7 +78,8 @@ static struct virtio_device *create_vhost_user_disk(struct machine_device *d,
 {
     struct vhu_device_options options = {.connector = machine_device_connector(d, c->socket)};
     d->remote = true;
-    options.loop = machine_device_loop(d, MACHINE_THREAD_DISKS, true, err);
+    /* Its thread exchanges messages and does no disk I/O: the system calls of a NIC's. */
+    options.loop = machine_device_loop(d, MACHINE_THREAD_NICS, true, err);
     if (!options.loop)
         return NULL;
     options.fd = steal_fd(&files->fds[0]);
