@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "boot/acpi.h"
 #include "boot/boot_layout.h"
+#include "boot/smbios.h"
 #include "machine/machine_internal.h"
 
 static int install_tables(struct machine *m, uint64_t *rsdp_gpa, struct err *err)
@@ -20,8 +21,10 @@ static int install_tables(struct machine *m, uint64_t *rsdp_gpa, struct err *err
         .vmgenid = c->vmgenid,
     };
     int ret = acpi_install(&m->mem, &acpi, rsdp_gpa, err);
-    if (ret)
-        return ret;
+    struct smbios_config smbios = {.name = c->name, .n_vcpus = c->cpus.count};
+    memcpy(smbios.uuid, c->uuid, sizeof(smbios.uuid));
+    if (!ret)
+        ret = smbios_install(&m->mem, &smbios, err);
     if (!ret && c->vmgenid)
         ret = vmgenid_publish(&m->vmgenid, err);
     return ret;

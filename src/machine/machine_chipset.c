@@ -140,6 +140,7 @@ void machine_chipset_fini(struct machine *m)
 void machine_chipset_reset(struct machine *m)
 {
     uart16550_reset(&m->uart);
+    reset_ports_reset(&m->reset_ports);
     pci_hotplug_reset(&m->hotplug);
     acpi_pm_reset(&m->pm);
     mc146818_reset(&m->rtc);

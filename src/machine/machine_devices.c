@@ -177,6 +177,7 @@ int machine_devices_init(struct machine *m, struct machine_files *files, struct 
     m->pci = pci_root_create(&m->bus, ram_end(&m->mem), err);
     if (!m->pci)
         return -(err && err->code ? err->code : ENOMEM);
+    pci_root_set_reset_control(m->pci, &m->reset_ports.control);
     int ret = 0;
     for (unsigned i = 0; !ret && i < m->config->n_disks; i++)
         ret = machine_attach_disk(m, &m->config->disks[i], &files->disks[i], err);

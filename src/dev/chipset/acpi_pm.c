@@ -12,6 +12,7 @@
 #define CNT_SLP_TYP  0x1c00
 #define CNT_SLP_EN   0x2000
 #define TIMER_HZ     3579545 /* 4.8.3.3 */
+#define TIMER_MAX_NS (UINT64_C(100) * 366 * 86400 * 1000000000)
 
 static void update_sci(struct acpi_pm *pm)
 {
@@ -201,7 +202,12 @@ int acpi_pm_load(struct acpi_pm *pm, struct state_reader *r)
     pm->pm1_control = (uint16_t)((state_get_u16(r) & ~CNT_SLP_EN) | CNT_SCI_EN);
     pm->gpe_status = state_get_u16(r);
     pm->gpe_enable = state_get_u16(r);
-    pm->timer_base_ns = loop_now_ns(pm->loop) - (int64_t)(state_get_u64(r) & INT64_MAX);
+    /* A timer that ran for 100 years is nonsense, and would overflow later. */
+    uint64_t ran_ns = state_get_u64(r);
+    if (ran_ns > TIMER_MAX_NS)
+        state_invalid(r, "the ACPI PM timer has run for %llu ns", (unsigned long long)ran_ns);
+    else
+        pm->timer_base_ns = loop_now_ns(pm->loop) - (int64_t)ran_ns;
     int ret = state_close(r);
     if (!ret)
         update_sci(pm);

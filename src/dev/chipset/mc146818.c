@@ -41,6 +41,15 @@ enum {
 #define D_VRT     0x80
 #define ALARM_ANY 0xc0 /* two top bits set: matches any value */
 
+/* CMOS bytes that say how much RAM there is, low byte first. */
+enum {
+    CMOS_BASE_KIB = 0x15,
+    CMOS_EXTENDED_KIB = 0x17,   /* above 1 MiB, at most 63 MiB */
+    CMOS_EXTENDED_KIB_2 = 0x30, /* the same, as found by the POST */
+    CMOS_EXTENDED_64KIB = 0x34, /* above 16 MiB and below the PCI hole */
+    CMOS_HIGH_64KIB = 0x5b,     /* three bytes: above 4 GiB */
+};
+
 static int64_t host_wall_clock_ns(void *opaque)
 {
     struct timespec ts;
@@ -52,7 +61,7 @@ static int64_t guest_now_ns(const struct mc146818 *rtc)
 {
     if (rtc->frozen_ns >= 0)
         return rtc->frozen_ns;
-    return rtc->wall_clock_ns(rtc->clock_opaque) + rtc->offset_ns;
+    return MAX(rtc->wall_clock_ns(rtc->clock_opaque) + rtc->offset_ns, 0);
 }
 
 static uint8_t encode(const struct mc146818 *rtc, int v)
@@ -325,6 +334,25 @@ void mc146818_reset(struct mc146818 *rtc)
     rtc->index = 0;
     update_irq(rtc);
     reschedule(rtc);
+}
+
+static void put_size(struct mc146818 *rtc, unsigned reg, unsigned bytes, uint64_t units)
+{
+    uint64_t max = (UINT64_C(1) << (8 * bytes)) - 1;
+    units = MIN(units, max);
+    for (unsigned i = 0; i < bytes; i++)
+        rtc->ram[reg + i] = (uint8_t)(units >> (8 * i));
+}
+
+void mc146818_set_memory(struct mc146818 *rtc, uint64_t low_bytes, uint64_t high_bytes)
+{
+    uint64_t above_1m = low_bytes > MIB ? low_bytes - MIB : 0;
+    uint64_t above_16m = low_bytes > 16 * MIB ? low_bytes - 16 * MIB : 0;
+    put_size(rtc, CMOS_BASE_KIB, 2, 640);
+    put_size(rtc, CMOS_EXTENDED_KIB, 2, MIN(above_1m / KIB, 63 * KIB));
+    put_size(rtc, CMOS_EXTENDED_KIB_2, 2, MIN(above_1m / KIB, 63 * KIB));
+    put_size(rtc, CMOS_EXTENDED_64KIB, 2, above_16m / (64 * KIB));
+    put_size(rtc, CMOS_HIGH_64KIB, 3, high_bytes / (64 * KIB));
 }
 
 #define STATE_VERSION 1

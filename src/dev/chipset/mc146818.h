@@ -34,6 +34,8 @@ int mc146818_init(struct mc146818 *rtc, struct bus *bus, struct loop *loop,
 void mc146818_fini(struct mc146818 *rtc);
 /* The time and the CMOS RAM survive a reset; interrupts are switched off (section "RESET"). */
 void mc146818_reset(struct mc146818 *rtc);
+/* Says in CMOS RAM, for firmware, how much RAM lies below the PCI hole and above 4 GiB. */
+void mc146818_set_memory(struct mc146818 *rtc, uint64_t low_bytes, uint64_t high_bytes);
 
 void mc146818_save(const struct mc146818 *rtc, struct state_writer *w);
 int mc146818_load(struct mc146818 *rtc, struct state_reader *r);

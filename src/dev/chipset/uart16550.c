@@ -177,6 +177,7 @@ static void write_fcr(struct uart16550 *u, uint8_t value)
         clear_rx(u);
     u->iir_fifo = enable ? IIR_FIFO : 0;
     u->rx_trigger = enable ? triggers[value >> 6] : 1;
+    offer_input(u);
 }
 
 static uint64_t reg_read(void *opaque, uint64_t offset, unsigned size)

@@ -27,3 +27,20 @@ int vmgenid_renew(struct vmgenid *v, bool notify, struct err *err)
         acpi_pm_raise_gpe(v->pm, MEMORY_MAP_GPE_VMGENID);
     return ret;
 }
+
+#define STATE_VERSION 1
+
+void vmgenid_save(const struct vmgenid *v, struct state_writer *w)
+{
+    state_begin(w, "vmgenid", 0, STATE_VERSION);
+    state_put_bytes(w, v->id, sizeof(v->id));
+    state_end(w);
+}
+
+int vmgenid_load(struct vmgenid *v, struct state_reader *r)
+{
+    if (state_open(r, "vmgenid", 0, STATE_VERSION) < 0)
+        return -r->err.code;
+    state_get_bytes(r, v->id, sizeof(v->id));
+    return state_close(r);
+}

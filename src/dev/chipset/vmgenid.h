@@ -8,6 +8,7 @@
 
 #include "dev/chipset/acpi_pm.h"
 #include "mem/guest_mem.h"
+#include "state/state.h"
 
 struct vmgenid {
     struct guest_mem *mem;
@@ -22,5 +23,10 @@ void vmgenid_init(struct vmgenid *v, struct guest_mem *mem, struct acpi_pm *pm, 
 int vmgenid_renew(struct vmgenid *v, bool notify, struct err *err);
 /* Puts the current id into guest memory (again, after a reset cleared it). */
 int vmgenid_publish(struct vmgenid *v, struct err *err);
+
+/* The id itself; the guest's copy travels with its memory. What resumes as a copy of something that
+ * ran on, or goes back in time, renews the id after loading. */
+void vmgenid_save(const struct vmgenid *v, struct state_writer *w);
+int vmgenid_load(struct vmgenid *v, struct state_reader *r);
 
 #endif

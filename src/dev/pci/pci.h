@@ -51,6 +51,10 @@ struct pci_device *pci_root_device(const struct pci_root *root, unsigned slot);
 /* Bit n set: slot n holds a device (bit 0: the host bridge). */
 uint32_t pci_root_slots(const struct pci_root *root);
 
+/* What byte accesses to port 0xcf9 reach, which lies inside the address register: the chip set's
+ * reset control register. Borrowed; NULL: nothing. */
+void pci_root_set_reset_control(struct pci_root *root, const struct bus_region *region);
+
 /* The interrupt line of pin 0 to 3 (INTA to INTD) of a slot, for the _PRT. */
 static inline unsigned pci_gsi(unsigned slot, unsigned pin)
 {

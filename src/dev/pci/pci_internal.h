@@ -11,6 +11,7 @@ struct pci_root {
     struct pci_device *devices[PCI_SLOTS];
     struct pci_window window32, window64;
     uint32_t address; /* port 0xcf8 */
+    const struct bus_region *reset_control;
     struct bus_region ports, ecam;
     pthread_mutex_t intx_lock; /* a leaf but for the interrupt controllers' */
     unsigned intx_asserted[4]; /* how many devices drive each of the four lines */

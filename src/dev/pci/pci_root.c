@@ -10,6 +10,7 @@
 
 #define CONFIG_ADDRESS        0xcf8
 #define CONFIG_DATA_OFFSET    4
+#define RESET_CONTROL_OFFSET  1
 #define CONFIG_ADDRESS_ENABLE (1u << 31)
 #define ECAM_FUNCTION_BYTES   4096
 
@@ -74,6 +75,8 @@ static uint64_t ports_read(void *opaque, uint64_t offset, unsigned size)
     struct pci_root *root = opaque;
     if (offset == 0 && size == 4)
         return root->address;
+    if (offset == RESET_CONTROL_OFFSET && size == 1 && root->reset_control)
+        return root->reset_control->ops->read(root->reset_control->opaque, 0, 1);
     if (offset < CONFIG_DATA_OFFSET || !(root->address & CONFIG_ADDRESS_ENABLE))
         return UINT64_MAX;
     uint64_t bdf = root->address >> 8 & 0xffff;
@@ -89,6 +92,8 @@ static void ports_write(void *opaque, uint64_t offset, unsigned size, uint64_t v
         root->address = (uint32_t)value & ~3u;
         return;
     }
+    if (offset == RESET_CONTROL_OFFSET && size == 1 && root->reset_control)
+        root->reset_control->ops->write(root->reset_control->opaque, 0, 1, value);
     if (offset < CONFIG_DATA_OFFSET || !(root->address & CONFIG_ADDRESS_ENABLE))
         return;
     uint64_t bdf = root->address >> 8 & 0xffff;
@@ -292,6 +297,11 @@ uint32_t pci_root_slots(const struct pci_root *root)
     for (unsigned i = 0; i < PCI_SLOTS; i++)
         mask |= (uint32_t)(root->devices[i] != NULL) << i;
     return mask;
+}
+
+void pci_root_set_reset_control(struct pci_root *root, const struct bus_region *region)
+{
+    root->reset_control = region;
 }
 
 /* ---- interrupt pins ---- */
