@@ -73,8 +73,11 @@ static inline void virtio_script_settle(struct virtio_script *s)
 static inline void virtio_script_start(struct virtio_script *s)
 {
     s->d.next_gpa = VIRTIO_SCRIPT_RINGS;
-    if (!vdrv_negotiate(&s->d, s->flags >> 3))
-        return;
+    if (!vdrv_negotiate(&s->d, s->flags >> 3)) { /* some need others: then take them all */
+        vdrv_reset(&s->d);
+        if (!vdrv_negotiate(&s->d, 0))
+            abort();
+    }
     vdrv_setup_queues(&s->d);
     vdrv_driver_ok(&s->d);
 }
