@@ -293,6 +293,7 @@ struct engine_exit_info pc_run(struct pc *pc)
     loop_call(iothread_loop(pc->main_loop), start_watchdog, &w);
     engine_vcpu_run(pc->vcpus[0], &info);
     loop_call(iothread_loop(pc->main_loop), stop_watchdog, &w);
+    pc->timed_out |= w.fired;
     if (w.fired)
         printf("# the guest did not end within %d s\n", LIMIT_S);
     if (info.reason == ENGINE_EXIT_ERROR)

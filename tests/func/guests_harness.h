@@ -37,6 +37,7 @@ struct pc {
 
     /* What the guest did. */
     bool ended;
+    bool timed_out; /* some pc_run() ended by its time limit */
     unsigned verdict;
     unsigned n_trace;
     uint32_t trace[TRACE_MAX];

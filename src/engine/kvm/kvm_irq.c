@@ -245,8 +245,7 @@ int kvm_irq_init(struct kvm_vm *vm, int kvm_fd, struct err *err)
         calloc(1, sizeof(*vm->table) + (vm->max_routes + KVM_PINS) * sizeof(vm->table->entries[0]));
     if (!vm->table)
         return err_set(err, ENOMEM, "could not allocate the interrupt routing table");
-    int ret = table_write(vm);
-    return ret < 0 ? err_sys(err, -ret, "could not set KVM's interrupt routes") : 0;
+    return 0; /* under the split irqchip the kernel's table starts empty, as ours */
 }
 
 void kvm_irq_fini(struct kvm_vm *vm)
