@@ -139,6 +139,15 @@ static bool tap_alive(const struct net_backend *nb, unsigned pair)
 static int tap_set_offloads(struct net_backend *nb, uint32_t offloads, struct err *err)
 {
     struct tap *t = tap_of(nb);
+    /* The kernel refuses these by halves; to use less than the receiver accepts is no harm. */
+    const uint32_t tso = NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6;
+    const uint32_t uso = NET_OFFLOAD_USO4 | NET_OFFLOAD_USO6;
+    if (!(offloads & tso))
+        offloads &= ~(uint32_t)NET_OFFLOAD_ECN;
+    if ((offloads & uso) != uso)
+        offloads &= ~uso;
+    if (!(offloads & NET_OFFLOAD_CSUM))
+        offloads = 0;
     if (ioctl(t->fds[0], TUNSETOFFLOAD, (unsigned long)offloads) < 0)
         return err_sys(err, errno, "could not set offloads 0x%x of TAP interface '%s'", offloads,
                        t->ifname);

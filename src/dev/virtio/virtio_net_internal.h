@@ -47,7 +47,9 @@
 #define VIRTIO_NET_QUEUE_SIZE 256
 /* A chain has at most as many descriptors as the ring; one may span two regions of memory. */
 #define VIRTIO_NET_CHAIN_IOV (VIRTIO_NET_QUEUE_SIZE + 8)
-#define VIRTIO_NET_BATCH     64 /* packets a turn, each direction */
+/* A turn, each direction: so many packets, or so many bytes. */
+#define VIRTIO_NET_BATCH       64
+#define VIRTIO_NET_BATCH_BYTES (256 * 1024)
 
 static_assert(2 * VIRTIO_NET_CHAIN_IOV < NET_IOV_MAX, "a full ring fits one read");
 

@@ -248,12 +248,12 @@ static bool stall(struct virtio_net_pair *p)
 }
 
 /* One frame. Returns 1 if the next may follow, 0 if not now, -errno if the driver broke a rule. */
-static int serve_one(struct virtio_net_pair *p, int64_t *now_ns, struct err *err)
+static int serve_one(struct virtio_net_pair *p, int64_t now_ns, struct err *err)
 {
     struct virtio_net *n = p->net;
     struct virtio_net_rx *rx = &p->rx;
     if (virtio_net_link_up(n)) {
-        int64_t later_ns = virtio_net_limit_take(&n->rx_limit, 0, *now_ns);
+        int64_t later_ns = virtio_net_limit_take(&n->rx_limit, 0, now_ns);
         if (later_ns) {
             rx->limited = true;
             net_want_read(n->nb, p->index, false);
@@ -293,8 +293,11 @@ void virtio_net_rx_serve(struct virtio_net_pair *p)
     if (rx->stalled || rx->limited || !p->running)
         return;
     int ret = virtio_device_is_broken(&n->dev) ? -EPROTO : 1;
-    for (int i = 0; i < VIRTIO_NET_BATCH && ret > 0; i++)
-        ret = serve_one(p, &now_ns, &err);
+    uint64_t had = atomic_load_explicit(&rx->stat.bytes, memory_order_relaxed), bytes = 0;
+    for (int i = 0; i < VIRTIO_NET_BATCH && bytes < VIRTIO_NET_BATCH_BYTES && ret > 0; i++) {
+        ret = serve_one(p, now_ns, &err);
+        bytes = atomic_load_explicit(&rx->stat.bytes, memory_order_relaxed) - had;
+    }
     if (ret < 0) {
         net_want_read(n->nb, p->index, false);
         if (err.code)

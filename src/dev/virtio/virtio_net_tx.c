@@ -94,8 +94,12 @@ void virtio_net_tx_serve(struct virtio_net_pair *p)
     if (!p->running || tx->blocked || tx->limited || virtio_device_is_broken(&n->dev) ||
         !net_pair_active(n->nb, p->index))
         return;
-    while (done < VIRTIO_NET_BATCH && (ret = serve_one(p, now_ns, &unpublished, &err)) > 0)
+    uint64_t had = atomic_load_explicit(&tx->stat.bytes, memory_order_relaxed), bytes = 0;
+    while (done < VIRTIO_NET_BATCH && bytes < VIRTIO_NET_BATCH_BYTES &&
+           (ret = serve_one(p, now_ns, &unpublished, &err)) > 0) {
+        bytes = atomic_load_explicit(&tx->stat.bytes, memory_order_relaxed) - had;
         done++;
+    }
     tx_publish(p, &unpublished);
     if (ret < 0) {
         virtio_device_broken(&n->dev, &err);

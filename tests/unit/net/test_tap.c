@@ -136,8 +136,9 @@ static void offers_the_offloads_of_the_kernel(void)
     struct err err = {0};
     uint32_t must = NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 | NET_OFFLOAD_ECN;
     CHECK_EQ(net_offloads(nb) & must, must);
-    CHECK_EQ(net_set_offloads(nb, net_offloads(nb), &err), 0);
-    CHECK_EQ(net_set_offloads(nb, 0, &err), 0);
+    /* Any subset, also one that the kernel by itself would refuse. */
+    for (uint32_t set = 0; set < 128; set++)
+        CHECK_EQ(net_set_offloads(nb, set & net_offloads(nb), &err), 0);
     net_destroy(nb);
 }
 
