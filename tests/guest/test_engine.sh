@@ -1,0 +1,6 @@
+#!/bin/sh
+# The tiny guests of guest/ on the kvm engine with real hardware virtualization: the same list that tests/func
+# runs on this machine's own KVM, whatever that is.
+exe=$VIRGA_BUILD/tests/func/test-guests
+[ -x "$exe" ] || { echo "1..0 # SKIP there is no $exe"; exit 0; }
+exec "$exe" kvm "$VIRGA_BUILD/guest"
