@@ -200,6 +200,8 @@ static void kicks_during_a_pause_are_not_lost(void)
     struct vdrv_buf buf = {0x100000, 4};
     uintptr_t cookie = 0;
     uint32_t len;
+    while (loop_run_once(g.loop, 0) > 0) /* the kick of the activation */
+        ;
     virtio_device_pause(&g.e->dev);
     virtio_device_pause(&g.e->dev);
     CHECK_EQ(g.e->paused, 1);
