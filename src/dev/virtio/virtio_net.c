@@ -160,11 +160,16 @@ static bool on_prepare(struct loop_prepare *prepare)
     return p->tx.more;
 }
 
-/* The control queue switched this pair on. */
+/* The control queue switched this pair on, or the limits are others: who waited looks again. */
 static void on_wake(struct loop_post *post)
 {
     struct virtio_net_pair *p = post->opaque;
-    if (!p->rx.stalled && !p->rx.limited)
+    if (!p->running)
+        return;
+    loop_timer_cancel(p->loop, &p->rx.timer);
+    loop_timer_cancel(p->loop, &p->tx.timer);
+    p->rx.limited = p->tx.limited = false;
+    if (!p->rx.stalled)
         net_want_read(p->net->nb, p->index, true);
     virtio_net_rx_serve(p);
     virtio_net_tx_serve(p);
@@ -199,7 +204,6 @@ static void pair_stop(void *arg)
     virtio_net_tx_stop(p);
     net_stop(p->net->nb, p->index);
     loop_prepare_remove(p->loop, &p->prepare);
-    loop_post_cancel(p->loop, &p->wake);
 }
 
 /* A driver that did not take MQ has one pair, whose control queue then is queue 2. Spec: 5.1.2. */
@@ -341,9 +345,17 @@ static int load(struct virtio_device *dev, struct state_reader *r)
     return 0;
 }
 
+static void forget_wake(void *arg)
+{
+    struct virtio_net_pair *p = arg;
+    loop_post_cancel(p->loop, &p->wake);
+}
+
 static void destroy(struct virtio_device *dev)
 {
     struct virtio_net *n = virtio_net_of(dev);
+    for (unsigned i = 0; i < n->n_pairs; i++)
+        loop_call(n->pairs[i].loop, forget_wake, &n->pairs[i]);
     net_destroy(n->nb);
     pthread_mutex_destroy(&n->rx_limit.lock);
     pthread_mutex_destroy(&n->tx_limit.lock);
@@ -451,6 +463,8 @@ void virtio_net_set_limits(struct virtio_device *dev, const struct rate_limit *r
     int64_t now_ns = loop_now_ns(n->options.loops[0]);
     limit_set(&n->rx_limit, rx, now_ns);
     limit_set(&n->tx_limit, tx, now_ns);
+    for (unsigned i = 0; i < n->n_pairs; i++)
+        loop_post(n->pairs[i].loop, &n->pairs[i].wake);
 }
 
 void virtio_net_counters_get(struct virtio_device *dev, struct virtio_net_counters *out)

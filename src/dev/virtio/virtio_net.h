@@ -34,7 +34,8 @@ struct virtio_device *virtio_net_create(struct guest_mem *mem, struct net_backen
  * Threads: any. */
 void virtio_net_set_link(struct virtio_device *dev, bool up);
 
-/* Changes the rate limits. Threads: any. */
+/* Changes the rate limits, at once also for who waits for the old ones. Threads: any, while the
+ * device exists. */
 void virtio_net_set_limits(struct virtio_device *dev, const struct rate_limit *rx,
                            const struct rate_limit *tx);
 

@@ -653,6 +653,27 @@ static void keeps_the_packet_rate_in_both_directions(void)
     close_rig(&r);
 }
 
+static void forgets_an_old_limit_at_once(void)
+{
+    struct rig r;
+    struct rate_limit limit = {.bytes_per_s = 1, .bytes_burst = 1}, none = {0};
+    open_limited(&r, 1, TSO, 0, &limit);
+    uint8_t packet[HDR + 1000] = {0}, got[2000];
+    post(&r, 0, 8, 1600);
+    for (int i = 0; i < 2; i++) {
+        transmit(&r, 1, packet, sizeof(packet), 1);
+        arrive(&r, 0, packet, sizeof(packet));
+    }
+    CHECK_EQ(collect(&r, 0, got, NULL), sizeof(packet));
+    CHECK_EQ(collect(&r, 0, got, NULL), -1);
+    CHECK_EQ(reap(&r, 1), 1);
+    virtio_net_set_limits(r.d.dev, &none, &none);
+    settle(&r);
+    CHECK_EQ(collect(&r, 0, got, NULL), sizeof(packet));
+    CHECK_EQ(reap(&r, 1), 1);
+    close_rig(&r);
+}
+
 /* ---- pause, save, load ---- */
 
 static void gives_unused_buffers_back_on_pause_and_goes_on_after_resume(void)
@@ -773,6 +794,7 @@ int main(void)
     TAP_RUN(discards_frames_while_the_cable_is_out);
     TAP_RUN(takes_the_link_down_when_the_back_end_hangs_up);
     TAP_RUN(keeps_the_packet_rate_in_both_directions);
+    TAP_RUN(forgets_an_old_limit_at_once);
     TAP_RUN(gives_unused_buffers_back_on_pause_and_goes_on_after_resume);
     TAP_RUN(continues_in_another_process_after_save_and_load);
     TAP_RUN(forgets_a_held_frame_on_reset);
