@@ -204,11 +204,8 @@ int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len)
     const struct guest_mem_region *r = find(m, gpa);
     if (!r || !range_within(gpa - r->gpa, len, r->size_bytes))
         return -EFAULT;
-    uint64_t off = gpa - r->gpa;
-    int ret = m->fd >= 0 ? fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                     (off_t)(r->fd_offset + off), (off_t)len)
-                         : madvise(r->hva + off, len, MADV_DONTNEED);
-    if (ret)
+    /* MADV_REMOVE punches a hole into the memfd, for every process that maps it. */
+    if (madvise(r->hva + (gpa - r->gpa), len, m->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED))
         return -errno;
     guest_mem_mark_dirty(m, gpa, len);
     return 0;

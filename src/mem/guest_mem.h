@@ -66,7 +66,7 @@ void guest_mem_mark_dirty(struct guest_mem *m, uint64_t gpa, uint64_t len);
 
 /* Gives the pages of [gpa, gpa+len) back to the host: they read as zeroes until they are written
  * again. Whole pages of one region; with hugetlb, whole huge pages. Marks dirty.
- * Errors: EFAULT (not RAM), those of madvise(2) and fallocate(2). Threads: any. */
+ * Errors: EFAULT (not RAM), those of madvise(2). Threads: any. */
 int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len);
 
 /* Starts (all clean) and stops logging. Threads: stop only while no other thread writes. */
