@@ -282,6 +282,9 @@ void qcow2_map_compressed(const struct qcow2 *q, uint64_t entry, uint64_t *offse
 /* qcow2_refcount.c */
 int qcow2_refcount_alloc(struct qcow2 *q, struct qcow2_op *op, uint64_t max_clusters,
                          uint64_t *host, uint64_t *n_clusters);
+/* Whether clusters whose refcount is 0 are none that a table in memory is in or points to. -EIO if
+ * they are: the image is corrupt. */
+int qcow2_refcount_check_unused(struct qcow2 *q, uint64_t host, uint64_t len);
 /* Gives clusters back after the next flush of the map. Never fails: what does not fit is leaked. */
 void qcow2_refcount_free(struct qcow2 *q, uint64_t host, uint64_t bytes, bool discard);
 void qcow2_refcount_run_frees(struct qcow2 *q);

@@ -110,7 +110,7 @@ int qcow2_lane_new_refblock(struct qcow2 *q, struct qcow2_op *op, uint64_t index
         return -EAGAIN;
     if (cluster > (QCOW2_WIRE_OFFSET >> q->h.cluster_bits))
         return -EFBIG;
-    int r = qcow2_cache_drop(q, cluster << q->h.cluster_bits, q->cluster_bytes);
+    int r = qcow2_refcount_check_unused(q, cluster << q->h.cluster_bits, q->cluster_bytes);
     if (r == 0)
         r = begin(q, op, QCOW2_LANE_REFBLOCK, q->cluster_bytes);
     if (r < 0)

@@ -71,6 +71,14 @@ static int go_exclusive(struct qcow2_op *op)
     return 0;
 }
 
+/* Makes the claim active as a shared one: what it wanted to change, another has changed while it
+ * waited. */
+static void start_shared(struct qcow2_op *op)
+{
+    op->running = true;
+    op->exclusive = false;
+}
+
 static void start_exclusive(struct qcow2_op *op, struct qcow2_page *page)
 {
     op->running = true;
@@ -134,7 +142,7 @@ static int transfer(struct qcow2_op *op, struct blk *b, enum blk_op code, uint64
     if (r < 0)
         return r;
     unsigned n = blk_iov_slice(req->iov, req->n_iov, op->pos, op->len, op->iov, op->iov_cap);
-    op->running = true;
+    start_shared(op);
     return submit(op, b, code, offset, op->len, n, QCOW2_TRANSFER);
 }
 
@@ -254,7 +262,7 @@ static int begin_write(struct qcow2_op *op, uint64_t guest, uint64_t in_cluster,
     if (op->ext.kind == QCOW2_NORMAL && op->ext.copied) {
         if (op->req->op == BLK_WRITE)
             return transfer(op, q->file, BLK_WRITE, op->ext.host + in_cluster);
-        op->running = true;
+        start_shared(op);
         return submit(op, q->file, BLK_WRITE_ZEROES, op->ext.host + in_cluster, op->len, 0,
                       QCOW2_TRANSFER);
     }

@@ -72,8 +72,7 @@ static int page_of(struct qcow2 *q, struct qcow2_op *op, uint64_t cluster, struc
     return qcow2_cache_get(q, op, host + in_block / per_page * q->page_bytes, true, page);
 }
 
-/* A cluster whose refcount is 0 must not be one that a table in memory points to. */
-static int check_unused(struct qcow2 *q, uint64_t host, uint64_t len)
+int qcow2_refcount_check_unused(struct qcow2 *q, uint64_t host, uint64_t len)
 {
     bool used = host == 0 || (host < q->l1.offset + q->l1.bytes && q->l1.offset < host + len) ||
                 (host < q->reftable.offset + q->reftable.bytes && q->reftable.offset < host + len);
@@ -140,7 +139,7 @@ int qcow2_refcount_alloc(struct qcow2 *q, struct qcow2_op *op, uint64_t max_clus
     if ((cluster + n) > (QCOW2_WIRE_OFFSET >> q->h.cluster_bits))
         return -EFBIG;
     page->pins++; /* not to be dropped as one of the clusters' own pages */
-    r = check_unused(q, cluster << q->h.cluster_bits, n << q->h.cluster_bits);
+    r = qcow2_refcount_check_unused(q, cluster << q->h.cluster_bits, n << q->h.cluster_bits);
     page->pins--;
     if (r < 0)
         return r;
