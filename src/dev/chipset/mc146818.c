@@ -6,7 +6,8 @@
 #include "base/util.h"
 #include "bus/memory_map.h"
 
-#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_S   INT64_C(1000000000)
+#define DATE_MAX_S INT64_C(7200000000) /* in the year 2198 */
 
 enum {
     REG_SECONDS,
@@ -59,8 +60,6 @@ static int64_t host_wall_clock_ns(void *opaque)
 
 static int64_t guest_now_ns(const struct mc146818 *rtc)
 {
-    if (rtc->frozen_ns >= 0)
-        return rtc->frozen_ns;
     return MAX(rtc->wall_clock_ns(rtc->clock_opaque) + rtc->offset_ns, 0);
 }
 
@@ -88,80 +87,87 @@ static int decode_hour(const struct mc146818 *rtc, uint8_t v)
     return decode(rtc, v & 0x7f) % 12 + (v & 0x80 ? 12 : 0);
 }
 
-static void broken_down(const struct mc146818 *rtc, struct tm *tm)
+/* The parts of a date in mc146818.held_fields and below. */
+enum { SECOND, MINUTE, HOUR, WEEKDAY, DAY, MONTH, YEAR, CENTURY };
+
+/* Which part a register shows; -1: none. */
+static int field_of(unsigned reg)
 {
+    switch (reg) {
+    case REG_SECONDS:
+        return SECOND;
+    case REG_MINUTES:
+        return MINUTE;
+    case REG_HOURS:
+        return HOUR;
+    case REG_WEEKDAY:
+        return WEEKDAY;
+    case REG_DAY:
+        return DAY;
+    case REG_MONTH:
+        return MONTH;
+    case REG_YEAR:
+        return YEAR;
+    case REG_CENTURY:
+        return CENTURY;
+    default:
+        return -1;
+    }
+}
+
+static void get_fields(const struct mc146818 *rtc, uint8_t f[MC146818_FIELDS])
+{
+    struct tm tm;
     time_t t = (time_t)(guest_now_ns(rtc) / NS_PER_S);
-    gmtime_r(&t, tm);
+    if (rtc->held) {
+        memcpy(f, rtc->held_fields, MC146818_FIELDS);
+        return;
+    }
+    gmtime_r(&t, &tm);
+    f[SECOND] = (uint8_t)tm.tm_sec;
+    f[MINUTE] = (uint8_t)tm.tm_min;
+    f[HOUR] = (uint8_t)tm.tm_hour;
+    f[WEEKDAY] = (uint8_t)(tm.tm_wday + 1);
+    f[DAY] = (uint8_t)tm.tm_mday;
+    f[MONTH] = (uint8_t)(tm.tm_mon + 1);
+    f[YEAR] = (uint8_t)(tm.tm_year % 100);
+    f[CENTURY] = (uint8_t)(19 + tm.tm_year / 100);
+}
+
+/* Sets the clock; parts out of range carry over, as timegm() does, and the day of the week follows
+ * from the date. */
+static void set_clock(struct mc146818 *rtc, const uint8_t f[MC146818_FIELDS])
+{
+    struct tm tm = {.tm_sec = f[SECOND],
+                    .tm_min = f[MINUTE],
+                    .tm_hour = f[HOUR],
+                    .tm_mday = f[DAY],
+                    .tm_mon = f[MONTH] - 1,
+                    .tm_year = (f[CENTURY] - 19) * 100 + f[YEAR]};
+    int64_t now = guest_now_ns(rtc);
+    /* From 1970 to 2198: what 64-bit nanoseconds hold, with room for the offset. */
+    int64_t seconds = MIN(MAX((int64_t)timegm(&tm), 0), DATE_MAX_S);
+    rtc->offset_ns = seconds * NS_PER_S + now % NS_PER_S - rtc->wall_clock_ns(rtc->clock_opaque);
 }
 
 static uint8_t read_time(const struct mc146818 *rtc, unsigned reg)
 {
-    struct tm tm;
-    broken_down(rtc, &tm);
-    switch (reg) {
-    case REG_SECONDS:
-        return encode(rtc, tm.tm_sec);
-    case REG_MINUTES:
-        return encode(rtc, tm.tm_min);
-    case REG_HOURS:
-        return encode_hour(rtc, tm.tm_hour);
-    case REG_WEEKDAY:
-        return encode(rtc, tm.tm_wday + 1);
-    case REG_DAY:
-        return encode(rtc, tm.tm_mday);
-    case REG_MONTH:
-        return encode(rtc, tm.tm_mon + 1);
-    case REG_YEAR:
-        return encode(rtc, tm.tm_year % 100);
-    default:
-        return encode(rtc, 19 + tm.tm_year / 100);
-    }
+    uint8_t f[MC146818_FIELDS];
+    int field = field_of(reg);
+    get_fields(rtc, f);
+    return field == HOUR ? encode_hour(rtc, f[field]) : encode(rtc, f[field]);
 }
 
-static bool is_time(unsigned reg)
-{
-    return reg == REG_CENTURY || (reg <= REG_YEAR && reg != REG_SECONDS_ALARM &&
-                                  reg != REG_MINUTES_ALARM && reg != REG_HOURS_ALARM);
-}
-
-/* Sets one field of the guest's clock; fields out of range carry over, as timegm() does. */
 static void write_time(struct mc146818 *rtc, unsigned reg, uint8_t value)
 {
-    struct tm tm;
-    int64_t now = guest_now_ns(rtc), v = decode(rtc, value);
-    broken_down(rtc, &tm);
-    switch (reg) {
-    case REG_SECONDS:
-        tm.tm_sec = (int)v;
-        break;
-    case REG_MINUTES:
-        tm.tm_min = (int)v;
-        break;
-    case REG_HOURS:
-        tm.tm_hour = decode_hour(rtc, value);
-        break;
-    case REG_DAY:
-        tm.tm_mday = (int)v;
-        break;
-    case REG_MONTH:
-        tm.tm_mon = (int)v - 1;
-        break;
-    case REG_YEAR:
-        tm.tm_year = tm.tm_year / 100 * 100 + (int)v;
-        break;
-    case REG_CENTURY:
-        tm.tm_year = ((int)v - 19) * 100 + tm.tm_year % 100;
-        break;
-    default:
-        return; /* the day of the week follows from the date */
-    }
-    /* From 1970 to 2255: what 64-bit nanoseconds hold, with room for the offset. */
-    int64_t seconds = MIN(MAX((int64_t)timegm(&tm), 0), INT64_C(9000000000));
-    int64_t set_ns = seconds * NS_PER_S + now % NS_PER_S;
-    if (rtc->frozen_ns >= 0)
-        rtc->frozen_ns = set_ns;
+    uint8_t f[MC146818_FIELDS];
+    int field = field_of(reg);
+    get_fields(rtc, f);
+    f[field] = (uint8_t)(field == HOUR ? decode_hour(rtc, value) : decode(rtc, value));
+    if (rtc->held)
+        memcpy(rtc->held_fields, f, sizeof(f));
     else
-        rtc->offset_ns += set_ns - now;
+        set_clock(rtc, f);
 }
 
 static void update_irq(struct mc146818 *rtc)
@@ -235,15 +241,15 @@ static void alarm_fired(struct alarm *a)
     bus_unlock(rtc->bus);
 }
 
-/* While SET is 1 the registers hold still; when it goes to 0 the clock continues from them. */
 static void write_b(struct mc146818 *rtc, uint8_t value)
 {
-    bool was_set = rtc->ram[REG_B] & B_SET, set = value & B_SET;
-    if (set && !was_set) {
-        rtc->frozen_ns = MAX(guest_now_ns(rtc), 0);
-    } else if (!set && was_set) {
-        rtc->offset_ns = rtc->frozen_ns - rtc->wall_clock_ns(rtc->clock_opaque);
-        rtc->frozen_ns = -1;
+    bool set = value & B_SET;
+    if (set && !rtc->held) {
+        get_fields(rtc, rtc->held_fields);
+        rtc->held = true;
+    } else if (!set && rtc->held) {
+        rtc->held = false;
+        set_clock(rtc, rtc->held_fields);
     }
     rtc->ram[REG_B] = set ? value & (uint8_t)~B_UIE : value;
 }
@@ -254,12 +260,12 @@ static uint64_t reg_read(void *opaque, uint64_t offset, unsigned size)
     if (offset == 0)
         return rtc->index;
     unsigned reg = rtc->index;
-    if (is_time(reg))
+    if (field_of(reg) >= 0)
         return read_time(rtc, reg);
     uint8_t value = rtc->ram[reg];
     if (reg == REG_A) {
         /* An update in progress is seen in the last 244 us of a second. */
-        bool updating = rtc->frozen_ns < 0 && guest_now_ns(rtc) % NS_PER_S > NS_PER_S - 244000;
+        bool updating = !rtc->held && guest_now_ns(rtc) % NS_PER_S > NS_PER_S - 244000;
         value = (uint8_t)((value & ~A_UIP) | (updating ? A_UIP : 0));
     } else if (reg == REG_C) {
         rtc->ram[REG_C] = 0;
@@ -278,7 +284,7 @@ static void reg_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
         return;
     }
     unsigned reg = rtc->index;
-    if (is_time(reg)) {
+    if (field_of(reg) >= 0) {
         write_time(rtc, reg, (uint8_t)value);
         rtc->next_second_ns = ALARM_OFF;
     } else if (reg == REG_A) {
@@ -304,7 +310,6 @@ int mc146818_init(struct mc146818 *rtc, struct bus *bus, struct loop *loop,
     rtc->loop = loop;
     rtc->wall_clock_ns = wall_clock_ns ? wall_clock_ns : host_wall_clock_ns;
     rtc->clock_opaque = clock_opaque;
-    rtc->frozen_ns = -1;
     rtc->next_periodic_ns = rtc->next_second_ns = ALARM_OFF;
     rtc->ram[REG_A] = 0x26; /* 32,768 Hz divider, 1,024 Hz rate */
     rtc->ram[REG_B] = B_24H;
@@ -363,31 +368,37 @@ void mc146818_save(const struct mc146818 *rtc, struct state_writer *w)
     state_put_u8(w, rtc->index);
     state_put_bytes(w, rtc->ram, sizeof(rtc->ram));
     state_put_u64(w, (uint64_t)rtc->offset_ns);
-    state_put_u64(w, (uint64_t)rtc->frozen_ns);
+    state_put_u8(w, rtc->held);
+    state_put_bytes(w, rtc->held_fields, sizeof(rtc->held_fields));
     state_end(w);
 }
 
 int mc146818_load(struct mc146818 *rtc, struct state_reader *r)
 {
+    uint8_t ram[MC146818_RAM_BYTES], fields[MC146818_FIELDS];
     if (state_open(r, "mc146818", 0, STATE_VERSION) < 0)
         return -r->err.code;
     uint8_t index = state_get_u8(r);
+    state_get_bytes(r, ram, sizeof(ram));
+    int64_t offset_ns = (int64_t)state_get_u64(r);
+    bool held = state_get_u8(r);
+    state_get_bytes(r, fields, sizeof(fields));
     if (index >= MC146818_RAM_BYTES)
         state_invalid(r, "mc146818 index is 0x%x", index);
-    rtc->index = index & 0x7f;
-    state_get_bytes(r, rtc->ram, sizeof(rtc->ram));
-    rtc->offset_ns = (int64_t)state_get_u64(r);
-    rtc->frozen_ns = (int64_t)state_get_u64(r);
-    if (rtc->offset_ns > 9000000000 * NS_PER_S || rtc->offset_ns < -9000000000 * NS_PER_S ||
-        rtc->frozen_ns < -1 || rtc->frozen_ns > 9000000000 * NS_PER_S)
+    if (offset_ns > DATE_MAX_S * NS_PER_S || offset_ns < -DATE_MAX_S * NS_PER_S)
         state_invalid(r, "mc146818 has a clock beyond all dates");
-    if (rtc->frozen_ns < 0 && (rtc->ram[REG_B] & B_SET))
-        state_invalid(r, "mc146818 has SET without a held clock");
+    if (held != ((ram[REG_B] & B_SET) != 0))
+        state_invalid(r, "mc146818 holds its registers against its SET bit");
     int ret = state_close(r);
+    if (ret)
+        return ret;
+    rtc->index = index;
+    memcpy(rtc->ram, ram, sizeof(ram));
+    rtc->offset_ns = offset_ns;
+    rtc->held = held;
+    memcpy(rtc->held_fields, fields, sizeof(fields));
     rtc->next_periodic_ns = rtc->next_second_ns = ALARM_OFF;
-    if (!ret) {
-        update_irq(rtc);
-        reschedule(rtc);
-    }
-    return ret;
+    update_irq(rtc);
+    reschedule(rtc);
+    return 0;
 }

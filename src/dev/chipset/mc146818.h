@@ -11,6 +11,7 @@
 #include "state/state.h"
 
 #define MC146818_RAM_BYTES 128
+#define MC146818_FIELDS    8 /* seconds to century, in binary */
 
 struct mc146818 {
     struct bus *bus;
@@ -19,7 +20,10 @@ struct mc146818 {
     int64_t (*wall_clock_ns)(void *opaque); /* UTC since 1970 */
     void *clock_opaque;
     int64_t offset_ns; /* guest's clock minus the wall clock */
-    int64_t frozen_ns; /* guest's clock while register B has SET, else -1 */
+    /* While register B has SET the registers hold still and take any values, in any order; only
+     * together do they make a date. */
+    bool held;
+    uint8_t held_fields[MC146818_FIELDS];
     uint8_t index;
     uint8_t ram[MC146818_RAM_BYTES];
     int64_t next_periodic_ns; /* loop time; ALARM_OFF when off */
