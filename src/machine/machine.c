@@ -16,8 +16,7 @@ void machine_files_init(struct machine_files *files)
     memset(files, 0, sizeof(*files));
     files->kvm_fd = files->kernel_fd = files->initrd_fd = files->vsock_listen_fd = -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++)
-        for (unsigned f = 0; f < ARRAY_LEN(files->disks[i].fds); f++)
-            files->disks[i].fds[f] = -1;
+        files->disks[i].vhost_user_fd = -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->nics); i++)
         for (unsigned q = 0; q < ARRAY_LEN(files->nics[i].fds); q++)
             files->nics[i].fds[q] = -1;
@@ -48,9 +47,12 @@ void machine_files_fini(struct machine_files *files)
     close_if_open(&files->kernel_fd);
     close_if_open(&files->initrd_fd);
     close_if_open(&files->vsock_listen_fd);
-    for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++)
-        for (unsigned f = 0; f < ARRAY_LEN(files->disks[i].fds); f++)
-            close_if_open(&files->disks[i].fds[f]);
+    for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++) {
+        if (files->disks[i].image)
+            image_close(files->disks[i].image);
+        free(steal_ptr(&files->disks[i].image));
+        close_if_open(&files->disks[i].vhost_user_fd);
+    }
     for (unsigned i = 0; i < ARRAY_LEN(files->nics); i++)
         for (unsigned q = 0; q < ARRAY_LEN(files->nics[i].fds); q++)
             close_if_open(&files->nics[i].fds[q]);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "blk/image.h"
 #include "engine/engine.h"
 #include "io/iothread.h"
 #include "state/state.h"
@@ -57,10 +58,9 @@ struct machine_callbacks {
 };
 
 /* What was opened for the VM outside the sandbox. -1 or NULL: none. */
-#define MACHINE_CHAIN_MAX 16
 struct machine_disk_files {
-    int fds[MACHINE_CHAIN_MAX]; /* the image, then its backing files; or a vhost-user socket */
-    unsigned n_fds;
+    struct image_fds *image; /* on the heap; NULL with a vhost-user socket */
+    int vhost_user_fd;
 };
 struct machine_nic_files {
     int fds[VM_CONFIG_QUEUES_MAX]; /* TAP queues, or one passt or vhost-user socket */

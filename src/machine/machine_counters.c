@@ -2,8 +2,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "dev/virtio/virtio_balloon.h"
 #include "dev/virtio/virtio_blk.h"
 #include "dev/virtio/virtio_net.h"
+#include "dev/virtio/virtio_vsock.h"
 #include "machine/machine_internal.h"
 
 typedef void counter_fn(void *arg, const char *device, const char *counter, uint64_t value);
@@ -37,6 +39,26 @@ static void nic_counters(const struct machine_device *d, counter_fn *fn, void *a
     fn(arg, d->id, "interrupts", c.interrupts);
 }
 
+static void balloon_counters(const struct machine_device *d, counter_fn *fn, void *arg)
+{
+    const struct virtio_balloon_counters *c = virtio_balloon_counters(d->dev);
+    fn(arg, d->id, "inflated_pages", atomic_load(&c->inflated_pages));
+    fn(arg, d->id, "deflated_pages", atomic_load(&c->deflated_pages));
+    fn(arg, d->id, "reported_bytes", atomic_load(&c->reported_bytes));
+    fn(arg, d->id, "refused_pages", atomic_load(&c->refused_pages));
+}
+
+static void vsock_counters(const struct machine_device *d, counter_fn *fn, void *arg)
+{
+    struct virtio_vsock_counters c;
+    virtio_vsock_counters_get(d->dev, &c);
+    fn(arg, d->id, "rx_bytes", c.rx_bytes);
+    fn(arg, d->id, "tx_bytes", c.tx_bytes);
+    fn(arg, d->id, "connections", c.connections);
+    fn(arg, d->id, "open", c.open);
+    fn(arg, d->id, "dropped", c.dropped);
+}
+
 void machine_counters(struct machine *m, counter_fn *fn, void *arg)
 {
     fn(arg, "bus", "accesses", atomic_load(&m->bus.counters.accesses));
@@ -52,5 +74,9 @@ void machine_counters(struct machine *m, counter_fn *fn, void *arg)
             disk_counters(d, fn, arg);
         else if (strcmp(d->kind, "nic") == 0)
             nic_counters(d, fn, arg);
+        else if (strcmp(d->kind, "balloon") == 0)
+            balloon_counters(d, fn, arg);
+        else if (strcmp(d->kind, "vsock") == 0)
+            vsock_counters(d, fn, arg);
     }
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "blk/raw.h"
+#include "blk/image.h"
 #include "dev/virtio/vhu_blk.h"
 #include "dev/virtio/virtio_blk.h"
 #include "machine/machine_internal.h"
@@ -50,12 +50,9 @@ static void create_disk(void *opaque)
     struct aio *aio = disk_aio(x->d, x->loop, x->err);
     if (!aio)
         return;
-    struct raw_config raw = {.read_only = c->readonly};
-    struct blk *backend =
-        raw_create(aio, x->loop, x->files->fds[0], c->path ? c->path : c->id, &raw, x->err);
+    struct blk *backend = image_create(aio, x->loop, x->files->image, x->err);
     if (!backend)
         return;
-    x->files->fds[0] = -1;
     struct virtio_blk_options options = {
         .loop = x->loop,
         .n_queues = c->queues,
@@ -82,7 +79,7 @@ static struct virtio_device *create_vhost_user_disk(struct machine_device *d,
     options.loop = machine_device_loop(d, MACHINE_THREAD_NICS, true, err);
     if (!options.loop)
         return NULL;
-    options.fd = steal_fd(&files->fds[0]);
+    options.fd = steal_fd(&files->vhost_user_fd);
     return vhu_blk_create(&d->machine->mem, c->queues, &options, err);
 }
 

@@ -1,4 +1,5 @@
-/* The devices besides disks and NICs: shared directories, random numbers, balloon, console. */
+/* The devices besides disks and NICs: shared directories, random numbers, vsock, balloon, console.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "dev/virtio/virtio_balloon.h"
 #include "dev/virtio/virtio_console.h"
 #include "dev/virtio/virtio_rng.h"
+#include "dev/virtio/virtio_vsock.h"
 #include "machine/machine_internal.h"
 
 #define BALLOON_STATS_INTERVAL_S 5
@@ -47,6 +49,37 @@ static int add_rng(struct machine *m, struct err *err)
     struct virtio_rng_options options = {
         .loop = machine_device_loop(d, MACHINE_THREAD_MISC, false, err)};
     return finish(d, options.loop ? virtio_rng_create(&m->mem, &options, err) : NULL, err);
+}
+
+/* ---- vsock ---- */
+
+/* The host's end of port P is the listening socket's path with "_P" behind it. */
+static int vsock_connect(void *opaque, uint32_t port, uint64_t ticket)
+{
+    struct machine *m = opaque;
+    const struct machine_callbacks *cb = &m->setup.callbacks;
+    char path[256];
+    int n = snprintf(path, sizeof(path), "%s_%u", m->config->vsock.path, port);
+    if (!cb->connect || n < 0 || (size_t)n >= sizeof(path))
+        return -ECONNREFUSED;
+    return cb->connect(cb->opaque, path);
+}
+
+static int add_vsock(struct machine *m, int *listen_fd, struct err *err)
+{
+    struct machine_device *d;
+    int ret = machine_device_reserve(m, "vsock", "vsock", &d, err);
+    if (ret)
+        return ret;
+    struct virtio_vsock_options options = {
+        .guest_cid = m->config->vsock.cid,
+        .loop = machine_device_loop(d, MACHINE_THREAD_MISC, false, err),
+        .listen_fd = -1,
+        .connector = {.connect = vsock_connect, .opaque = m},
+    };
+    if (options.loop)
+        options.listen_fd = steal_fd(listen_fd);
+    return finish(d, options.loop ? virtio_vsock_create(&m->mem, &options, err) : NULL, err);
 }
 
 /* ---- balloon ---- */
@@ -181,6 +214,8 @@ int machine_misc_add(struct machine *m, struct machine_files *files, struct err 
         ret = add_rng(m, err);
     if (!ret && c->balloon.enabled)
         ret = add_balloon(m, err);
+    if (!ret && c->vsock.cid)
+        ret = add_vsock(m, &files->vsock_listen_fd, err);
     if (!ret && c->virtio_console.kind != VM_CONFIG_CONSOLE_NONE)
         ret = add_console(m, &files->virtio_console, err);
     return ret;

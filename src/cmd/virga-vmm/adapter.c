@@ -3,11 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "blk/qcow2.h"
 #include "cmd/virga-vmm/vmm.h"
 
 static void status(void *vm, struct control_status *s)
@@ -70,28 +73,75 @@ static int stop(void *vm, struct err *err)
     return machine_stop(((struct vmm *)vm)->machine, err);
 }
 
-/* Descriptors that the machine took read -1 afterwards, here and so in control's list. */
-static void give_back(struct control_fds *fds, const int *left, unsigned n)
+/* What format the layer below `fd` has, which only the qcow2 image in `fd` knows. */
+static int backing_format(int fd, const char *name, enum image_format *format, struct err *err)
 {
-    for (unsigned i = 0; i < n; i++)
-        fds->fd[i] = left[i];
+    CLEANUP_FREE char *head = malloc(QCOW2_PROBE_BYTES);
+    struct qcow2_backing backing;
+    ssize_t n = head ? pread(fd, head, QCOW2_PROBE_BYTES, 0) : -1;
+    if (n < 0)
+        return err_sys(err, head ? errno : ENOMEM, "could not read '%s'", name);
+    int ret = qcow2_read_backing(head, (size_t)n, name, &backing, err);
+    if (!ret && image_format_parse(backing.format[0] ? backing.format : "raw", format))
+        ret = err_set(err, ENOTSUP, "'%s' has a backing file of format '%s': raw and qcow2 work",
+                      name, backing.format);
+    return ret;
+}
+
+/* Takes the descriptors of an image and its backing files, top down. */
+static int adopt_image(const struct vm_config_disk *disk, struct control_fds *fds,
+                       struct image_fds *image, struct err *err)
+{
+    enum image_format format = disk->format == VM_CONFIG_FORMAT_QCOW2 ? IMAGE_QCOW2 : IMAGE_RAW;
+    image->read_only = disk->readonly;
+    for (unsigned i = 0; i < fds->n; i++) {
+        struct image_layer *layer = &image->layers[i];
+        snprintf(layer->name, sizeof(layer->name), "%s", disk->path ? disk->path : disk->id);
+        int ret = image_lock(fds->fd[i], layer->name, disk->readonly || i, err);
+        layer->format = format;
+        if (!ret && i + 1 < fds->n)
+            ret = backing_format(fds->fd[i], layer->name, &format, err);
+        if (ret)
+            return ret;
+        layer->fd = steal_fd(&fds->fd[i]);
+        image->n = i + 1;
+    }
+    return 0;
 }
 
 static int attach_disk(void *vm, const struct vm_config_disk *disk, struct control_fds *fds,
                        struct err *err)
 {
     struct vmm *v = vm;
-    struct machine_disk_files files;
-    if (!fds->n || fds->n > ARRAY_LEN(files.fds))
+    if (!fds->n || fds->n > (disk->socket ? 1 : IMAGE_CHAIN_MAX))
         return err_set(err, EINVAL,
-                       "attaching disk '%s' takes 1 to %zu descriptors, %u came: send the open "
-                       "image (then its backing files) with the request",
-                       disk->id, ARRAY_LEN(files.fds), fds->n);
-    files.n_fds = fds->n;
-    memcpy(files.fds, fds->fd, fds->n * sizeof(int));
-    int ret = machine_attach_disk(v->machine, disk, &files, err);
-    give_back(fds, files.fds, fds->n);
+                       "attaching disk '%s' takes 1 to %d descriptors, %u came: send the open "
+                       "image (then its backing files), or one vhost-user socket",
+                       disk->id, disk->socket ? 1 : IMAGE_CHAIN_MAX, fds->n);
+    struct machine_disk_files files = {.vhost_user_fd = -1};
+    struct image_fds *image = calloc(1, sizeof(*image));
+    if (!image)
+        return err_set(err, ENOMEM, "could not allocate disk '%s'", disk->id);
+    int ret = 0;
+    if (disk->socket)
+        files.vhost_user_fd = steal_fd(&fds->fd[0]);
+    else
+        ret = adopt_image(disk, fds, image, err);
+    files.image = disk->socket ? NULL : image;
+    if (!ret)
+        ret = machine_attach_disk(v->machine, disk, &files, err);
+    image_close(image);
+    free(image);
+    if (files.vhost_user_fd >= 0)
+        close(files.vhost_user_fd);
     return ret;
+}
+
+/* Descriptors that the machine took read -1 afterwards, here and so in control's list. */
+static void give_back(struct control_fds *fds, const int *left, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        fds->fd[i] = left[i];
 }
 
 static int attach_nic(void *vm, const struct vm_config_nic *nic, struct control_fds *fds,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/virga-vmm/vmm.h"
+#include "dev/virtio/virtio_vsock_path.h"
 #include "net/passt_spawn.h"
 #include "net/tap.h"
 #include "vhu/virtiofsd.h"
@@ -48,13 +49,21 @@ static int connect_unix(const char *path, int *fd, struct err *err)
 
 static int open_disk(const struct vm_config_disk *c, struct machine_disk_files *f, struct err *err)
 {
-    if (c->socket) {
-        f->n_fds = 1;
-        return connect_unix(c->socket, &f->fds[0], err);
-    }
-    int ret = open_file(c->path, c->readonly ? O_RDONLY : O_RDWR, "disk image", &f->fds[0], err);
-    f->n_fds = 1;
-    return ret;
+    static const enum image_format formats[] = {[VM_CONFIG_FORMAT_AUTO] = IMAGE_AUTO,
+                                                [VM_CONFIG_FORMAT_RAW] = IMAGE_RAW,
+                                                [VM_CONFIG_FORMAT_QCOW2] = IMAGE_QCOW2};
+    if (c->socket)
+        return connect_unix(c->socket, &f->vhost_user_fd, err);
+    struct image_options options = {
+        .read_only = c->readonly,
+        .format = formats[c->format],
+        .cache = c->cache == VM_CONFIG_CACHE_NONE ? IMAGE_DIRECT : IMAGE_WRITEBACK,
+    };
+    f->image = calloc(1, sizeof(*f->image));
+    if (!f->image)
+        return err_set(err, ENOMEM, "could not allocate the image of disk '%s'", c->id);
+    int ret = image_open(c->path, &options, f->image, err);
+    return ret ? err_wrap(err, "disk '%s'", c->id) : 0;
 }
 
 static int spawn_passt(const struct vm_config_nic *c, struct machine_nic_files *f, struct err *err)
@@ -168,7 +177,7 @@ int vmm_open_files(struct vmm *v, struct err *err)
     for (unsigned i = 0; !ret && i < c->n_shares; i++)
         ret = open_share(&c->shares[i], &f->share_fds[i], err);
     if (!ret && c->vsock.path) {
-        f->vsock_listen_fd = control_listen(c->vsock.path, err);
+        f->vsock_listen_fd = virtio_vsock_path_listen(c->vsock.path, err);
         ret = f->vsock_listen_fd < 0 ? f->vsock_listen_fd : 0;
     }
     if (!ret)
