@@ -1,11 +1,10 @@
 /* All state of a machine but its RAM and its disks, as sections in a fixed order: machine, clock,
- * vCPUs, chip set, PCI bus, devices by slot. */
+ * vCPUs, chip set, PCI bus with its devices by slot. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "dev/pci/pci_provider.h"
 #include "machine/machine_internal.h"
 
 #define STATE_VERSION 1
@@ -32,11 +31,6 @@ static void save_devices(struct machine *m, struct state_writer *w)
     pci_hotplug_save(&m->hotplug, w);
     uart16550_save(&m->uart, w, 0);
     pci_root_save(m->pci, w);
-    for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
-        struct pci_device *dev = pci_root_device(m->pci, slot);
-        if (dev && dev->ops->save)
-            dev->ops->save(dev, w);
-    }
 }
 
 int machine_save(struct machine *m, struct state_writer *w, struct err *err)
@@ -109,11 +103,6 @@ static int load_devices(struct machine *m, struct state_reader *r)
         ret = uart16550_load(&m->uart, r, 0);
     if (!ret)
         ret = pci_root_load(m->pci, r);
-    for (unsigned slot = 0; !ret && slot < PCI_SLOTS; slot++) {
-        struct pci_device *dev = pci_root_device(m->pci, slot);
-        if (dev && dev->ops->load)
-            ret = dev->ops->load(dev, r);
-    }
     return ret;
 }
 
