@@ -1,0 +1,240 @@
+#include "machine/machine.h"
+
+#include <errno.h>
+
+#include "machine_fixture.h"
+#include "tap.h"
+
+static void a_vm_goes_through_its_states(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    struct err err = {0};
+    CHECK_EQ(machine_state(f.machine), MACHINE_CREATED);
+    CHECK_EQ(machine_pause(f.machine, &err), -EBUSY);
+    CHECK_STR(err.msg, "cannot pause a VM that is created: it has to be running");
+    CHECK_EQ(machine_boot(f.machine, &err), 0);
+    CHECK_EQ(machine_state(f.machine), MACHINE_RUNNING);
+    CHECK_EQ(machine_boot(f.machine, &err), -EBUSY);
+    CHECK_EQ(machine_pause(f.machine, &err), 0);
+    CHECK_EQ(machine_pause(f.machine, &err), 0);
+    CHECK_EQ(machine_state(f.machine), MACHINE_PAUSED);
+    CHECK_EQ(machine_resume(f.machine, &err), 0);
+    CHECK_EQ(machine_state(f.machine), MACHINE_RUNNING);
+    CHECK_EQ(machine_stop(f.machine, &err), 0);
+    CHECK_EQ(machine_state(f.machine), MACHINE_STOPPED);
+    CHECK_EQ(machine_resume(f.machine, &err), -EBUSY);
+    fixture_fini(&f);
+}
+
+static void soft_off_is_the_end_and_says_so(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    null_engine_out(f.machine->vm, MEMORY_MAP_PM1A_CNT, 2, MEMORY_MAP_S5_SLP_TYP << 10 | 1 << 13);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_SHUTDOWN));
+    CHECK_EQ(machine_state(f.machine), MACHINE_STOPPED);
+    fixture_fini(&f);
+}
+
+static void a_guest_that_resets_starts_again_from_its_kernel(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    uint8_t *entry = guest_mem_ptr(&f.machine->mem, 0x100000, 1);
+    *entry = 0x90;
+    null_engine_out(f.machine->vm, MEMORY_MAP_RESET_PORT, 1, MEMORY_MAP_RESET_VALUE);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_RESET));
+    CHECK_EQ(machine_state(f.machine), MACHINE_RUNNING);
+    CHECK_EQ(*entry, 0xf4);
+    CHECK(f.machine->vcpus.run);
+    fixture_fini(&f);
+}
+
+static void a_reset_that_is_asked_for_while_paused_is_not_lost(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    null_engine_out(f.machine->vm, MEMORY_MAP_RESET_PORT, 1, MEMORY_MAP_RESET_VALUE);
+    CHECK_EQ(machine_pause(f.machine, NULL), 0); /* before the loop got to the request */
+    CHECK(fixture_wait(&f, MACHINE_EVENT_RESET));
+    CHECK_EQ(machine_state(f.machine), MACHINE_PAUSED);
+    fixture_fini(&f);
+}
+
+static void a_triple_fault_is_a_crash_that_names_the_vcpu(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    null_engine_exit(f.machine->vcpus.v[1].vcpu, ENGINE_EXIT_SHUTDOWN);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_CRASH));
+    CHECK_STR(fixture_text(&f, MACHINE_EVENT_CRASH), "vCPU 1: triple fault");
+    CHECK_EQ(machine_state(f.machine), MACHINE_STOPPED);
+    fixture_fini(&f);
+}
+
+static void debug_exit_carries_its_code(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    null_engine_out(f.machine->vm, MEMORY_MAP_DEBUG_EXIT, 1, 21);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_DEBUG_EXIT));
+    CHECK_EQ(f.events[f.n_events - 2].value, 43);
+    fixture_fini(&f);
+}
+
+static void the_power_button_needs_a_guest_that_listens(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    CHECK_EQ(machine_power_button(f.machine, &err), -ENOTSUP);
+    null_engine_out(f.machine->vm, MEMORY_MAP_PM1A_EVT, 2, 0xffff);
+    null_engine_out(f.machine->vm, MEMORY_MAP_PM1A_EVT + 2, 2, 0x0100);
+    CHECK_EQ(machine_power_button(f.machine, &err), 0);
+    CHECK_EQ(null_engine_in(f.machine->vm, MEMORY_MAP_PM1A_EVT, 2), 0x0100);
+    fixture_fini(&f);
+}
+
+static void a_device_name_is_used_once(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    struct vm_config_nic nic = {
+        .id = "nic7", .kind = VM_CONFIG_NIC_NONE, .mac = {2, 0, 0, 0, 0, 1}};
+    struct machine_nic_files files = {.n_fds = 0};
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, &err), 0);
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, &err), -EEXIST);
+    CHECK_STR(err.msg, "the VM already has a nic 'nic7': choose another id");
+    CHECK_EQ(machine_detach(f.machine, "nic8", &err), -ENOENT);
+    CHECK_EQ(machine_detach(f.machine, "rng", &err), -ENOTSUP);
+    CHECK_EQ(machine_detach(f.machine, "nic7", &err), 0);
+    CHECK(!machine_device_find(f.machine, "nic7"));
+    fixture_fini(&f);
+}
+
+static void a_running_guest_is_asked_before_a_nic_goes(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    struct vm_config_nic nic = {
+        .id = "nic7", .kind = VM_CONFIG_NIC_NONE, .mac = {2, 0, 0, 0, 0, 1}};
+    struct machine_nic_files files = {.n_fds = 0};
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, &err), 0);
+    unsigned slot = machine_device_find(f.machine, "nic7")->slot;
+    CHECK_EQ(null_engine_in(f.machine->vm, MEMORY_MAP_PCI_HOTPLUG, 4), UINT32_C(1) << slot);
+    CHECK_EQ(machine_detach(f.machine, "nic7", &err), 0);
+    CHECK(machine_device_find(f.machine, "nic7"));
+    CHECK_EQ(null_engine_in(f.machine->vm, MEMORY_MAP_PCI_HOTPLUG + 4, 4), UINT32_C(1) << slot);
+    null_engine_out(f.machine->vm, MEMORY_MAP_PCI_HOTPLUG + 8, 4, UINT32_C(1) << slot);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_DETACHED));
+    CHECK(!machine_device_find(f.machine, "nic7"));
+    fixture_fini(&f);
+}
+
+static void state_comes_back_the_same_in_a_new_machine(void)
+{
+    struct fixture a, b;
+    struct err err = {0};
+    struct state_writer first, second;
+    fixture_init(&a);
+    REQUIRE(fixture_create(&a));
+    machine_boot(a.machine, NULL);
+    null_engine_out(a.machine->vm, MEMORY_MAP_COM1 + 7, 1, 0x5a); /* the UART's scratch register */
+    state_writer_init(&first);
+    CHECK_EQ(machine_save(a.machine, &first, NULL), -EBUSY);
+    machine_pause(a.machine, NULL);
+    CHECK_EQ(machine_save(a.machine, &first, &err), 0);
+
+    fixture_init(&b);
+    REQUIRE(fixture_create(&b));
+    struct state_reader r;
+    state_reader_init(&r, first.data, first.len_bytes);
+    CHECK_EQ(machine_load(b.machine, &r, &err), 0);
+    CHECK_STR(err.msg, "");
+    CHECK_EQ(r.pos, first.len_bytes);
+    CHECK_EQ(machine_state(b.machine), MACHINE_PAUSED);
+    CHECK_EQ(machine_resume(b.machine, &err), 0);
+    CHECK_EQ(null_engine_in(b.machine->vm, MEMORY_MAP_COM1 + 7, 1), 0x5a);
+    machine_pause(b.machine, NULL);
+    state_writer_init(&second);
+    CHECK_EQ(machine_save(b.machine, &second, &err), 0);
+    CHECK_EQ(first.len_bytes, second.len_bytes);
+    state_writer_fini(&first);
+    state_writer_fini(&second);
+    fixture_fini(&a);
+    fixture_fini(&b);
+}
+
+static void state_that_is_cut_short_is_refused_everywhere(void)
+{
+    struct fixture a;
+    struct state_writer w;
+    fixture_init(&a);
+    REQUIRE(fixture_create(&a));
+    machine_boot(a.machine, NULL);
+    machine_pause(a.machine, NULL);
+    state_writer_init(&w);
+    CHECK_EQ(machine_save(a.machine, &w, NULL), 0);
+    for (size_t len = 0; len < w.len_bytes; len += 1 + len / 8) {
+        struct fixture b;
+        struct err err = {0};
+        struct state_reader r;
+        fixture_init(&b);
+        REQUIRE(fixture_create(&b));
+        state_reader_init(&r, w.data, len);
+        CHECK(machine_load(b.machine, &r, &err) < 0);
+        CHECK(err.msg[0]);
+        fixture_fini(&b);
+    }
+    state_writer_fini(&w);
+    fixture_fini(&a);
+}
+
+static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    close(f.files.kernel_fd);
+    f.files.kernel_fd = -1;
+    struct err err = {0};
+    struct machine_setup setup = {.engines = fixture_engines, .loop = f.loop};
+    CHECK(!machine_create(&f.config, &setup, &f.files, &err));
+    CHECK(strstr(err.msg, "use --kernel"));
+    fixture_fini(&f);
+}
+
+int main(void)
+{
+    TAP_RUN(a_vm_goes_through_its_states);
+    TAP_RUN(soft_off_is_the_end_and_says_so);
+    TAP_RUN(a_guest_that_resets_starts_again_from_its_kernel);
+    TAP_RUN(a_reset_that_is_asked_for_while_paused_is_not_lost);
+    TAP_RUN(a_triple_fault_is_a_crash_that_names_the_vcpu);
+    TAP_RUN(debug_exit_carries_its_code);
+    TAP_RUN(the_power_button_needs_a_guest_that_listens);
+    TAP_RUN(a_device_name_is_used_once);
+    TAP_RUN(a_running_guest_is_asked_before_a_nic_goes);
+    TAP_RUN(state_comes_back_the_same_in_a_new_machine);
+    TAP_RUN(state_that_is_cut_short_is_refused_everywhere);
+    TAP_RUN(a_vm_without_a_kernel_is_refused_with_the_remedy);
+    return tap_done();
+}
