@@ -170,7 +170,7 @@ static int open_layer(struct opening *o, unsigned depth, struct err *err)
     o->out->n = depth + 1;                             /* from here on image_close() closes it */
     int r = check_chain(o, fd, depth, err);
     if (r == 0)
-        r = image_lock(fd, o->path, read_only, err);
+        r = image_lock(fd, o->path, read_only, true, err);
     if (r < 0)
         return r;
     ssize_t len = read_head(o, err);
@@ -215,6 +215,63 @@ int image_open(const char *path, const struct image_options *options, struct ima
     return r;
 }
 
+/* What the layer says about the one below. Returns 1 if there is one. */
+static int adopt_next(const struct image_layer *layer, uint8_t *head, enum image_format *format,
+                      struct err *err)
+{
+    struct qcow2_backing b;
+    if (layer->format != IMAGE_QCOW2)
+        return 0;
+    ssize_t n = pread(layer->fd, head, QCOW2_PROBE_BYTES, 0);
+    if (n < 0)
+        return err_sys(err, errno, "could not read disk image %s", layer->name);
+    int r = qcow2_read_backing(head, (size_t)n, layer->name, &b, err);
+    if (r < 0 || !b.name[0])
+        return r;
+    if (!b.format[0]) { /* as image_open() has it, which looks into the file as well */
+        *format = named_qcow2(b.name) ? IMAGE_QCOW2 : IMAGE_RAW;
+        return 1;
+    }
+    if (image_format_parse(b.format, format) < 0)
+        return err_set(err, ENOTSUP,
+                       "the backing file of disk image %s has format '%s'; known are raw and qcow2",
+                       layer->name, b.format);
+    return 1;
+}
+
+int image_adopt(const int *fds, unsigned n, const char *name, enum image_format format,
+                bool read_only, struct image_fds *out, struct err *err)
+{
+    CLEANUP_FREE uint8_t *head = NULL; /* aligned: the descriptors may be O_DIRECT */
+    struct image_fds made = {.read_only = read_only, .n = n};
+    int r = 1;
+    if (posix_memalign((void **)&head, 4096, QCOW2_PROBE_BYTES))
+        return err_set(err, ENOMEM, "could not allocate what opening %s takes", name);
+    for (unsigned i = 0; r > 0; i++) {
+        if (i == n || i == IMAGE_CHAIN_MAX)
+            return err_set(err, EINVAL,
+                           "disk image %s has more backing files than the %u descriptors that came "
+                           "with it: send one for each, in order",
+                           name, n);
+        struct image_layer *layer = &made.layers[i];
+        *layer = (struct image_layer){.fd = fds[i], .format = format};
+        if (i)
+            snprintf(layer->name, sizeof(layer->name), "%.200s (backing file %u)", name, i);
+        else
+            snprintf(layer->name, sizeof(layer->name), "%.200s", name);
+        r = image_lock(layer->fd, layer->name, read_only || i, false, err);
+        if (r == 0)
+            r = adopt_next(layer, head, &format, err);
+        if (r == 0 && i + 1 != n)
+            return err_set(err, EINVAL,
+                           "disk image %s has a chain of %u files, %u descriptors came", name,
+                           i + 1, n);
+    }
+    if (r == 0)
+        *out = made;
+    return r;
+}
+
 void image_close(struct image_fds *fds)
 {
     for (unsigned i = 0; i < fds->n; i++)
@@ -237,7 +294,9 @@ static struct blk *make_layer(struct create_call *c, unsigned i, struct blk *bac
 {
     struct image_layer *layer = &c->fds->layers[i];
     bool read_only = i || c->fds->read_only;
-    struct raw_config config = {.read_only = read_only, .growable = layer->format == IMAGE_QCOW2};
+    struct raw_config config = {.read_only = read_only,
+                                .no_flush = c->fds->no_flush,
+                                .growable = layer->format == IMAGE_QCOW2};
     struct blk *raw = raw_create(c->aio, c->loop, layer->fd, layer->name, &config, c->err);
     if (!raw) {
         blk_close(backing);

@@ -41,6 +41,7 @@ struct image_layer {
 /* The open files of one disk, the image itself first, then what it is backed by. */
 struct image_fds {
     bool read_only;
+    bool no_flush; /* cache=unsafe: the guest's flushes do nothing */
     unsigned n;
     struct image_layer layers[IMAGE_CHAIN_MAX];
 };
@@ -49,6 +50,14 @@ struct image_fds {
  * that loops or is longer than 16); EINVAL, ENOTSUP (see blk/qcow2.h). Blocks. */
 int image_open(const char *path, const struct image_options *options, struct image_fds *out,
                struct err *err);
+/* The same for descriptors that somebody else opened: the image, then its backing files in order.
+ * Of which format the backing files are, the images above them say. Locks them (those of
+ * image_open() are locked already, which does no harm). Copies the numbers of the descriptors:
+ * whoever passed them still closes them if this fails. `format` is not IMAGE_AUTO. Works inside the
+ * sandbox. Errors: EINVAL (their number is not what the images call for), as image_open(). Blocks.
+ */
+int image_adopt(const int *fds, unsigned n, const char *name, enum image_format format,
+                bool read_only, struct image_fds *out, struct err *err);
 /* Closes what image_create() did not take. */
 void image_close(struct image_fds *fds);
 
@@ -61,7 +70,8 @@ struct blk *image_create(struct aio *aio, struct loop *loop, struct image_fds *f
 int image_format_parse(const char *name, enum image_format *format);
 const char *image_format_name(enum image_format format);
 
-/* Locks an open file as above, for a caller that opens by itself. Errors: EBUSY. */
-int image_lock(int fd, const char *name, bool read_only, struct err *err);
+/* Locks an open file as above, for a caller that opens by itself. `look` searches /proc for who has
+ * it, to name them; not inside the sandbox. Errors: EBUSY. */
+int image_lock(int fd, const char *name, bool read_only, bool look, struct err *err);
 
 #endif

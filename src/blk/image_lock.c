@@ -100,7 +100,7 @@ static void find_holder(int fd, char *out, size_t size)
         closedir(proc);
 }
 
-int image_lock(int fd, const char *name, bool read_only, struct err *err)
+int image_lock(int fd, const char *name, bool read_only, bool look, struct err *err)
 {
     unsigned does = read_only ? reader_does : writer_does;
     int r = set_locks(fd, does, F_RDLCK);
@@ -113,8 +113,9 @@ int image_lock(int fd, const char *name, bool read_only, struct err *err)
     }
     if (r == 0 && !excluded(fd, does))
         return 0;
-    char holder[80];
-    find_holder(fd, holder, sizeof(holder));
+    char holder[80] = "";
+    if (look)
+        find_holder(fd, holder, sizeof(holder));
     set_locks(fd, does, F_UNLCK);
     return err_set(err, EBUSY, "disk image %s is in use by another VM or tool%s%s", name, holder,
                    read_only ? "; it can be read only while nobody writes to it: stop that first"

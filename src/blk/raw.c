@@ -223,7 +223,7 @@ void raw_start(struct raw *raw, struct blk_request *req)
         transfer_start(raw, req);
         break;
     case BLK_FLUSH:
-        if (raw->blk.info.read_only)
+        if (raw->blk.info.read_only || raw->no_flush)
             blk_complete(&raw->blk, req, 0);
         else
             plain_start(raw, req, AIO_FDATASYNC, 0, plain_done);
@@ -363,6 +363,7 @@ struct blk *raw_create(struct aio *aio, struct loop *loop, int fd, const char *n
     snprintf(raw->name, sizeof(raw->name), "%s", name);
     raw->direct = flags & O_DIRECT;
     raw->blk.info.read_only = config->read_only;
+    raw->no_flush = config->no_flush;
     raw->blk.info.growable = config->growable;
     raw_bounce_init(raw);
     probe_alignment(raw);

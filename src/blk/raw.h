@@ -7,6 +7,7 @@
 
 struct raw_config {
     bool read_only;
+    bool no_flush; /* flushes do nothing: for data that need not survive */
     bool growable; /* the file of a format: writes past the end extend it */
 };
 

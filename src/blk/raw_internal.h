@@ -22,7 +22,7 @@ struct raw {
     struct aio *aio;
     int fd;
     char name[256];
-    bool is_blkdev, direct;
+    bool is_blkdev, direct, no_flush;
     bool no_punch, no_zero_range; /* tried and refused */
     uint32_t align_bytes, mem_align_bytes;
     unsigned writes_in_flight;

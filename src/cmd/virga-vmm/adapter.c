@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "blk/qcow2.h"
 #include "cmd/virga-vmm/vmm.h"
 
 static void status(void *vm, struct control_status *s)
@@ -73,40 +72,17 @@ static int stop(void *vm, struct err *err)
     return machine_stop(((struct vmm *)vm)->machine, err);
 }
 
-/* What format the layer below `fd` has, which only the qcow2 image in `fd` knows. */
-static int backing_format(int fd, const char *name, enum image_format *format, struct err *err)
-{
-    CLEANUP_FREE char *head = malloc(QCOW2_PROBE_BYTES);
-    struct qcow2_backing backing;
-    ssize_t n = head ? pread(fd, head, QCOW2_PROBE_BYTES, 0) : -1;
-    if (n < 0)
-        return err_sys(err, head ? errno : ENOMEM, "could not read '%s'", name);
-    int ret = qcow2_read_backing(head, (size_t)n, name, &backing, err);
-    if (!ret && image_format_parse(backing.format[0] ? backing.format : "raw", format))
-        ret = err_set(err, ENOTSUP, "'%s' has a backing file of format '%s': raw and qcow2 work",
-                      name, backing.format);
-    return ret;
-}
-
 /* Takes the descriptors of an image and its backing files, top down. */
 static int adopt_image(const struct vm_config_disk *disk, struct control_fds *fds,
                        struct image_fds *image, struct err *err)
 {
     enum image_format format = disk->format == VM_CONFIG_FORMAT_QCOW2 ? IMAGE_QCOW2 : IMAGE_RAW;
-    image->read_only = disk->readonly;
-    for (unsigned i = 0; i < fds->n; i++) {
-        struct image_layer *layer = &image->layers[i];
-        snprintf(layer->name, sizeof(layer->name), "%s", disk->path ? disk->path : disk->id);
-        int ret = image_lock(fds->fd[i], layer->name, disk->readonly || i, err);
-        layer->format = format;
-        if (!ret && i + 1 < fds->n)
-            ret = backing_format(fds->fd[i], layer->name, &format, err);
-        if (ret)
-            return ret;
-        layer->fd = steal_fd(&fds->fd[i]);
-        image->n = i + 1;
-    }
-    return 0;
+    int ret = image_adopt(fds->fd, fds->n, disk->path ? disk->path : disk->id, format,
+                          disk->readonly, image, err);
+    image->no_flush = disk->cache == VM_CONFIG_CACHE_UNSAFE;
+    for (unsigned i = 0; !ret && i < fds->n; i++)
+        fds->fd[i] = -1;
+    return ret;
 }
 
 static int attach_disk(void *vm, const struct vm_config_disk *disk, struct control_fds *fds,

@@ -63,6 +63,7 @@ static int open_disk(const struct vm_config_disk *c, struct machine_disk_files *
     if (!f->image)
         return err_set(err, ENOMEM, "could not allocate the image of disk '%s'", c->id);
     int ret = image_open(c->path, &options, f->image, err);
+    f->image->no_flush = c->cache == VM_CONFIG_CACHE_UNSAFE;
     return ret ? err_wrap(err, "disk '%s'", c->id) : 0;
 }
 

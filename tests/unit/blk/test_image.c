@@ -125,6 +125,37 @@ static void a_chain_opens_with_relative_names_and_read_only_backing(void)
     rig_fini(&r);
 }
 
+/* As the monitor does with descriptors that came over its API. */
+static void a_chain_is_adopted_by_descriptors_alone(void)
+{
+    if (!rig_have_qemu_img())
+        SKIP("qemu-img is not installed (qemu-utils)");
+    struct rig r;
+    struct image_fds a, b, c;
+    struct err err = {0};
+    int fds[3];
+    uint8_t byte = 0;
+    rig_init(&r, 4096);
+    CHECK_EQ(rig_sh(&r, "head -c 1M /dev/zero | tr '\\0' 'x' >base && qemu-img create -q -f qcow2 "
+                        "-b base -F raw mid.qcow2 && qemu-img create -q -f qcow2 -b mid.qcow2 -F "
+                        "qcow2 top.qcow2"),
+             0);
+    CHECK_EQ(open_path(&r, "top.qcow2", &plain, &a, NULL), 0);
+    for (unsigned i = 0; i < 3; i++)
+        fds[i] = a.layers[i].fd;
+    CHECK_EQ(image_adopt(fds, 2, "top", IMAGE_QCOW2, false, &b, &err), -EINVAL);
+    CHECK(strstr(err.msg, "send one for each"));
+    CHECK_EQ(image_adopt(fds, 3, "top", IMAGE_RAW, false, &b, &err), -EINVAL);
+    CHECK_EQ(image_adopt(fds, 3, "top", IMAGE_QCOW2, false, &b, &err), 0);
+    CHECK_EQ(b.layers[2].format, IMAGE_RAW);
+    CHECK_EQ(open_path(&r, "top.qcow2", &plain, &c, &err), -EBUSY);
+    r.blk = image_create(r.aio, r.loop, &b, NULL);
+    REQUIRE(r.blk);
+    CHECK_EQ(blk_read_sync(r.blk, 5000, &byte, 1), 0);
+    CHECK_EQ(byte, 'x');
+    rig_fini(&r);
+}
+
 static void a_chain_that_is_too_long_is_refused(void)
 {
     if (!rig_have_qemu_img())
@@ -162,6 +193,7 @@ int main(void)
     TAP_RUN(qemu_and_we_keep_out_of_each_others_images);
     TAP_RUN(contents_alone_do_not_make_an_image_qcow2);
     TAP_RUN(a_chain_opens_with_relative_names_and_read_only_backing);
+    TAP_RUN(a_chain_is_adopted_by_descriptors_alone);
     TAP_RUN(a_chain_that_is_too_long_is_refused);
     TAP_RUN(what_is_no_file_is_refused);
     return tap_done();
