@@ -3,7 +3,8 @@
  * does not.
  *
  * A policy is a list of lines:
- *   # comment                      (a "# reason: ..." says why a rule stays that no test exercises)
+ *   # comment
+ *   # reason: text                 why the next line's rule stays though no test exercises it
  *   include other                  the rules of filters/other.policy
  *   read                           allowed with any arguments
  *   ioctl arg1 == KVM_RUN          allowed when an argument has this value; 32 bits are compared
@@ -165,8 +166,10 @@ static const struct constant constants[] = {
 
 struct place {
     const char *dir;
+    const char *kind; /* whose policy includes this file */
     const char *file;
     int line;
+    char reason[LINE_BYTES]; /* given above the rule */
 };
 
 static _Noreturn void fail(const struct place *at, const char *what, const char *value)
@@ -187,6 +190,17 @@ static unsigned long constant(const struct place *at, const char *name)
     return v;
 }
 
+/* With ctx NULL the rule is printed, its constants resolved: KIND NAME [ARG OP VALUE] | FILE:LINE |
+ * REASON. tools/check-filters reads that. */
+static void list_rule(const struct place *at, const char *name, const char *subject, const char *op,
+                      unsigned long value)
+{
+    printf("%s %s", at->kind, name);
+    if (subject)
+        printf(" %s %s 0x%lx", subject, op, value & 0xffffffffu);
+    printf(" | %s.policy:%d | %s\n", at->file, at->line, at->reason);
+}
+
 static void add_rule(scmp_filter_ctx ctx, const struct place *at, char *line)
 {
     char *save, *name = strtok_r(line, " \t", &save);
@@ -194,8 +208,10 @@ static void add_rule(scmp_filter_ctx ctx, const struct place *at, char *line)
     int nr = seccomp_syscall_resolve_name(name);
     if (nr < 0)
         fail(at, "no such system call on this architecture:", name);
-    int r;
-    if (!subject) {
+    int r = 0;
+    if (!ctx && (!subject || !strcmp(subject, "fails"))) {
+        list_rule(at, name, NULL, NULL, 0);
+    } else if (!subject) {
         r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
     } else if (!strcmp(subject, "fails") && op) {
         r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO((unsigned)constant(at, op)), nr, 0);
@@ -210,30 +226,41 @@ static void add_rule(scmp_filter_ctx ctx, const struct place *at, char *line)
         cmp.datum_b = !strcmp(op, "lacks") ? 0 : v & 0xffffffffu;
         if (strcmp(op, "==") && strcmp(op, "has") && strcmp(op, "lacks"))
             fail(at, "not an operator:", op);
-        r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
+        if (ctx)
+            r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
+        else
+            list_rule(at, name, subject, op, v);
     }
     if (r && r != -EEXIST)
         fail(at, strerror(-r), name);
 }
 
-static void read_policy(scmp_filter_ctx ctx, const char *dir, const char *kind, int depth)
+static void read_policy(scmp_filter_ctx ctx, const char *dir, const char *kind, const char *file,
+                        int depth)
 {
-    struct place at = {dir, kind, 0};
+    static const char reason[] = "# reason: ";
+    struct place at = {.dir = dir, .kind = kind, .file = file};
     char path[512], line[LINE_BYTES];
-    snprintf(path, sizeof(path), "%s/%s.policy", dir, kind);
+    snprintf(path, sizeof(path), "%s/%s.policy", dir, file);
     FILE *f = fopen(path, "re");
     if (!f || depth > NESTING_MAX)
         fail(&at, f ? "includes nest too deep at" : "could not open", path);
     while (fgets(line, sizeof(line), f)) {
         at.line++;
-        line[strcspn(line, "#\n")] = '\0';
+        line[strcspn(line, "\n")] = '\0';
+        if (!strncmp(line, reason, sizeof(reason) - 1)) {
+            snprintf(at.reason, sizeof(at.reason), "%s", line + sizeof(reason) - 1);
+            continue;
+        }
+        line[strcspn(line, "#")] = '\0';
         char *p = line + strspn(line, " \t");
         for (size_t n = strlen(p); n && (p[n - 1] == ' ' || p[n - 1] == '\t');)
             p[--n] = '\0';
         if (!strncmp(p, "include ", 8))
-            read_policy(ctx, dir, p + 8, depth + 1);
+            read_policy(ctx, dir, kind, p + 8, depth + 1);
         else if (*p)
             add_rule(ctx, &at, p);
+        at.reason[0] = '\0';
     }
     fclose(f);
 }
@@ -264,7 +291,7 @@ static void compile(FILE *out, const char *dir, const char *kind)
         fprintf(stderr, "could not set up the filter of %s\n", kind);
         exit(1);
     }
-    read_policy(ctx, dir, kind, 0);
+    read_policy(ctx, dir, kind, kind, 0);
     print_program(out, kind, ctx);
     seccomp_release(ctx);
 }
@@ -284,8 +311,13 @@ static void print_names(FILE *out)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: compile-filters OUT.h POLICY_DIR KIND...\n");
+        fprintf(stderr, "usage: compile-filters OUT.h|--list POLICY_DIR KIND...\n");
         return 2;
+    }
+    if (!strcmp(argv[1], "--list")) {
+        for (int i = 3; i < argc; i++)
+            read_policy(NULL, argv[2], argv[i], argv[i], 0);
+        return 0;
     }
     FILE *out = fopen(argv[1], "we");
     if (!out) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -38,26 +39,30 @@ static size_t put(char *out, size_t at, size_t room, const char *text)
     return at;
 }
 
-static size_t put_number(char *out, size_t at, size_t room, unsigned v)
+static size_t put_hex(char *out, size_t at, size_t room, unsigned long v)
 {
-    char digits[12];
+    char digits[24];
     size_t n = sizeof(digits);
     digits[--n] = '\0';
     do
-        digits[--n] = (char)('0' + v % 10);
-    while (v /= 10);
-    return put(out, at, room, digits + n);
+        digits[--n] = "0123456789abcdef"[v % 16];
+    while (v /= 16);
+    return put(out, put(out, at, room, " 0x"), room, digits + n);
 }
 
 static void on_refused(int sig, siginfo_t *info, void *context)
 {
-    char line[128];
+    static const int registers[] = {REG_RDI, REG_RSI, REG_RDX}; /* of the calling convention */
+    char line[200];
+    const ucontext_t *u = context;
     unsigned nr = (unsigned)info->si_syscall;
     const char *name = nr < ARRAY_LEN(syscall_names) ? syscall_names[nr] : NULL;
     size_t n = put(line, 0, sizeof(line), "error sandbox: seccomp refused a system call name=");
     n = put(line, n, sizeof(line), name ? name : "unknown");
-    n = put(line, n, sizeof(line), " number=");
-    n = put_number(line, n, sizeof(line), nr);
+    n = put(line, n, sizeof(line), " number, arg0-2:");
+    n = put_hex(line, n, sizeof(line), nr);
+    for (size_t i = 0; i < ARRAY_LEN(registers); i++)
+        n = put_hex(line, n, sizeof(line), (unsigned long)u->uc_mcontext.gregs[registers[i]]);
     n = put(line, n, sizeof(line), "\n");
     (void)!write(STDERR_FILENO, line, n);
     for (;;)

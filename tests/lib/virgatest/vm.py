@@ -49,6 +49,18 @@ def out_path(name):
     return os.path.join(top, name)
 
 
+def record_prefix():
+    """With VIRGA_RECORD_SYSCALLS set: runs the monitor under strace, for tools/check-filters.
+
+    seccomp(2) is answered with success and not done, so that every call is seen, also refused ones.
+    """
+    if not os.environ.get("VIRGA_RECORD_SYSCALLS"):
+        return []
+    log = os.path.join(out_path("strace"), f"{os.environ.get('VIRGA_TEST_NAME', 'test')}-{os.getpid()}-{VM.count}")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    return ["strace", "-ff", "-qq", "-e", "raw=!prctl", "-e", "inject=seccomp:retval=0", "-o", log]
+
+
 class _UnixHttp(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
@@ -101,7 +113,7 @@ class VM:
         return path
 
     def _virga(self):
-        argv = [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
+        argv = record_prefix() + [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
                 "--cpus", str(self.cpus), "--memory", self.memory, "--console", "stdio"]
         for d in self.disks:
             argv += ["--disk", d]
