@@ -130,7 +130,7 @@ static int init_vcpus(struct machine *m, struct machine_files *files, struct err
 static int check_config(const struct vm_config *c, const struct machine_files *files,
                         struct err *err)
 {
-    if (files->kernel_fd < 0)
+    if (files->kernel_fd < 0 && strcmp(c->engine, "null") != 0)
         return err_set(err, ENOTSUP,
                        "no kernel given: starting the one on the disk is not supported yet, "
                        "use --kernel (and --initrd) with files of the host");
@@ -196,6 +196,11 @@ void machine_destroy(struct machine *m)
 const char *machine_engine_name(const struct machine *m)
 {
     return engine_name(m->engine);
+}
+
+struct engine_vm *machine_engine_vm(struct machine *m)
+{
+    return m->vm;
 }
 
 struct guest_mem *machine_mem(struct machine *m)

@@ -150,5 +150,7 @@ void machine_counters(struct machine *m,
 int machine_save(struct machine *m, struct state_writer *w, struct err *err);
 int machine_load(struct machine *m, struct state_reader *r, struct err *err);
 struct guest_mem *machine_mem(struct machine *m);
+/* For what drives an engine from outside (qtest). Borrowed. */
+struct engine_vm *machine_engine_vm(struct machine *m);
 
 #endif

@@ -32,6 +32,8 @@ static int install_tables(struct machine *m, uint64_t *rsdp_gpa, struct err *err
 
 static int load_kernel(struct machine *m, uint64_t rsdp_gpa, struct err *err)
 {
+    if (m->kernel_fd < 0) /* an engine that runs no guest */
+        return 0;
     const struct vm_config *c = m->config;
     struct boot_config boot = {
         .kernel_fd = m->kernel_fd,
@@ -56,6 +58,8 @@ int machine_boot_load(struct machine *m, struct err *err)
     if (ret)
         return ret;
     m->booted_before = true;
+    if (m->kernel_fd < 0)
+        return 0;
     m->boot.sregs.apic_base = m->power_on[0]->sregs.apic_base;
     return engine_vcpu_set_regs(m->vcpus.v[0].vcpu, &m->boot.regs, &m->boot.sregs, err);
 }

@@ -50,12 +50,19 @@ struct loop *machine_device_loop(struct machine_device *d, enum machine_thread s
 {
     if (!own)
         return shared_loop(d->machine, shared, err);
+    if (d->n_threads == ARRAY_LEN(d->threads)) {
+        err_set(err, ENOSPC, "%s '%s' has %u threads already", d->kind, d->id, d->n_threads);
+        return NULL;
+    }
     /* The first letters of a thread's name choose its system call filter. */
     char name[16];
-    snprintf(name, sizeof(name), "%s-%.10s", shared == MACHINE_THREAD_DISKS ? "disk" : "net",
-             d->id);
-    d->thread = iothread_create(name, d->machine->setup.thread_setup, err);
-    return d->thread ? iothread_loop(d->thread) : NULL;
+    snprintf(name, sizeof(name), "%s-%.8s%u", shared == MACHINE_THREAD_DISKS ? "disk" : "net",
+             d->id, d->n_threads % 100);
+    struct iothread *t = iothread_create(name, d->machine->setup.thread_setup, err);
+    if (!t)
+        return NULL;
+    d->threads[d->n_threads++] = t;
+    return iothread_loop(t);
 }
 
 int machine_device_plug(struct machine_device *d, struct virtio_device *dev, struct err *err)
@@ -85,7 +92,8 @@ int machine_device_plug(struct machine_device *d, struct virtio_device *dev, str
 void machine_device_abandon(struct machine_device *d)
 {
     aio_destroy(d->aio);
-    iothread_destroy(d->thread);
+    for (unsigned i = 0; i < d->n_threads; i++)
+        iothread_destroy(d->threads[i]);
     free(d->socket_path);
     free(d);
 }

@@ -27,7 +27,7 @@ static void io_error(void *opaque, const struct virtio_blk_error *e)
 static struct aio *disk_aio(struct machine_device *d, struct loop *loop, struct err *err)
 {
     struct aio_config config = {.thread_setup = d->machine->setup.thread_setup};
-    struct aio **aio = d->thread ? &d->aio : &d->machine->shared_aio;
+    struct aio **aio = d->n_threads ? &d->aio : &d->machine->shared_aio;
     if (!*aio)
         *aio = aio_create(loop, &config, err);
     return *aio;

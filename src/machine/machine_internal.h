@@ -29,11 +29,12 @@ struct machine_device {
     char id[VM_CONFIG_ID_BYTES];
     const char *kind; /* "disk", "nic", "share", "rng" ... */
     unsigned slot;
-    bool remote;               /* another process serves it (vhost-user) */
-    struct virtio_device *dev; /* owned by the PCI bus */
-    struct iothread *thread;   /* its own, or NULL */
-    struct aio *aio;           /* of its own thread, or NULL */
-    char *socket_path;         /* of a vhost-user back end, for reconnects */
+    bool remote;                                    /* another process serves it (vhost-user) */
+    struct virtio_device *dev;                      /* owned by the PCI bus */
+    struct iothread *threads[VM_CONFIG_QUEUES_MAX]; /* its own: none, one, or one a NIC queue */
+    unsigned n_threads;
+    struct aio *aio;   /* of its own thread, or NULL */
+    char *socket_path; /* of a vhost-user back end, for reconnects */
     struct vhu_connector connector;
 };
 

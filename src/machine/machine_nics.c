@@ -50,12 +50,16 @@ static struct virtio_device *create_nic(struct machine_device *d, const struct v
         .tx_limit = {.ops_per_s = c->limits.iops, .bytes_per_s = c->limits.bandwidth_bytes},
         .lost = nic_lost,
         .opaque = d,
-        .n_loops = 1,
     };
     memcpy(options.mac, c->mac, sizeof(options.mac));
-    options.loops[0] = machine_device_loop(d, MACHINE_THREAD_NICS, c->own_thread, err);
-    if (!options.loops[0])
-        return NULL;
+    /* With threads of its own, a NIC has one for each pair of queues. */
+    unsigned n_loops = c->own_thread ? MAX(files->n_fds, 1) : 1;
+    for (; options.n_loops < n_loops; options.n_loops++) {
+        struct loop *loop = machine_device_loop(d, MACHINE_THREAD_NICS, c->own_thread, err);
+        if (!loop)
+            return NULL;
+        options.loops[options.n_loops] = loop;
+    }
     struct net_backend *nb = open_backend(c, files, err);
     if (!nb)
         return NULL;

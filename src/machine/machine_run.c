@@ -228,6 +228,8 @@ void machine_requests_run(struct loop_post *p)
         stop_with(m, MACHINE_EVENT_SHUTDOWN, NULL, 0);
     else if (requests & MACHINE_REQUEST_CRASH)
         stop_with(m, MACHINE_EVENT_CRASH, take_failure(m, &m->crash).why.msg, 0);
+    else if ((requests & MACHINE_REQUEST_RESET) && m->config->no_reboot)
+        stop_with(m, MACHINE_EVENT_SHUTDOWN, "by a reset", 0);
     else if (requests & MACHINE_REQUEST_RESET)
         guest_reset(m);
     else if (requests & MACHINE_REQUEST_IO_ERROR)

@@ -308,6 +308,9 @@ int vm_config_finish(struct vm_config *c, struct err *err)
     if (!c->vsock.cid != !c->vsock.path)
         return err_set(err, EINVAL, "vsock has only a %s: give cid and path",
                        c->vsock.cid ? "cid" : "path");
+    if (c->qtest && strcmp(c->engine, "null"))
+        return err_set(err, EINVAL, "qtest is set, engine is \"%s\": it drives engine null only",
+                       c->engine);
     if (!c->autostart && !c->api_socket)
         return err_set(err, EINVAL,
                        "autostart is off but there is no api socket to start the VM by: give api");

@@ -171,6 +171,8 @@ struct vm_config {
     bool debug_exit; /* isa-debug-exit on port 0x501: tests */
 
     char *api_socket; /* NULL: no API */
+    bool no_reboot;   /* a reset by the guest ends the VM */
+    char *qtest;      /* engine null: connect to this unix socket and serve qtest; NULL: no */
     bool autostart;   /* false: wait for PUT /v1/vm/boot */
 
     struct {

@@ -169,6 +169,8 @@ static const struct vm_config_field root_fields[] = {
     {"balloon", VM_CONFIG_KIND_OBJECT, .object = &vm_config_balloon_object},
     {"vmgenid", VM_CONFIG_KIND_BOOL, AT(struct vm_config, vmgenid)},
     {"debug_exit", VM_CONFIG_KIND_BOOL, AT(struct vm_config, debug_exit)},
+    {"no_reboot", VM_CONFIG_KIND_BOOL, AT(struct vm_config, no_reboot)},
+    {"qtest", VM_CONFIG_KIND_STRING, AT(struct vm_config, qtest), .min = 1, .max = 107},
     {"api", VM_CONFIG_KIND_STRING, AT(struct vm_config, api_socket), .min = 1, .max = 107},
     {"autostart", VM_CONFIG_KIND_BOOL, AT(struct vm_config, autostart)},
     {"sandbox", VM_CONFIG_KIND_OBJECT, .object = &vm_config_sandbox_object},

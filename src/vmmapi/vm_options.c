@@ -237,6 +237,12 @@ static int read_debug_exit(struct vm_config *c, const char *flag, const char *va
     return 0;
 }
 
+static int read_no_reboot(struct vm_config *c, const char *flag, const char *value, struct err *err)
+{
+    c->no_reboot = true;
+    return 0;
+}
+
 static int read_config(struct vm_config *c, const char *flag, const char *value, struct err *err)
 {
     return vm_config_from_file(c, value, err);
@@ -275,7 +281,10 @@ const struct vm_options_flag vm_options_flags[] = {
     {"sandbox", "auto|require|off[,uid=N][,gid=N]", "how much protection must be had (auto)",
      false},
     {"log", "error|warn|info|debug", "how much is logged on stderr (warn)", false},
+    {"no-reboot", NULL, "a reset by the guest ends the VM", false},
     {"debug-exit", NULL, "tests: a guest's write to port 0x501 ends the VM", false},
+    {"qtest", "SOCKET", "tests: with --engine null, serve QEMU's qtest protocol to this socket",
+     false},
     {NULL, NULL, NULL, false},
 };
 
@@ -284,11 +293,22 @@ static const struct {
     const char *name;
     int (*read)(struct vm_config *c, const char *flag, const char *value, struct err *err);
 } readers[] = {
-    {"config", read_config}, {"disk", read_disk},       {"net", read_net},
-    {"cpus", read_cpus},     {"pin", read_pin},         {"cpu-model", read_cpu_model},
-    {"memory", read_memory}, {"console", read_console}, {"virtio-console", read_virtio_console},
-    {"share", read_share},   {"vsock", read_vsock},     {"balloon", read_balloon},
-    {"paused", read_paused}, {"sandbox", read_sandbox}, {"debug-exit", read_debug_exit},
+    {"config", read_config},
+    {"disk", read_disk},
+    {"net", read_net},
+    {"cpus", read_cpus},
+    {"pin", read_pin},
+    {"cpu-model", read_cpu_model},
+    {"memory", read_memory},
+    {"console", read_console},
+    {"virtio-console", read_virtio_console},
+    {"share", read_share},
+    {"vsock", read_vsock},
+    {"balloon", read_balloon},
+    {"no-reboot", read_no_reboot},
+    {"paused", read_paused},
+    {"sandbox", read_sandbox},
+    {"debug-exit", read_debug_exit},
 };
 
 static int read_flag(struct vm_config *c, const char *flag, const char *value, struct err *err)

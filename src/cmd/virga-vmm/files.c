@@ -185,6 +185,8 @@ int vmm_open_files(struct vmm *v, struct err *err)
         ret = open_console(&c->console, &f->serial, err);
     if (!ret)
         ret = open_console(&c->virtio_console, &f->virtio_console, err);
+    if (!ret && c->qtest)
+        ret = connect_unix(c->qtest, &v->qtest_fd, err);
     if (!ret && c->api_socket) {
         v->control_fd = control_listen(c->api_socket, err);
         ret = v->control_fd < 0 ? v->control_fd : 0;

@@ -143,6 +143,12 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
     v->machine = machine_create(&v->config, &setup, &v->files, err);
     if (!v->machine)
         return -err->code;
+    if (v->config.qtest) {
+        v->qtest = qtest_create(machine_engine_vm(v->machine), v->loop, steal_fd(&v->qtest_fd),
+                                api_stopped, v, err);
+        if (!v->qtest)
+            return -err->code;
+    }
     struct control_config control = {
         .listen_fd = steal_fd(&v->control_fd),
         .allowed_uid = getuid(),
@@ -171,7 +177,8 @@ static int run(struct vmm *v, struct err *err)
         return ret;
     const struct iothread_setup threads = {.enter = sandbox_enter_named_thread,
                                            .opaque = v->sandbox};
-    v->loop = loop_create(0, err);
+    /* Under qtest, the peer turns the clock. */
+    v->loop = loop_create(v->config.qtest ? LOOP_FAKE_CLOCK : 0, err);
     ret = v->loop ? block_signals(v, &signals, err) : -err->code;
     if (!ret)
         ret = start(v, &threads, err);
@@ -181,6 +188,7 @@ static int run(struct vmm *v, struct err *err)
         loop_run(v->loop);
     }
     control_destroy(v->control);
+    qtest_destroy(v->qtest);
     machine_destroy(v->machine);
     loop_fd_remove(&signals);
     loop_destroy(v->loop);
@@ -198,7 +206,7 @@ int main(int argc, char **argv)
         return usage(stdout);
     if (argc == 3 && strcmp(argv[1], "--probe") == 0)
         return probe(argv[2]);
-    v.control_fd = -1;
+    v.control_fd = v.qtest_fd = -1;
     machine_files_init(&v.files);
     int ret = parse(&v, argc, argv, &err);
     if (!ret) {

@@ -4,6 +4,7 @@
 #define CMD_VIRGA_VMM_VMM_H
 
 #include "control/control.h"
+#include "engine/null/qtest.h"
 #include "machine/machine.h"
 #include "sandbox/sandbox.h"
 
@@ -15,6 +16,8 @@ struct vmm {
     struct machine *machine;
     struct control *control;
     int control_fd;
+    int qtest_fd;
+    struct qtest *qtest;
     int64_t booted_ns;
     bool want_exit;
     int exit_code;
