@@ -215,6 +215,7 @@ static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
     fixture_init(&f);
     close(f.files.kernel_fd);
     f.files.kernel_fd = -1;
+    strcpy(f.config.engine, "kvm");
     struct err err = {0};
     struct machine_setup setup = {.engines = fixture_engines, .loop = f.loop};
     CHECK(!machine_create(&f.config, &setup, &f.files, &err));
