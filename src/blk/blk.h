@@ -82,4 +82,14 @@ int blk_read_sync(struct blk *b, uint64_t offset, void *buf, size_t len);
 int blk_write_sync(struct blk *b, uint64_t offset, const void *buf, size_t len);
 int blk_op_sync(struct blk *b, enum blk_op op, unsigned flags, uint64_t offset, uint64_t len);
 
+/* Copies between a request's iov, from `skip` bytes on, and a buffer. */
+void blk_iov_to_buf(const struct iovec *iov, unsigned n_iov, size_t skip, void *buf, size_t len);
+void blk_iov_from_buf(const struct iovec *iov, unsigned n_iov, size_t skip, const void *buf,
+                      size_t len);
+void blk_iov_zero(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len);
+/* Makes `out` cover [skip, skip+len) of iov. Returns the entries used, at most n_iov; 0 when
+ * `out_max` is too small. */
+unsigned blk_iov_slice(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len,
+                       struct iovec *out, unsigned out_max);
+
 #endif

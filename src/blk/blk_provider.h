@@ -30,14 +30,4 @@ void blk_init(struct blk *b, const struct blk_ops *ops, struct loop *loop);
 /* Ends a request. The request may be reused, and the next submitted, from inside. */
 void blk_complete(struct blk *b, struct blk_request *req, int result);
 
-/* Copies between a request's iov, from `skip` bytes on, and a buffer. */
-void blk_iov_to_buf(const struct iovec *iov, unsigned n_iov, size_t skip, void *buf, size_t len);
-void blk_iov_from_buf(const struct iovec *iov, unsigned n_iov, size_t skip, const void *buf,
-                      size_t len);
-void blk_iov_zero(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len);
-/* Makes `out` cover [skip, skip+len) of iov. Returns the entries used, at most n_iov; 0 when
- * `out_max` is too small. */
-unsigned blk_iov_slice(const struct iovec *iov, unsigned n_iov, size_t skip, size_t len,
-                       struct iovec *out, unsigned out_max);
-
 #endif

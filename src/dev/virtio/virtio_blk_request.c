@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "blk/blk_provider.h"
 #include "dev/virtio/virtio_blk_internal.h"
 
 static struct virtq *vq_of(const struct vblk_request *r)
