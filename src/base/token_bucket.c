@@ -75,7 +75,9 @@ int64_t token_bucket_ready_ns(const struct token_bucket *tb, uint64_t units, int
         return now_ns;
     __int128 wait_ns = (missing + tb->rate - 1) / tb->rate;
     int64_t longest_ns = INT64_C(3600) * UNIT;
-    int64_t at_ns = tb->last_ns + (wait_ns > longest_ns ? longest_ns : (int64_t)wait_ns);
+    int64_t at_ns;
+    if (__builtin_add_overflow(tb->last_ns, (int64_t)MIN(wait_ns, longest_ns), &at_ns))
+        return INT64_MAX;
     return MAX(at_ns, now_ns);
 }
 
