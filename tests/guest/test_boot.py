@@ -10,9 +10,9 @@ def a_debian_kernel_runs_a_script_and_powers_off():
 
 
 @case
-def a_debian_kernel_that_reboots_ends_a_vm_that_need_not_come_back():
+def a_write_to_the_debug_exit_port_ends_the_vm():
     with VM("true", end="debug-exit", args=["--debug-exit"]) as vm:
-        check_eq(vm.guest_exit(), 0)
+        check_eq(vm.guest_exit(), 0, "the exit code of the guest's script")
         vm.wait()
 
 

@@ -121,7 +121,8 @@ class VM:
             argv += ["--net", n]
         if self.api_socket:
             argv += ["--api", self.api_socket]
-        return argv + self.args
+        # For a debugging run, as in VIRGA_TEST_ARGS="--sandbox off --log debug".
+        return argv + self.args + os.environ.get("VIRGA_TEST_ARGS", "").split()
 
     def _qemu(self):
         if self.args:

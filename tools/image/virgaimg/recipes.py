@@ -2,6 +2,7 @@
 import os
 
 from . import cache, debian, elf, initrd, kernel, rootfs
+from .steps import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -31,13 +32,15 @@ def kernel_of(flavor):
 def test_initrd(flavor):
     """initrd.img: busybox, the virtio modules, and an /init that runs /virga/run."""
     kern = kernel_of(flavor)
-    init = os.path.join(GUEST, "init")
-    inputs = {"code": _source("initrd.py", "recipes.py"), "init": cache.digest(init),
+    init, outb = os.path.join(GUEST, "init"), os.path.join(GUEST, "outb.S")
+    inputs = {"code": _source("initrd.py", "recipes.py"), "init": cache.digest(init, outb),
               "kernel": os.path.basename(kern), "packages": debian.versions("busybox-static")}
 
     def make(dest):
         tree = os.path.join(dest, "tree")
-        debian.unpack(["busybox-static"], tree, os.path.join(dest, "log"))
+        log = os.path.join(dest, "log")
+        debian.unpack(["busybox-static"], tree, log)
+        run("assembling outb", ["gcc", "-nostdlib", "-static", "-s", "-o", os.path.join(dest, "outb"), outb], log)
         with open(os.path.join(dest, "initrd.img"), "wb") as f:
             ar = initrd.Cpio(f)
             for d in ("proc", "sys", "dev", "run", "tmp", "mnt", "virga", "root", "etc"):
@@ -46,6 +49,7 @@ def test_initrd(flavor):
             ar.node("dev/null", 1, 3)
             ar.copy("bin/busybox", os.path.join(tree, "bin/busybox"), 0o755)
             ar.symlink("bin/sh", "busybox")
+            ar.copy("bin/outb", os.path.join(dest, "outb"), 0o755)
             ar.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")
             initrd.Modules(os.path.join(kern, "modules")).install(ar, GUEST_MODULES)
             ar.copy("init", init, 0o755)
