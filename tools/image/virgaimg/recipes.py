@@ -1,4 +1,5 @@
 """What can be made, by name. Each function returns the directory of its result in the cache."""
+import inspect
 import os
 
 from . import cache, debian, elf, initrd, kernel, rootfs
@@ -18,14 +19,15 @@ GUEST_TOOLS = """/usr/sbin/mke2fs /usr/sbin/e2fsck /usr/sbin/resize2fs /usr/bin/
     /usr/bin/socat /usr/bin/strace /usr/sbin/blkdiscard""".split()
 
 
-def _source(*names):
-    return cache.digest(*(os.path.join(HERE, n) for n in names))
+def _source(recipe, *names):
+    """What a result's making depends on of our own code: files beside this one and the recipe itself."""
+    return cache.digest(*(os.path.join(HERE, n) for n in names)) + inspect.getsource(recipe)
 
 
 def kernel_of(flavor):
     """vmlinuz, vmlinux, config, version, modules/ of Debian's cloud or generic kernel."""
     package = kernel.image_package(flavor)
-    inputs = {"code": _source("kernel.py"), "packages": debian.versions(package)}
+    inputs = {"code": _source(kernel_of, "kernel.py"), "packages": debian.versions(package)}
     return cache.get(f"kernel-{flavor}", inputs, lambda d: kernel.make(package, d))
 
 
@@ -33,7 +35,8 @@ def test_initrd(flavor):
     """initrd.img: busybox, the virtio modules, and an /init that runs /virga/run."""
     kern = kernel_of(flavor)
     init, outb = os.path.join(GUEST, "init"), os.path.join(GUEST, "outb.S")
-    inputs = {"code": _source("initrd.py", "recipes.py"), "init": cache.digest(init, outb),
+    inputs = {"code": _source(test_initrd, "initrd.py"), "init": cache.digest(init, outb),
+              "modules": GUEST_MODULES,
               "kernel": os.path.basename(kern), "packages": debian.versions("busybox-static")}
 
     def make(dest):
@@ -63,7 +66,7 @@ def rig_host():
     kern = kernel_of("cloud")
     packages = rootfs.read_list(os.path.join(RIG, "packages"))
     init = os.path.join(RIG, "initrd-init")
-    inputs = {"code": _source("rootfs.py", "recipes.py", "initrd.py"), "kernel": os.path.basename(kern),
+    inputs = {"code": _source(rig_host, "rootfs.py", "initrd.py"), "kernel": os.path.basename(kern),
               "init": cache.digest(init), "packages": debian.versions(*packages)}
 
     def make(dest):
@@ -89,7 +92,7 @@ def rig_host():
 def guest_tools():
     """tools.img: a cpio archive with programs for guests, to be appended to the test initrd."""
     host = rig_host()
-    inputs = {"code": _source("elf.py", "recipes.py", "initrd.py"), "host": os.path.basename(host)}
+    inputs = {"code": _source(guest_tools, "elf.py", "initrd.py"), "tools": GUEST_TOOLS, "host": os.path.basename(host)}
 
     def make(dest):
         tree = os.path.join(host, "tree")
@@ -109,7 +112,7 @@ def guest_tools():
 def debian_image():
     """disk.img, vmlinuz, initrd.img of a full Debian with a login on its serial console."""
     packages = rootfs.read_list(os.path.join(GUEST, "packages"))
-    inputs = {"code": _source("rootfs.py"), "packages": debian.versions(*packages),
+    inputs = {"code": _source(debian_image) + inspect.getsource(rootfs.make_debian), "packages": debian.versions(*packages),
               "kernel": kernel.image_package("cloud")}
     return cache.get("debian", inputs, lambda d: rootfs.make_debian(d, packages))
 
@@ -119,7 +122,7 @@ def stock_initrd(flavor):
     if flavor == "cloud":
         return debian_image()
     meta = "linux-image-amd64"
-    inputs = {"code": _source("rootfs.py"), "packages": debian.versions(kernel.image_package(flavor))}
+    inputs = {"code": _source(stock_initrd, "rootfs.py"), "packages": debian.versions(kernel.image_package(flavor))}
     return cache.get("initrd-stock-generic", inputs, lambda d: rootfs.make_stock_initrd(d, meta))
 
 

@@ -48,6 +48,10 @@ def make_rig_host(dest, packages, kernel):
     version = os.listdir(os.path.join(kernel, "modules"))[0]
     run("adding kernel modules", ["cp", "-a", os.path.join(kernel, "modules"), os.path.join(tree, "lib/")], log)
     run("indexing kernel modules", ["chroot", tree, "/sbin/depmod", version], log)
+    # Under emulation compiling Python's library at each start costs more than the tests it runs.
+    run("compiling Python's library", ["chroot", tree, "/usr/bin/python3", "-c",
+        "import argparse, fcntl, http.client, json, re, selectors, shutil, signal, socket, subprocess, tempfile, "
+        "threading, traceback, unittest"], log)
     run("indexing libraries", ["chroot", tree, "/sbin/ldconfig"], log)
     # Programs whose names packages set as alternatives when they are configured (awk, nc, vi ...).
     have = {n for d in ("usr/bin", "usr/sbin") for n in os.listdir(os.path.join(tree, d))}
