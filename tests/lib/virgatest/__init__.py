@@ -1,3 +1,3 @@
 """What tests that start programs share: see tests/README.md."""
 from .tap import SkipCase, case, check, check_eq, main, report, require_kvm, skip  # noqa: F401
-from .vm import VM, CaseTimeout, out_path, program  # noqa: F401
+from .vm import VM, CaseTimeout, guest_file, out_path, program  # noqa: F401

@@ -1,6 +1,7 @@
 """A list of named cases that print TAP, the same shape as tests/unit/tap.h."""
 import os
 import sys
+import time
 import traceback
 
 _cases = []
@@ -56,12 +57,13 @@ def require_kvm():
 
 
 def main():
-    """Runs the cases (those named on the command line, else all) and exits."""
-    wanted = sys.argv[1:]
+    """Runs the cases (those named on the command line or in VIRGA_TEST_CASES, else all) and exits."""
+    wanted = sys.argv[1:] or os.environ.get("VIRGA_TEST_CASES", "").split()
     for fn in _cases:
         if wanted and fn.__name__ not in wanted:
             continue
         before = _state["failed"]
+        begin = time.monotonic()
         try:
             fn()
         except SkipCase as e:
@@ -71,6 +73,7 @@ def main():
             diagnose("".join(traceback.format_exception(type(e), e, e.__traceback__)[-3:]))
             report(False, fn.__name__)
             continue
+        diagnose(f"{fn.__name__}: {time.monotonic() - begin:.1f} s")
         # What the guest reported failed already counts; the case itself went through.
         report(True, fn.__name__ if before == _state["failed"] else fn.__name__ + " (ran to its end)")
     print(f"1..{_state['number']}", flush=True)

@@ -88,6 +88,7 @@ class VM:
         VM.count += 1
         self.text = ""
         self.seen = 0
+        self.checks = len(re.findall(r"^\s*check ", script or "", re.M))
         self.errors = os.path.join(self.dir, "stderr")
         self.api_socket = os.path.join(self.dir, "api") if api else None
         self.kernel = kernel or guest_file("vmlinuz")
@@ -173,7 +174,10 @@ class VM:
         return True
 
     def expect(self, pattern, timeout=None):
-        """Waits until the console says something new that matches; returns the match."""
+        """Waits until the console says something new that matches; returns the match. A final $ is the
+        end of a line that has come whole."""
+        if pattern.endswith("$"):
+            pattern = pattern[:-1] + "(?=\n)"
         end = time.monotonic() + (timeout or PATIENCE_S)
         while True:
             m = re.compile(pattern, re.M).search(self.text, self.seen)
@@ -219,10 +223,12 @@ class VM:
             self._keep()
         return found
 
-    def run(self, timeout=None, checks=0):
-        """The usual test: script to its end, VM to its end, exit codes 0, checks reported."""
+    def run(self, timeout=None, checks=None):
+        """The usual test: script to its end, VM to its end, exit codes 0, checks reported (as many as the
+        script has lines that begin with "check")."""
         code = self.guest_exit(timeout)
         status = self.wait(timeout)
+        checks = self.checks if checks is None else checks
         if checks:
             self.report_checks(checks)
         tap.check_eq(code, 0, "the exit code of the guest's script")
@@ -251,6 +257,22 @@ class VM:
             return answer.status, json.loads(text) if text else None
         except ValueError:
             return answer.status, text
+
+    def events(self):
+        """The VM's events so far, oldest first."""
+        _, text = self.api("GET", "/v1/vm/events?follow=0")
+        lines = [text] if isinstance(text, dict) else [json.loads(line) for line in (text or "").splitlines() if line]
+        return lines
+
+    def wait_event(self, name, device=None, timeout=None):
+        """Waits until there is an event of that name (of that device); returns it."""
+        end = time.monotonic() + (timeout or PATIENCE_S)
+        while time.monotonic() < end:
+            for e in self.events():
+                if e["event"] == name and device in (None, e.get("device")):
+                    return e
+            self.pump(0.1)
+        raise CaseTimeout(f"no event {name!r} of {device!r} in {self.events()}")
 
     def kill(self):
         """Ends the program whatever it does."""
