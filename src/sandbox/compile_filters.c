@@ -1,4 +1,4 @@
-/* Build tool: turns filters/<kind>.policy into a C header with one BPF program for each kind, and a
+/* Build tool: turns filters/<kind>.policy into C source with one BPF program for each kind, and a
  * table of system call names for the message of a refusal. It links libseccomp so that the monitor
  * does not.
  *
@@ -34,8 +34,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define NESTING_MAX 4
-#define LINE_BYTES  256
+#define NESTING_MAX      4
+#define SANDBOX_SYSCALLS 512 /* as in sandbox_internal.h */
+#define LINE_BYTES       256
 
 struct constant {
     const char *name;
@@ -298,8 +299,8 @@ static void compile(FILE *out, const char *dir, const char *kind)
 
 static void print_names(FILE *out)
 {
-    fprintf(out, "static const char *const syscall_names[] = {\n");
-    for (int nr = 0; nr < 512; nr++) {
+    fprintf(out, "const char *const sandbox_syscall_names[SANDBOX_SYSCALLS] = {\n");
+    for (int nr = 0; nr < SANDBOX_SYSCALLS; nr++) {
         char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
         if (name)
             fprintf(out, "    [%d] = \"%s\",\n", nr, name);
@@ -311,7 +312,7 @@ static void print_names(FILE *out)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: compile-filters OUT.h|--list POLICY_DIR KIND...\n");
+        fprintf(stderr, "usage: compile-filters OUT.c|--list POLICY_DIR KIND...\n");
         return 2;
     }
     if (!strcmp(argv[1], "--list")) {
@@ -324,10 +325,11 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 1;
     }
-    fprintf(out, "/* Made by compile_filters.c from filters/ *.policy: do not edit. */\n");
+    fprintf(out, "/* Made by compile_filters.c from the policies: do not edit. */\n"
+                 "#include \"sandbox/sandbox_internal.h\"\n");
     for (int i = 3; i < argc; i++)
         compile(out, argv[2], argv[i]);
-    fprintf(out, "static const struct sandbox_filter filters[] = {\n");
+    fprintf(out, "const struct sandbox_filter sandbox_filters[] = {\n");
     for (int i = 3; i < argc; i++)
         fprintf(out, "    {\"%s\", filter_%s, sizeof(filter_%s) / sizeof(filter_%s[0])},\n",
                 argv[i], argv[i], argv[i], argv[i]);

@@ -50,12 +50,16 @@ int sandbox_landlock(struct err *err);
 /* seccomp.c */
 int sandbox_install_handler(struct err *err);
 
-/* The filters, made at build time from filters/<kind>.policy: sandbox_filters.h defines these. */
+/* Made at build time from filters/<kind>.policy, in the order of enum sandbox_thread. */
 struct sandbox_filter {
     const char *name;
     const struct sock_filter *code;
     unsigned short n;
 };
+extern const struct sandbox_filter sandbox_filters[SANDBOX_N_THREADS];
+
+#define SANDBOX_SYSCALLS 512
+extern const char *const sandbox_syscall_names[SANDBOX_SYSCALLS]; /* NULL where there is none */
 
 /* broker.c: serves requests until the child ends; returns the exit status for the process. */
 struct sandbox_broker {

@@ -13,8 +13,6 @@
 #include "base/util.h"
 #include "sandbox/sandbox_internal.h"
 
-#include "sandbox_filters.h"
-
 /* The sanitizers' runtimes make calls of their own at any time; a build with them is a test of the
  * code, not of the filters. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -56,7 +54,7 @@ static void on_refused(int sig, siginfo_t *info, void *context)
     char line[200];
     const ucontext_t *u = context;
     unsigned nr = (unsigned)info->si_syscall;
-    const char *name = nr < ARRAY_LEN(syscall_names) ? syscall_names[nr] : NULL;
+    const char *name = nr < SANDBOX_SYSCALLS ? sandbox_syscall_names[nr] : NULL;
     size_t n = put(line, 0, sizeof(line), "error sandbox: seccomp refused a system call name=");
     n = put(line, n, sizeof(line), name ? name : "unknown");
     n = put(line, n, sizeof(line), " number, arg0-2:");
@@ -82,10 +80,9 @@ int sandbox_install_handler(struct err *err)
 
 int sandbox_enter_thread(const struct sandbox *s, enum sandbox_thread kind, struct err *err)
 {
-    _Static_assert(ARRAY_LEN(filters) == SANDBOX_N_THREADS, "one policy file for each kind");
     if (!(s->active & SANDBOX_SECCOMP))
         return 0;
-    const struct sandbox_filter *f = &filters[kind];
+    const struct sandbox_filter *f = &sandbox_filters[kind];
     struct sock_fprog program = {.len = f->n, .filter = (struct sock_filter *)f->code};
     sigset_t sigsys;
     sigemptyset(&sigsys);
