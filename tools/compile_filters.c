@@ -1,4 +1,4 @@
-/* Build tool: turns filters/<kind>.policy into C source with one BPF program for each kind, and a
+/* Build tool: turns src/sandbox/filters/<kind>.policy into C source with one BPF program for each kind, and a
  * table of system call names for the message of a refusal. It links libseccomp so that the monitor
  * does not.
  *
@@ -35,7 +35,7 @@
 #include <unistd.h>
 
 #define NESTING_MAX      4
-#define SANDBOX_SYSCALLS 512 /* as in sandbox_internal.h */
+#define SANDBOX_SYSCALLS 512 /* as in sandbox/sandbox_internal.h */
 #define LINE_BYTES       256
 
 struct constant {
