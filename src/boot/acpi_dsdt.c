@@ -58,20 +58,20 @@ static void pci_windows(struct aml *a, const struct acpi_config *c)
     aml_resources(a, &r);
 }
 
-/* Pin p of slot s arrives on GSI base + (s + p) mod 4. */
+/* Pin p of slot s arrives on GSI base + (s + p) mod 4. Our devices have one function and use INTA;
+ * Linux evaluates all of the table for every device that it enables, so the other pins are left
+ * out. */
 static void pci_interrupts(struct aml *a)
 {
     aml_declare(a, "_PRT");
-    aml_package(a, PCI_SLOTS * PCI_PINS);
-    for (uint64_t slot = 0; slot < PCI_SLOTS; slot++) {
-        for (unsigned pin = 0; pin < PCI_PINS; pin++) {
-            aml_package(a, 4);
-            aml_int(a, slot << 16 | 0xffff); /* any function */
-            aml_int(a, pin);
-            aml_int(a, 0); /* the next is a GSI */
-            aml_int(a, MEMORY_MAP_IRQ_PCI_BASE + (slot + pin) % PCI_PINS);
-            aml_end(a);
-        }
+    aml_package(a, PCI_SLOTS - 1);
+    for (uint64_t slot = 1; slot < PCI_SLOTS; slot++) { /* 0 is the host bridge */
+        aml_package(a, 4);
+        aml_int(a, slot << 16 | 0xffff); /* any function */
+        aml_int(a, 0);                   /* INTA */
+        aml_int(a, 0);                   /* the next is a GSI */
+        aml_int(a, MEMORY_MAP_IRQ_PCI_BASE + slot % PCI_PINS);
+        aml_end(a);
     }
     aml_end(a);
 }
