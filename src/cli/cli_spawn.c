@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -88,9 +89,12 @@ static void keep_over_exec(int fd)
         fcntl(fd, F_SETFD, 0);
 }
 
-static _Noreturn void become(const char *path, char **argv, int fd1, int fd2)
+static _Noreturn void become(const char *path, char **argv, int fd1, int fd2, pid_t parent)
 {
     sigset_t none;
+    /* A VM in the foreground ends with whoever runs it, also if that is killed. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) || getppid() != parent)
+        _exit(127);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (fd1 >= 0 || fd2 >= 0) {
@@ -116,11 +120,11 @@ int cli_spawn(const char *path, char *const argv[], int console_fd, int virtio_c
     CLEANUP_FREE char **args = build_argv(path, argv, console, virtio_console);
     if (!args)
         return err_set(err, ENOMEM, "no memory to start the monitor");
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child < 0)
         return err_sys(err, errno, "could not fork the monitor");
     if (child == 0)
-        become(path, args, console_fd, virtio_console_fd);
+        become(path, args, console_fd, virtio_console_fd, parent);
     *pid = child;
     return 0;
 }

@@ -370,8 +370,6 @@ int sandbox_launch(const struct sandbox_config *config, struct sandbox **sandbox
         return 0;
     }
     struct launch l = {.config = config};
-    if (config->die_with_parent)
-        prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     sandbox_choose_identity(config, &l.id);
     int r = launch(&l, s, err);
     if (r) {

@@ -65,8 +65,6 @@ struct sandbox_config {
     /* Files that the broker removes when the monitor has ended (the API's socket). Borrowed. */
     const char *const *remove_at_exit;
     unsigned n_remove_at_exit;
-    bool die_with_parent; /* the launcher ends when whoever started it does; the monitor always
-                             ends with its launcher */
 };
 
 /* Only while the process has one thread. In the child: *sandbox is set and 0 returned; every path

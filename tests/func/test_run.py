@@ -250,6 +250,23 @@ def a_signal_to_virga_ends_the_monitor():
 
 
 @case
+def a_virga_that_is_killed_takes_the_monitor_with_it():
+    with Monitor("""
+        signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), sys.exit(0)))
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    """) as m:
+        p = subprocess.Popen([program("virga"), "run", "--console", "none"], env=m.env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE)
+        check_eq(p.stdout.readline(), b"ready\n")
+        p.kill()
+        check_eq(p.stdout.read(), b"told to end\n")
+        p.wait(PATIENCE_S)
+        p.stdout.close()
+
+
+@case
 def the_windows_size_reaches_the_api():
     with Monitor("""
         server = socket.socket(socket.AF_UNIX)

@@ -73,7 +73,7 @@ static int enter_sandbox(struct vmm *v, struct err *err)
                                               [VM_CONFIG_SANDBOX_REQUIRE] = SANDBOX_REQUIRE,
                                               [VM_CONFIG_SANDBOX_OFF] = SANDBOX_OFF};
     const struct vm_config *c = &v->config;
-    const char *paths[SANDBOX_ALLOW_MAX], *numbered[1], *remove[2];
+    const char *paths[SANDBOX_ALLOW_MAX], *numbered[1], *remove[4];
     char vsock_prefix[256];
     struct sandbox_config config = {
         .mode = modes[c->sandbox.mode],
@@ -82,7 +82,6 @@ static int enter_sandbox(struct vmm *v, struct err *err)
         .allow_paths = paths,
         .allow_numbered = numbered,
         .remove_at_exit = remove,
-        .die_with_parent = true,
     };
     memcpy(config.uuid, c->uuid, sizeof(config.uuid));
     config.n_allow_paths = collect_sockets(c, paths, SANDBOX_ALLOW_MAX);
@@ -93,6 +92,10 @@ static int enter_sandbox(struct vmm *v, struct err *err)
     }
     if (c->api_socket)
         remove[config.n_remove_at_exit++] = c->api_socket;
+    if (c->console.kind == VM_CONFIG_CONSOLE_UNIX)
+        remove[config.n_remove_at_exit++] = c->console.path;
+    if (c->virtio_console.kind == VM_CONFIG_CONSOLE_UNIX)
+        remove[config.n_remove_at_exit++] = c->virtio_console.path;
     return sandbox_launch(&config, &v->sandbox, err);
 }
 
