@@ -104,6 +104,8 @@ static void remove_device(struct machine *m, struct machine_device *d)
     bus_lock(&m->bus);
     pci_hotplug_unplugged(&m->hotplug, d->slot);
     pci_root_remove(m->pci, d->slot);
+    /* What the guest wrote until now was about this device and not about the slot's next one. */
+    atomic_fetch_and(&m->eject_slots, ~(UINT32_C(1) << d->slot));
     bus_unlock(&m->bus);
     for (unsigned i = 0; i < m->n_devices; i++)
         if (m->devices[i] == d)
@@ -111,12 +113,18 @@ static void remove_device(struct machine *m, struct machine_device *d)
     machine_device_abandon(d);
 }
 
+/* The machine keeps pointers to the others. */
+static bool can_be_detached(const struct machine_device *d)
+{
+    return strcmp(d->kind, "disk") == 0 || strcmp(d->kind, "nic") == 0;
+}
+
 int machine_detach(struct machine *m, const char *id, struct err *err)
 {
     struct machine_device *d = machine_device_find(m, id);
     if (!d)
         return err_set(err, ENOENT, "the VM has no device '%s'", id);
-    if (strcmp(d->kind, "disk") != 0 && strcmp(d->kind, "nic") != 0)
+    if (!can_be_detached(d))
         return err_set(err, ENOTSUP, "%s '%s' cannot be detached: only disks and NICs can", d->kind,
                        id);
     if (m->state == MACHINE_CREATED) {
@@ -136,8 +144,8 @@ void machine_devices_eject(struct machine *m, uint32_t slots)
 {
     for (unsigned i = m->n_devices; i-- > 0;) {
         struct machine_device *d = m->devices[i];
-        if (!(slots & (UINT32_C(1) << d->slot)))
-            continue;
+        if (!(slots & (UINT32_C(1) << d->slot)) || !can_be_detached(d))
+            continue; /* a guest may write any slot's bit, asked or not */
         char id[VM_CONFIG_ID_BYTES];
         memcpy(id, d->id, sizeof(id));
         remove_device(m, d);

@@ -150,6 +150,26 @@ static void a_running_guest_is_asked_before_a_nic_goes(void)
     fixture_fini(&f);
 }
 
+static void a_guest_ejects_nothing_that_the_machine_keeps(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    f.config.virtio_console.kind = VM_CONFIG_CONSOLE_UNIX;
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    struct vm_config_nic nic = {
+        .id = "nic7", .kind = VM_CONFIG_NIC_NONE, .mac = {2, 0, 0, 0, 0, 1}};
+    struct machine_nic_files files = {.n_fds = 0};
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, NULL), 0);
+    unsigned n = f.machine->n_devices;
+    null_engine_out(f.machine->vm, MEMORY_MAP_PCI_HOTPLUG + 8, 4, UINT32_MAX);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_DETACHED));
+    CHECK_EQ(f.machine->n_devices, n - 1);
+    CHECK(machine_device_find(f.machine, "console"));
+    CHECK_EQ(machine_console_resize(f.machine, 80, 25, NULL), 0);
+    fixture_fini(&f);
+}
+
 static void state_comes_back_the_same_in_a_new_machine(void)
 {
     struct fixture a, b;
@@ -234,6 +254,7 @@ int main(void)
     TAP_RUN(the_power_button_needs_a_guest_that_listens);
     TAP_RUN(a_device_name_is_used_once);
     TAP_RUN(a_running_guest_is_asked_before_a_nic_goes);
+    TAP_RUN(a_guest_ejects_nothing_that_the_machine_keeps);
     TAP_RUN(state_comes_back_the_same_in_a_new_machine);
     TAP_RUN(state_that_is_cut_short_is_refused_everywhere);
     TAP_RUN(a_vm_without_a_kernel_is_refused_with_the_remedy);
