@@ -89,9 +89,15 @@ int machine_device_plug(struct machine_device *d, struct virtio_device *dev, str
     return 0;
 }
 
+static void destroy_aio(void *aio)
+{
+    aio_destroy(aio);
+}
+
 void machine_device_abandon(struct machine_device *d)
 {
-    aio_destroy(d->aio);
+    if (d->aio) /* it has a hook in the loop, which runs until its thread ends */
+        loop_call(iothread_loop(d->threads[0]), destroy_aio, d->aio);
     for (unsigned i = 0; i < d->n_threads; i++)
         iothread_destroy(d->threads[i]);
     free(d->socket_path);
@@ -223,7 +229,9 @@ void machine_devices_fini(struct machine *m)
     for (unsigned i = 0; i < m->n_devices; i++)
         machine_device_abandon(m->devices[i]);
     m->n_devices = 0;
-    aio_destroy(m->shared_aio);
+    if (m->shared_aio)
+        loop_call(iothread_loop(m->shared_threads[MACHINE_THREAD_DISKS]), destroy_aio,
+                  m->shared_aio);
     for (unsigned i = 0; i < MACHINE_THREADS; i++)
         iothread_destroy(m->shared_threads[i]);
 }
