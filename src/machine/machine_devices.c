@@ -210,7 +210,14 @@ int machine_devices_init(struct machine *m, struct machine_files *files, struct 
     return ret;
 }
 
-/* In the loop that the port belongs to. */
+/* In the loop that the port belongs to: input for the device that is about to go. */
+static void disconnect_console(void *opaque)
+{
+    struct machine *m = opaque;
+    m->virtio_console = NULL;
+}
+
+/* In the same. */
 static void destroy_console_port(void *opaque)
 {
     struct machine *m = opaque;
@@ -220,10 +227,12 @@ static void destroy_console_port(void *opaque)
 
 void machine_devices_fini(struct machine *m)
 {
+    struct iothread *misc = m->shared_threads[MACHINE_THREAD_MISC];
+    if (misc)
+        loop_call(iothread_loop(misc), disconnect_console, m);
     bus_lock(&m->bus);
     pci_root_destroy(m->pci);
     bus_unlock(&m->bus);
-    struct iothread *misc = m->shared_threads[MACHINE_THREAD_MISC];
     if (misc)
         loop_call(iothread_loop(misc), destroy_console_port, m);
     for (unsigned i = 0; i < m->n_devices; i++)

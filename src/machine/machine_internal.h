@@ -90,7 +90,7 @@ struct machine {
     struct uart16550 uart;
     struct serial_port *serial, *virtio_console_port;
     struct pci_root *pci;
-    struct virtio_device *virtio_console; /* NULL: none */
+    struct virtio_device *virtio_console; /* NULL: none. Changed in the loop of its port */
     uint64_t balloon_target_bytes;
 
     struct iothread *shared_threads[MACHINE_THREADS]; /* created when first needed */

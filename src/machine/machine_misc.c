@@ -159,11 +159,32 @@ static size_t console_input(void *opaque, const uint8_t *data, size_t len)
     return m->virtio_console ? virtio_console_input(m->virtio_console, data, len) : 0;
 }
 
+struct create_port {
+    struct machine *m;
+    struct serial_port_config config;
+    struct err *err;
+};
+
+/* In the loop that the port belongs to. */
+static void create_port(void *opaque)
+{
+    struct create_port *x = opaque;
+    x->m->virtio_console_port = serial_port_create(&x->config, x->err);
+}
+
+/* In the loop: from now on, input goes to the device. */
+static void connect_console(void *opaque)
+{
+    struct machine *m = opaque;
+    m->virtio_console = machine_device_find(m, "console")->dev;
+}
+
 /* Port and device are both served by the loop; they refer to each other. */
 static struct virtio_device *create_console(struct machine *m, struct machine_console_files *files,
                                             struct loop *loop, struct err *err)
 {
-    struct serial_port_config port = {
+    struct create_port port = {.m = m, .err = err};
+    port.config = (struct serial_port_config){
         .loop = loop,
         .in_fd = files->in_fd,
         .out_fd = files->out_fd,
@@ -173,15 +194,14 @@ static struct virtio_device *create_console(struct machine *m, struct machine_co
         .opaque = m,
     };
     *files = (struct machine_console_files){.in_fd = -1, .out_fd = -1, .listen_fd = -1};
-    m->virtio_console_port = serial_port_create(&port, err);
+    loop_call(loop, create_port, &port);
     if (!m->virtio_console_port)
         return NULL;
     struct virtio_console_options options = {
         .loop = loop,
         .backend = {.output = console_output, .input_ready = console_input_ready, .opaque = m},
     };
-    m->virtio_console = virtio_console_create(&m->mem, &options, err);
-    return m->virtio_console;
+    return virtio_console_create(&m->mem, &options, err);
 }
 
 static int add_console(struct machine *m, struct machine_console_files *files, struct err *err)
@@ -191,7 +211,10 @@ static int add_console(struct machine *m, struct machine_console_files *files, s
     if (ret)
         return ret;
     struct loop *loop = machine_device_loop(d, MACHINE_THREAD_MISC, false, err);
-    return finish(d, loop ? create_console(m, files, loop, err) : NULL, err);
+    ret = finish(d, loop ? create_console(m, files, loop, err) : NULL, err);
+    if (!ret)
+        loop_call(loop, connect_console, m);
+    return ret;
 }
 
 int machine_console_resize(struct machine *m, uint16_t columns, uint16_t rows, struct err *err)
