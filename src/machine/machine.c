@@ -178,9 +178,15 @@ void machine_destroy(struct machine *m)
 {
     if (!m)
         return;
+    if (m->pci) { /* a request that fails in its thread would kick vCPUs that are gone */
+        vcpus_hold(&m->vcpus);
+        bus_lock(&m->bus);
+        machine_devices_pause(m);
+        bus_unlock(&m->bus);
+    }
     vcpus_fini(&m->vcpus);
-    loop_post_cancel(m->setup.loop, &m->request_post);
     machine_devices_fini(m);
+    loop_post_cancel(m->setup.loop, &m->request_post);
     machine_chipset_fini(m);
     engine_vm_destroy(m->vm);
     bus_fini(&m->bus);
