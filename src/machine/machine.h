@@ -104,7 +104,8 @@ void machine_destroy(struct machine *m);
 enum machine_state machine_state(const struct machine *m);
 const char *machine_engine_name(const struct machine *m);
 
-/* The edges of the drawing above. Errors: EBUSY (not in a state where this makes sense, named). */
+/* The edges of the drawing above. Errors: EBUSY (not in a state where this makes sense, named). A
+ * reset that cannot load the kernel again is a crash: MACHINE_EVENT_CRASH, then STOPPED. */
 int machine_boot(struct machine *m, struct err *err);
 int machine_pause(struct machine *m, struct err *err);
 int machine_resume(struct machine *m, struct err *err);
@@ -145,10 +146,14 @@ void machine_counters(struct machine *m,
                       void *arg);
 
 /* Writes and reads all state but RAM and disks. Save: PAUSED. Load: CREATED, a machine of the same
- * config; it is PAUSED afterwards. `mem` of both must hold the same RAM: copy it before resuming.
- */
+ * config; it is PAUSED afterwards, or STOPPED and of no use after an error. `mem` of both must hold
+ * the same RAM: copy it before resuming. */
 int machine_save(struct machine *m, struct state_writer *w, struct err *err);
 int machine_load(struct machine *m, struct state_reader *r, struct err *err);
+/* Tells the guest that it went back in time or is one of several copies: a new VM generation id and
+ * its event. For what was restored or cloned and not for what only moved, when its RAM is in place.
+ * Does nothing where the config says so. Errors: EBUSY (not paused), EIO (no randomness). */
+int machine_new_generation(struct machine *m, struct err *err);
 struct guest_mem *machine_mem(struct machine *m);
 /* For what drives an engine from outside (qtest). Borrowed. */
 struct engine_vm *machine_engine_vm(struct machine *m);

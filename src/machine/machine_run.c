@@ -84,6 +84,15 @@ static int wrong_state(struct machine *m, const char *verb, const char *wanted, 
                    machine_state_name(m->state), wanted);
 }
 
+/* Lets the vCPUs run, unless something was asked for meanwhile that has to be done first. Whoever
+ * asks notes it before the hold, so one of the two always sees the other. */
+static void let_run(struct machine *m)
+{
+    vcpus_resume(&m->vcpus);
+    if (atomic_load(&m->requests) & MACHINE_REQUESTS_HOLD)
+        vcpus_hold(&m->vcpus);
+}
+
 /* Everything stands still afterwards: no vCPU in the guest, no request in flight. */
 static void freeze(struct machine *m)
 {
@@ -98,7 +107,13 @@ static void thaw(struct machine *m)
     bus_lock(&m->bus);
     machine_devices_resume(m);
     bus_unlock(&m->bus);
-    vcpus_resume(&m->vcpus);
+    let_run(m);
+}
+
+static void stop_with(struct machine *m, enum machine_event_kind kind, const char *text, int value)
+{
+    machine_emit(m, kind, NULL, text, value);
+    machine_stop(m, NULL);
 }
 
 int machine_boot(struct machine *m, struct err *err)
@@ -144,6 +159,9 @@ static int reset(struct machine *m, struct err *err)
     machine_chipset_reset(m);
     pci_root_reset(m->pci);
     bus_unlock(&m->bus);
+    /* No disk holds a request any more. */
+    take_failure(m, &m->io_error);
+    atomic_fetch_and(&m->requests, ~(unsigned)MACHINE_REQUEST_IO_ERROR);
     int ret = machine_boot_load(m, err);
     if (ret)
         return err_wrap(err, "could not reset the VM");
@@ -155,9 +173,12 @@ int machine_reset(struct machine *m, struct err *err)
 {
     if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSED)
         return wrong_state(m, "reset", "running or paused", err);
-    int ret = reset(m, err);
+    struct err why = {0};
+    int ret = reset(m, &why);
     if (ret) {
-        set_state(m, MACHINE_STOPPED);
+        if (err)
+            *err = why;
+        stop_with(m, MACHINE_EVENT_CRASH, why.msg, 0);
         return ret;
     }
     if (m->state == MACHINE_RUNNING)
@@ -196,19 +217,6 @@ int machine_nmi(struct machine *m, struct err *err)
     return 0;
 }
 
-static void stop_with(struct machine *m, enum machine_event_kind kind, const char *text, int value)
-{
-    machine_emit(m, kind, NULL, text, value);
-    machine_stop(m, NULL);
-}
-
-static void guest_reset(struct machine *m)
-{
-    struct err err = {0};
-    if (machine_reset(m, &err))
-        stop_with(m, MACHINE_EVENT_CRASH, err.msg, 0);
-}
-
 static void pause_on_io_error(struct machine *m)
 {
     struct machine_failure f = take_failure(m, &m->io_error);
@@ -231,7 +239,7 @@ void machine_requests_run(struct loop_post *p)
     else if ((requests & MACHINE_REQUEST_RESET) && m->config->no_reboot)
         stop_with(m, MACHINE_EVENT_SHUTDOWN, "by a reset", 0);
     else if (requests & MACHINE_REQUEST_RESET)
-        guest_reset(m);
+        machine_reset(m, NULL);
     else if (requests & MACHINE_REQUEST_IO_ERROR)
         pause_on_io_error(m);
     if (requests & MACHINE_REQUEST_DEVICE_FAILED) {
@@ -241,5 +249,5 @@ void machine_requests_run(struct loop_post *p)
     if (requests & MACHINE_REQUEST_EJECT)
         machine_devices_eject(m, atomic_exchange(&m->eject_slots, 0));
     if (m->state == MACHINE_RUNNING)
-        vcpus_resume(&m->vcpus); /* they were asked to hold when the request was made */
+        let_run(m); /* they were asked to hold when the request was made */
 }

@@ -106,11 +106,8 @@ static int load_devices(struct machine *m, struct state_reader *r)
     return ret;
 }
 
-int machine_load(struct machine *m, struct state_reader *r, struct err *err)
+static int load(struct machine *m, struct state_reader *r, struct err *err)
 {
-    if (m->state != MACHINE_CREATED)
-        return err_set(err, EBUSY, "cannot load state into a VM that is %s: it has to be new",
-                       machine_state_name(m->state));
     struct kvm_clock_data clock = {0};
     int ret = load_machine(m, r, &clock);
     if (ret)
@@ -124,9 +121,29 @@ int machine_load(struct machine *m, struct state_reader *r, struct err *err)
     machine_devices_pause(m);
     ret = load_devices(m, r);
     bus_unlock(&m->bus);
-    if (ret)
-        return err_set(err, -ret, "%s", r->err.msg);
+    return ret ? err_set(err, -ret, "%s", r->err.msg) : 0;
+}
+
+int machine_load(struct machine *m, struct state_reader *r, struct err *err)
+{
+    if (m->state != MACHINE_CREATED)
+        return err_set(err, EBUSY, "cannot load state into a VM that is %s: it has to be new",
+                       machine_state_name(m->state));
+    int ret = load(m, r, err);
     m->booted_before = true;
-    m->state = MACHINE_PAUSED;
-    return 0;
+    m->state = ret ? MACHINE_STOPPED : MACHINE_PAUSED;
+    return ret;
+}
+
+int machine_new_generation(struct machine *m, struct err *err)
+{
+    if (m->state != MACHINE_PAUSED)
+        return err_set(err, EBUSY, "cannot renew the generation id of a VM that is %s: pause it",
+                       machine_state_name(m->state));
+    if (!m->config->vmgenid)
+        return 0;
+    bus_lock(&m->bus);
+    int ret = vmgenid_renew(&m->vmgenid, true, err);
+    bus_unlock(&m->bus);
+    return ret;
 }

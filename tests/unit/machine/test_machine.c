@@ -69,6 +69,53 @@ static void a_reset_that_is_asked_for_while_paused_is_not_lost(void)
     fixture_fini(&f);
 }
 
+static void what_was_asked_for_comes_before_going_on(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    machine_pause(f.machine, NULL);
+    null_engine_out(f.machine->vm, MEMORY_MAP_RESET_PORT, 1, MEMORY_MAP_RESET_VALUE);
+    CHECK_EQ(machine_resume(f.machine, NULL), 0);
+    CHECK(!f.machine->vcpus.run);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_RESET));
+    CHECK(f.machine->vcpus.run);
+    fixture_fini(&f);
+}
+
+static void a_reset_without_its_kernel_is_a_crash(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    CHECK_EQ(ftruncate(f.machine->kernel_fd, 0), 0);
+    CHECK(machine_reset(f.machine, &err) < 0);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_CRASH));
+    CHECK_STR(fixture_text(&f, MACHINE_EVENT_CRASH), err.msg);
+    CHECK_EQ(machine_state(f.machine), MACHINE_STOPPED);
+    fixture_fini(&f);
+}
+
+static void a_reset_forgets_a_disk_error_that_was_not_yet_reported(void)
+{
+    struct fixture f;
+    struct err why;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    err_set(&why, ENOSPC, "write failed");
+    machine_fail(f.machine, &f.machine->io_error, MACHINE_REQUEST_IO_ERROR, "disk0", &why);
+    CHECK_EQ(machine_reset(f.machine, NULL), 0);
+    loop_run_once(f.loop, 0);
+    CHECK_EQ(machine_state(f.machine), MACHINE_RUNNING);
+    CHECK(f.machine->vcpus.run);
+    CHECK(!f.machine->io_error.why.code);
+    fixture_fini(&f);
+}
+
 static void a_triple_fault_is_a_crash_that_names_the_vcpu(void)
 {
     struct fixture f;
@@ -204,6 +251,23 @@ static void state_comes_back_the_same_in_a_new_machine(void)
     fixture_fini(&b);
 }
 
+static void a_copy_is_told_that_it_is_one(void)
+{
+    struct fixture f;
+    uint8_t old[16], now[16];
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    guest_mem_read(&f.machine->mem, f.machine->vmgenid.gpa, old, sizeof(old));
+    CHECK_EQ(machine_new_generation(f.machine, NULL), -EBUSY);
+    machine_pause(f.machine, NULL);
+    CHECK_EQ(machine_new_generation(f.machine, NULL), 0);
+    guest_mem_read(&f.machine->mem, f.machine->vmgenid.gpa, now, sizeof(now));
+    CHECK(memcmp(old, now, sizeof(old)) != 0);
+    CHECK(null_engine_in(f.machine->vm, MEMORY_MAP_GPE0, 1) & 1 << MEMORY_MAP_GPE_VMGENID);
+    fixture_fini(&f);
+}
+
 static void state_that_is_cut_short_is_refused_everywhere(void)
 {
     struct fixture a;
@@ -223,6 +287,8 @@ static void state_that_is_cut_short_is_refused_everywhere(void)
         state_reader_init(&r, w.data, len);
         CHECK(machine_load(b.machine, &r, &err) < 0);
         CHECK(err.msg[0]);
+        CHECK_EQ(machine_state(b.machine), MACHINE_STOPPED);
+        CHECK_EQ(machine_boot(b.machine, NULL), -EBUSY);
         fixture_fini(&b);
     }
     state_writer_fini(&w);
@@ -249,6 +315,9 @@ int main(void)
     TAP_RUN(soft_off_is_the_end_and_says_so);
     TAP_RUN(a_guest_that_resets_starts_again_from_its_kernel);
     TAP_RUN(a_reset_that_is_asked_for_while_paused_is_not_lost);
+    TAP_RUN(what_was_asked_for_comes_before_going_on);
+    TAP_RUN(a_reset_without_its_kernel_is_a_crash);
+    TAP_RUN(a_reset_forgets_a_disk_error_that_was_not_yet_reported);
     TAP_RUN(a_triple_fault_is_a_crash_that_names_the_vcpu);
     TAP_RUN(debug_exit_carries_its_code);
     TAP_RUN(the_power_button_needs_a_guest_that_listens);
@@ -256,6 +325,7 @@ int main(void)
     TAP_RUN(a_running_guest_is_asked_before_a_nic_goes);
     TAP_RUN(a_guest_ejects_nothing_that_the_machine_keeps);
     TAP_RUN(state_comes_back_the_same_in_a_new_machine);
+    TAP_RUN(a_copy_is_told_that_it_is_one);
     TAP_RUN(state_that_is_cut_short_is_refused_everywhere);
     TAP_RUN(a_vm_without_a_kernel_is_refused_with_the_remedy);
     return tap_done();
