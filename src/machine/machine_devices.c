@@ -119,6 +119,14 @@ static void remove_device(struct machine *m, struct machine_device *d)
     machine_device_abandon(d);
 }
 
+static void let_go(struct machine *m, struct machine_device *d)
+{
+    char id[VM_CONFIG_ID_BYTES];
+    memcpy(id, d->id, sizeof(id));
+    remove_device(m, d);
+    machine_emit(m, MACHINE_EVENT_DETACHED, id, NULL, 0);
+}
+
 /* The machine keeps pointers to the others. */
 static bool can_be_detached(const struct machine_device *d)
 {
@@ -134,7 +142,7 @@ int machine_detach(struct machine *m, const char *id, struct err *err)
         return err_set(err, ENOTSUP, "%s '%s' cannot be detached: only disks and NICs can", d->kind,
                        id);
     if (m->state == MACHINE_CREATED) {
-        remove_device(m, d);
+        let_go(m, d);
         return 0;
     }
     if (m->state != MACHINE_RUNNING)
@@ -152,10 +160,7 @@ void machine_devices_eject(struct machine *m, uint32_t slots)
         struct machine_device *d = m->devices[i];
         if (!(slots & (UINT32_C(1) << d->slot)) || !can_be_detached(d))
             continue; /* a guest may write any slot's bit, asked or not */
-        char id[VM_CONFIG_ID_BYTES];
-        memcpy(id, d->id, sizeof(id));
-        remove_device(m, d);
-        machine_emit(m, MACHINE_EVENT_DETACHED, id, NULL, 0);
+        let_go(m, d);
     }
 }
 

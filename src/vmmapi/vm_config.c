@@ -45,6 +45,59 @@ void vm_config_nic_fini(struct vm_config_nic *n)
     vm_config_free_object(n, &vm_config_nic_object);
 }
 
+static int copy_text(char *const from, char **to)
+{
+    *to = from ? strdup(from) : NULL;
+    return from && !*to ? -ENOMEM : 0;
+}
+
+int vm_config_add_disk(struct vm_config *c, const struct vm_config_disk *d, struct err *err)
+{
+    if (c->n_disks == VM_CONFIG_DISKS_MAX)
+        return err_set(err, ENOSPC, "no room for disk '%s': a VM has at most %d disks", d->id,
+                       VM_CONFIG_DISKS_MAX);
+    struct vm_config_disk copy = *d;
+    copy.socket = NULL;
+    if (copy_text(d->path, &copy.path) || copy_text(d->socket, &copy.socket)) {
+        vm_config_disk_fini(&copy);
+        return err_set(err, ENOMEM, "could not allocate disk '%s'", d->id);
+    }
+    c->disks[c->n_disks++] = copy;
+    return 0;
+}
+
+int vm_config_add_nic(struct vm_config *c, const struct vm_config_nic *n, struct err *err)
+{
+    if (c->n_nics == VM_CONFIG_NICS_MAX)
+        return err_set(err, ENOSPC, "no room for nic '%s': a VM has at most %d NICs", n->id,
+                       VM_CONFIG_NICS_MAX);
+    struct vm_config_nic copy = *n;
+    if (copy_text(n->socket, &copy.socket))
+        return err_set(err, ENOMEM, "could not allocate nic '%s'", n->id);
+    c->nics[c->n_nics++] = copy;
+    return 0;
+}
+
+void vm_config_remove_device(struct vm_config *c, const char *id)
+{
+    for (unsigned i = 0; i < c->n_disks; i++) {
+        if (strcmp(c->disks[i].id, id) != 0)
+            continue;
+        vm_config_disk_fini(&c->disks[i]);
+        memmove(&c->disks[i], &c->disks[i + 1], (--c->n_disks - i) * sizeof(c->disks[0]));
+        memset(&c->disks[c->n_disks], 0, sizeof(c->disks[0]));
+        return;
+    }
+    for (unsigned i = 0; i < c->n_nics; i++) {
+        if (strcmp(c->nics[i].id, id) != 0)
+            continue;
+        vm_config_nic_fini(&c->nics[i]);
+        memmove(&c->nics[i], &c->nics[i + 1], (--c->n_nics - i) * sizeof(c->nics[0]));
+        memset(&c->nics[c->n_nics], 0, sizeof(c->nics[0]));
+        return;
+    }
+}
+
 static bool ends_with(const char *s, const char *tail)
 {
     size_t n = strlen(s), t = strlen(tail);

@@ -209,6 +209,12 @@ int vm_config_disk_from_json(struct vm_config_disk *d, const char *text, size_t 
                              struct err *err);
 int vm_config_nic_from_json(struct vm_config_nic *n, const char *text, size_t text_bytes,
                             struct err *err);
+/* A running VM's devices come and go: adds a copy of what vm_config_disk_from_json() made, or
+ * removes the disk or NIC with that id, if there is one. Errors: ENOSPC (the list is full), ENOMEM.
+ */
+int vm_config_add_disk(struct vm_config *c, const struct vm_config_disk *d, struct err *err);
+int vm_config_add_nic(struct vm_config *c, const struct vm_config_nic *n, struct err *err);
+void vm_config_remove_device(struct vm_config *c, const char *id);
 void vm_config_disk_fini(struct vm_config_disk *d);
 void vm_config_nic_fini(struct vm_config_nic *n);
 

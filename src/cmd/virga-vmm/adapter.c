@@ -18,7 +18,10 @@ static void status(void *vm, struct control_status *s)
     s->state = (enum vm_api_state)machine_state(v->machine);
     s->reason = v->reason[0] ? v->reason : NULL;
     s->engine = machine_engine_name(v->machine);
-    s->uptime_ms = v->booted_ns ? (uint64_t)(clock_now_ns() - v->booted_ns) / 1000000 : 0;
+    int64_t ran_ns = v->ran_ns;
+    if (v->running_since_ns)
+        ran_ns += clock_now_ns() - v->running_since_ns;
+    s->uptime_ms = (uint64_t)ran_ns / 1000000;
 }
 
 static_assert((int)MACHINE_CREATED == (int)VM_API_STATE_CREATED, "one order of states");
@@ -38,11 +41,7 @@ static void counters(void *vm, control_counter_fn *fn, void *arg)
 
 static int boot(void *vm, struct err *err)
 {
-    struct vmm *v = vm;
-    int ret = machine_boot(v->machine, err);
-    if (!ret)
-        v->booted_ns = clock_now_ns();
-    return ret;
+    return machine_boot(((struct vmm *)vm)->machine, err);
 }
 
 static int pause_vm(void *vm, struct err *err)
@@ -52,9 +51,7 @@ static int pause_vm(void *vm, struct err *err)
 
 static int resume(void *vm, struct err *err)
 {
-    struct vmm *v = vm;
-    v->reason[0] = 0;
-    return machine_resume(v->machine, err);
+    return machine_resume(((struct vmm *)vm)->machine, err);
 }
 
 static int reset(void *vm, struct err *err)
@@ -105,7 +102,9 @@ static int attach_disk(void *vm, const struct vm_config_disk *disk, struct contr
         ret = adopt_image(disk, fds, image, err);
     files.image = disk->socket ? NULL : image;
     if (!ret)
-        ret = machine_attach_disk(v->machine, disk, &files, err);
+        ret = vm_config_add_disk(&v->config, disk, err);
+    if (!ret && (ret = machine_attach_disk(v->machine, disk, &files, err)))
+        vm_config_disk_fini(&v->config.disks[--v->config.n_disks]);
     image_close(image);
     free(image);
     if (files.vhost_user_fd >= 0)
@@ -134,14 +133,29 @@ static int attach_nic(void *vm, const struct vm_config_nic *nic, struct control_
     for (unsigned i = 0; i < ARRAY_LEN(files.fds); i++)
         files.fds[i] = i < fds->n ? fds->fd[i] : -1;
     files.n_fds = fds->n;
-    int ret = machine_attach_nic(v->machine, nic, &files, err);
+    int ret = vm_config_add_nic(&v->config, nic, err);
+    if (!ret && (ret = machine_attach_nic(v->machine, nic, &files, err)))
+        vm_config_nic_fini(&v->config.nics[--v->config.n_nics]);
     give_back(fds, files.fds, fds->n);
     return ret;
 }
 
-static int detach(void *vm, const char *id, struct err *err)
+static int detach_disk(void *vm, const char *id, struct err *err)
 {
-    return machine_detach(((struct vmm *)vm)->machine, id, err);
+    struct vmm *v = vm;
+    for (unsigned i = 0; i < v->config.n_nics; i++)
+        if (strcmp(v->config.nics[i].id, id) == 0)
+            return err_set(err, ENOENT, "the VM has no disk '%s': that is a NIC", id);
+    return machine_detach(v->machine, id, err);
+}
+
+static int detach_nic(void *vm, const char *id, struct err *err)
+{
+    struct vmm *v = vm;
+    for (unsigned i = 0; i < v->config.n_disks; i++)
+        if (strcmp(v->config.disks[i].id, id) == 0)
+            return err_set(err, ENOENT, "the VM has no NIC '%s': that is a disk", id);
+    return machine_detach(v->machine, id, err);
 }
 
 static int balloon_get(void *vm, struct control_balloon *b, struct err *err)
@@ -175,9 +189,9 @@ const struct control_ops vmm_control_ops = {
     .power_button = power_button,
     .stop = stop,
     .attach_disk = attach_disk,
-    .detach_disk = detach,
+    .detach_disk = detach_disk,
     .attach_nic = attach_nic,
-    .detach_nic = detach,
+    .detach_nic = detach_nic,
     .balloon_get = balloon_get,
     .balloon_set = balloon_set,
     .console_resize = console_resize,
@@ -204,12 +218,25 @@ static void remember(struct vmm *v, const char *what, const struct machine_event
              e->device ? e->device : "", e->text ? ": " : "", e->text ? e->text : "");
 }
 
+/* Counts the time that it runs; what stopped it is over when it runs again. */
+static void state_changed(struct vmm *v, const struct machine_event *e)
+{
+    if (v->running_since_ns)
+        v->ran_ns += clock_now_ns() - v->running_since_ns;
+    v->running_since_ns = 0;
+    if (e->value == MACHINE_RUNNING) {
+        v->running_since_ns = clock_now_ns();
+        v->reason[0] = 0;
+    }
+    tell(v, VM_API_EVENT_STATE, e);
+}
+
 static void event(void *opaque, const struct machine_event *e)
 {
     struct vmm *v = opaque;
     switch (e->kind) {
     case MACHINE_EVENT_STATE:
-        tell(v, VM_API_EVENT_STATE, e);
+        state_changed(v, e);
         break;
     case MACHINE_EVENT_SHUTDOWN:
         remember(v, "the guest powered off", e);
@@ -239,6 +266,7 @@ static void event(void *opaque, const struct machine_event *e)
         tell(v, VM_API_EVENT_ATTACHED, e);
         break;
     case MACHINE_EVENT_DETACHED:
+        vm_config_remove_device(&v->config, e->device);
         tell(v, VM_API_EVENT_DETACHED, e);
         break;
     case MACHINE_EVENT_DEVICE_FAILED:

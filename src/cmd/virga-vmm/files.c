@@ -10,7 +10,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/util.h"
 #include "cmd/virga-vmm/vmm.h"
 #include "dev/virtio/virtio_vsock_path.h"
@@ -102,7 +101,7 @@ static int open_nic(const struct vm_config_nic *c, struct machine_nic_files *f, 
 
 static int open_pty(struct machine_console_files *f, struct err *err)
 {
-    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     char name[64];
     if (fd < 0 || grantpt(fd) || unlockpt(fd) || ptsname_r(fd, name, sizeof(name)))
         return err_sys(err, errno, "could not open a pty for the console");
@@ -111,6 +110,9 @@ static int open_pty(struct machine_console_files *f, struct err *err)
         cfmakeraw(&t);
         tcsetattr(fd, TCSANOW, &t);
     }
+    /* Stays open for good: with no other end, the line would hang up whenever a reader leaves. */
+    if (open(name, O_RDWR | O_NOCTTY | O_CLOEXEC) < 0)
+        return err_sys(err, errno, "could not open the console's pty '%s'", name);
     /* Not a log line: whoever asked for a pty cannot do without its name. */
     fprintf(stderr, "virga-vmm: the console is at %s\n", name);
     f->in_fd = f->out_fd = fd;

@@ -2,6 +2,7 @@
  * the sandbox (fork, namespaces, uid, Landlock); the machine and its threads, each under its system
  * call filter; the API; the loop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,10 +200,22 @@ static int run(struct vmm *v, struct err *err)
     return ret;
 }
 
+/* A disk image that became descriptor 2 would get our messages. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     static struct vmm v;
     struct err err = {0};
+    fill_standard_descriptors();
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return puts("virga-vmm " VIRGA_VERSION) < 0;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)

@@ -18,7 +18,8 @@ struct vmm {
     int control_fd;
     int qtest_fd;
     struct qtest *qtest;
-    int64_t booted_ns;
+    int64_t running_since_ns; /* 0 while it does not run */
+    int64_t ran_ns;           /* before that */
     bool want_exit;
     int exit_code;
     char reason[ERR_MSG_BYTES]; /* why it is paused or stopped */

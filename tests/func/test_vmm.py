@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""virga-vmm itself, with an engine that runs no guest: its API's view of devices and time, its descriptors."""
+import array
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import time
+
+from virgatest import case, check, check_eq, main
+from virgatest.vm import program
+
+PATIENCE_S = 30
+
+
+class Monitor:
+    """A running virga-vmm on the null engine."""
+
+    def __init__(self, *flags, qtest=False, **options):
+        self.dir = tempfile.TemporaryDirectory(prefix="virga-vmm-")
+        self.api_path = os.path.join(self.dir.name, "api")
+        args = [program("virga-vmm"), "--engine", "null", "--api", self.api_path, *flags]
+        if qtest:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(os.path.join(self.dir.name, "qtest"))
+            self.listener.listen()
+            args += ["--qtest", self.listener.getsockname()]
+        self.errors = open(os.path.join(self.dir.name, "stderr"), "w+", encoding="utf-8")
+        self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        **{"stderr": self.errors, **options})
+        if qtest:
+            self.listener.settimeout(PATIENCE_S)
+            self.line = self.listener.accept()[0].makefile("rw")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait(PATIENCE_S)
+        self.errors.close()
+        self.dir.cleanup()
+
+    def ask(self, command):
+        """One qtest command; its answer."""
+        self.line.write(command + "\n")
+        self.line.flush()
+        return self.line.readline().strip()
+
+    def _connect(self):
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(self.api_path)
+                return s
+            except OSError:
+                s.close()
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+
+    def api(self, method, path, body=None, fds=()):
+        """A request, with descriptors if any. Returns (status, decoded body or None)."""
+        text = json.dumps(body).encode() if body is not None else b""
+        head = f"{method} {path} HTTP/1.1\r\nHost: vm\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+        with self._connect() as s:
+            control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            s.sendmsg([head.encode() + text], control)
+            answer = http.client.HTTPResponse(s, method=method)
+            answer.begin()
+            data = answer.read()
+            return answer.status, json.loads(data) if data else None
+
+    def ids(self, what):
+        """The ids of the disks or NICs that the config shows."""
+        return [d["id"] for d in self.api("GET", "/v1/vm/config")[1].get(what, [])]
+
+
+@case
+def the_config_shows_what_was_attached_until_it_is_detached():
+    with Monitor("--paused") as vm, tempfile.TemporaryFile() as image:
+        image.truncate(1 << 20)
+        disk = {"id": "extra", "path": "/named/only", "format": "raw"}
+        status, answer = vm.api("POST", "/v1/vm/disks", disk, [image.fileno()])
+        check_eq(status, 201, answer)
+        status, answer = vm.api("POST", "/v1/vm/nics", {"id": "port", "kind": "none",
+                                                       "mac": "02:00:00:00:00:01"})
+        check_eq(status, 201, answer)
+        check_eq(vm.ids("disks"), ["extra"])
+        check_eq(vm.ids("nics"), ["port"])
+        check_eq(vm.api("POST", "/v1/vm/disks", disk, [image.fileno()])[0], 409)
+        check_eq(vm.ids("disks"), ["extra"], "after a refused one")
+        check_eq(vm.api("DELETE", "/v1/vm/nics/extra")[0], 404, "a disk is no NIC")
+        check_eq(vm.api("DELETE", "/v1/vm/disks/port")[0], 404, "a NIC is no disk")
+        check(vm.api("DELETE", "/v1/vm/disks/extra")[0] < 300, "the disk does not go")
+        check_eq(vm.ids("disks"), [])
+        check_eq(vm.ids("nics"), ["port"])
+
+
+@case
+def uptime_does_not_count_pauses():
+    with Monitor() as vm:
+        check_eq(vm.api("PUT", "/v1/vm/pause")[0] // 100, 2)
+        before = vm.api("GET", "/v1/vm")[1]
+        check_eq(before["state"], "paused")
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            check_eq(vm.api("GET", "/v1/vm")[1]["uptime_ms"], before["uptime_ms"])
+
+
+@case
+def no_file_takes_the_place_of_a_closed_stderr():
+    with tempfile.TemporaryDirectory() as there:
+        images = [os.path.join(there, f"{i}.img") for i in range(3)]
+        flags = ["--log", "debug"]
+        for path in images:
+            with open(path, "wb") as f:
+                f.truncate(1 << 20)
+            flags += ["--disk", path]
+        with Monitor(*flags, stderr=None, preexec_fn=lambda: os.closerange(0, 3)) as vm:
+            check_eq(vm.api("GET", "/v1/vm")[1]["state"], "running")
+        for path in images:
+            with open(path, "rb") as f:
+                check(not f.read().strip(b"\0"), "messages were written into a disk image")
+
+
+@case
+def a_pty_console_outlives_its_reader():
+    with Monitor("--console", "pty", "--sandbox", "off", qtest=True) as vm:
+        check_eq(vm.ask("inb 0x3fd").split()[0], "OK")
+        with open(vm.errors.name, encoding="utf-8") as f:
+            name = re.search(r"/dev/pts/\d+", f.read()).group(0)
+        os.close(os.open(name, os.O_RDWR | os.O_NOCTTY))
+        vm.ask("inb 0x3fd")  # the loop has seen whatever that caused
+        reader = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        os.write(reader, b"y")
+        until = time.monotonic() + 5
+        while not int(vm.ask("inb 0x3fd").split()[1], 16) & 1:
+            check(time.monotonic() < until, "what a second reader types does not arrive")
+        check_eq(int(vm.ask("inb 0x3f8").split()[1], 16), ord("y"))
+        os.close(reader)
+
+
+main()
