@@ -62,14 +62,24 @@ def record_prefix():
 
 
 class _UnixHttp(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
+    def __init__(self, path, timeout, fds=()):
         super().__init__("localhost", timeout=timeout)
-        self.path = path
+        self.path, self.fds = path, list(fds)
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+    def send(self, data):
+        """The descriptors go with the first bytes of the request."""
+        if not self.fds or not isinstance(data, bytes):
+            return super().send(data)
+        if self.sock is None:
+            self.connect()
+        n = socket.send_fds(self.sock, [data], self.fds)
+        self.fds = []
+        return super().send(data[n:])
 
 
 class VM:
@@ -234,12 +244,12 @@ class VM:
         tap.check_eq(code, 0, "the exit code of the guest's script")
         tap.check_eq(status, 0, "the exit status of the program")
 
-    def api(self, method, path, body=None, timeout=None):
-        """One HTTP request to the VM's API; returns (status, decoded JSON or text)."""
+    def api(self, method, path, body=None, timeout=None, fds=()):
+        """One HTTP request to the VM's API, with descriptors; returns (status, decoded JSON or text)."""
         limit = timeout or PATIENCE_S
         end = time.monotonic() + limit
         while True:
-            conn = _UnixHttp(self.api_socket, limit)
+            conn = _UnixHttp(self.api_socket, limit, fds)
             try:
                 data = None if body is None else json.dumps(body)
                 conn.request(method, path, data, {"Content-Type": "application/json"} if data else {})
@@ -273,6 +283,14 @@ class VM:
                     return e
             self.pump(0.1)
         raise CaseTimeout(f"no event {name!r} of {device!r} in {self.events()}")
+
+    def wait_state(self, state, timeout=None):
+        """Waits until the VM is in that run state."""
+        end = time.monotonic() + (timeout or PATIENCE_S)
+        while self.api("GET", "/v1/vm")[1]["state"] != state:
+            if time.monotonic() > end:
+                raise CaseTimeout(f"the VM did not become {state}")
+            self.pump(0.1)
 
     def kill(self):
         """Ends the program whatever it does."""
