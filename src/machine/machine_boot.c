@@ -18,6 +18,7 @@ static int install_tables(struct machine *m, uint64_t *rsdp_gpa, struct err *err
         .pci64_size_bytes = window64.size,
         .hotplug_slots = ~UINT32_C(1), /* all but the host bridge's */
         .com1 = true,
+        .fw_cfg = true,
         .vmgenid = c->vmgenid,
     };
     int ret = acpi_install(&m->mem, &acpi, rsdp_gpa, err);

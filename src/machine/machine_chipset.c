@@ -103,6 +103,22 @@ static void pins_changed(void *opaque, const struct bus_ioapic_pin *pins)
 static const struct irqchip_ops irqchip_wiring = {.set_ioapic = pins_changed,
                                                   .extint = extint_changed};
 
+/* What firmware asks for: how much memory and how many CPUs. */
+static int init_fw_cfg(struct machine *m, struct err *err)
+{
+    uint64_t low = m->mem.regions[0].size_bytes;
+    unsigned n = m->config->cpus.count;
+    mc146818_set_memory(&m->rtc, low, m->mem.total_bytes - low);
+    int ret = fw_cfg_init(&m->fw_cfg, &m->bus, &m->mem, err);
+    if (!ret)
+        ret = fw_cfg_add_value(&m->fw_cfg, FW_CFG_RAM_SIZE, m->mem.total_bytes, 8, err);
+    if (!ret)
+        ret = fw_cfg_add_value(&m->fw_cfg, FW_CFG_N_CPUS, n, 2, err);
+    if (!ret)
+        ret = fw_cfg_add_value(&m->fw_cfg, FW_CFG_MAX_CPUS, n, 2, err);
+    return ret;
+}
+
 int machine_chipset_init(struct machine *m, struct machine_files *files, struct err *err)
 {
     struct loop *loop = m->setup.loop;
@@ -117,6 +133,8 @@ int machine_chipset_init(struct machine *m, struct machine_files *files, struct 
         ret = pci_hotplug_init(&m->hotplug, &m->bus, &m->pm, ejected, m, err);
     if (!ret && m->config->debug_exit)
         ret = debug_exit_init(&m->debug_exit, &m->bus, debug_exit, m, err);
+    if (!ret)
+        ret = init_fw_cfg(m, err);
     vmgenid_init(&m->vmgenid, &m->mem, &m->pm, BOOT_LAYOUT_VMGENID);
     if (!ret && m->config->vmgenid)
         ret = vmgenid_renew(&m->vmgenid, false, err);
@@ -130,6 +148,7 @@ void machine_chipset_fini(struct machine *m)
     uart16550_fini(&m->uart);
     serial_port_destroy(m->serial);
     debug_exit_fini(&m->debug_exit);
+    fw_cfg_fini(&m->fw_cfg);
     pci_hotplug_fini(&m->hotplug);
     reset_ports_fini(&m->reset_ports);
     acpi_pm_fini(&m->pm);
@@ -140,6 +159,7 @@ void machine_chipset_fini(struct machine *m)
 void machine_chipset_reset(struct machine *m)
 {
     uart16550_reset(&m->uart);
+    fw_cfg_reset(&m->fw_cfg);
     reset_ports_reset(&m->reset_ports);
     pci_hotplug_reset(&m->hotplug);
     acpi_pm_reset(&m->pm);

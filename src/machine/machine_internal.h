@@ -9,6 +9,7 @@
 #include "boot/boot.h"
 #include "dev/chipset/acpi_pm.h"
 #include "dev/chipset/debug_exit.h"
+#include "dev/chipset/fw_cfg.h"
 #include "dev/chipset/mc146818.h"
 #include "dev/chipset/pci_hotplug.h"
 #include "dev/chipset/reset_ports.h"
@@ -86,6 +87,7 @@ struct machine {
     struct reset_ports reset_ports;
     struct pci_hotplug hotplug;
     struct debug_exit debug_exit;
+    struct fw_cfg fw_cfg;
     struct vmgenid vmgenid;
     struct uart16550 uart;
     struct serial_port *serial, *virtio_console_port;

@@ -30,6 +30,9 @@ static void save_devices(struct machine *m, struct state_writer *w)
     acpi_pm_save(&m->pm, w);
     pci_hotplug_save(&m->hotplug, w);
     uart16550_save(&m->uart, w, 0);
+    reset_ports_save(&m->reset_ports, w);
+    fw_cfg_save(&m->fw_cfg, w);
+    vmgenid_save(&m->vmgenid, w);
     pci_root_save(m->pci, w);
 }
 
@@ -46,7 +49,6 @@ int machine_save(struct machine *m, struct state_writer *w, struct err *err)
     state_put_u32(w, m->vcpus.n);
     state_put_u64(w, m->mem.total_bytes);
     state_put_u64(w, clock.clock);
-    state_put_bytes(w, m->vmgenid.id, sizeof(m->vmgenid.id));
     state_end(w);
     ret = save_vcpus(m, w, err);
     if (ret)
@@ -66,7 +68,6 @@ static int load_machine(struct machine *m, struct state_reader *r, struct kvm_cl
     uint32_t n_vcpus = state_get_u32(r);
     uint64_t mem_bytes = state_get_u64(r);
     clock->clock = state_get_u64(r);
-    state_get_bytes(r, m->vmgenid.id, sizeof(m->vmgenid.id));
     if (n_vcpus != m->vcpus.n || mem_bytes != m->mem.total_bytes)
         state_invalid(r, "saved with %u vCPUs and %llu bytes of RAM, this machine has %u and %llu",
                       n_vcpus, (unsigned long long)mem_bytes, m->vcpus.n,
@@ -101,6 +102,12 @@ static int load_devices(struct machine *m, struct state_reader *r)
         ret = pci_hotplug_load(&m->hotplug, r);
     if (!ret)
         ret = uart16550_load(&m->uart, r, 0);
+    if (!ret)
+        ret = reset_ports_load(&m->reset_ports, r);
+    if (!ret)
+        ret = fw_cfg_load(&m->fw_cfg, r);
+    if (!ret)
+        ret = vmgenid_load(&m->vmgenid, r);
     if (!ret)
         ret = pci_root_load(m->pci, r);
     return ret;
