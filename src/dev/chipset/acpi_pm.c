@@ -168,9 +168,11 @@ void acpi_pm_reset(struct acpi_pm *pm)
 
 bool acpi_pm_press_power_button(struct acpi_pm *pm)
 {
+    if (!(pm->pm1_enable & PM1_PWRBTN))
+        return false;
     pm->pm1_status |= PM1_PWRBTN;
     update_sci(pm);
-    return pm->pm1_enable & PM1_PWRBTN;
+    return true;
 }
 
 void acpi_pm_raise_gpe(struct acpi_pm *pm, unsigned bit)

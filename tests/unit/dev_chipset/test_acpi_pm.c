@@ -54,10 +54,16 @@ static void raises_the_sci_while_an_enabled_event_is_pending(void)
     struct pm_test t;
     begin(&t);
     CHECK(!acpi_pm_press_power_button(&t.pm)); /* the guest does not listen yet */
+    out(&t.f, PM1 + 2, 2, PWRBTN);
+    CHECK_EQ(in(&t.f, PM1, 2), 0); /* a press that was refused does not come later */
+    CHECK(!t.f.level[SCI]);
+    CHECK(acpi_pm_press_power_button(&t.pm));
+    CHECK(t.f.level[SCI]);
+    CHECK_EQ(in(&t.f, PM1, 2), PWRBTN);
+    out(&t.f, PM1 + 2, 2, 0);
     CHECK(!t.f.level[SCI]);
     out(&t.f, PM1 + 2, 2, PWRBTN);
     CHECK(t.f.level[SCI]);
-    CHECK_EQ(in(&t.f, PM1, 2), PWRBTN);
     out(&t.f, PM1, 2, PWRBTN);
     CHECK(!t.f.level[SCI]);
     CHECK_EQ(in(&t.f, PM1, 2), 0);
