@@ -13,6 +13,10 @@
 #include "machine/machine_internal.h"
 
 #define BALLOON_STATS_INTERVAL_S 5
+/* Until somebody says how large the terminal is. A console without a size at first can never be
+ * given one. */
+#define CONSOLE_COLUMNS 80
+#define CONSOLE_ROWS    24
 
 /* Plugs in what a constructor made, or undoes the reservation. */
 static int finish(struct machine_device *d, struct virtio_device *dev, struct err *err)
@@ -199,6 +203,8 @@ static struct virtio_device *create_console(struct machine *m, struct machine_co
         return NULL;
     struct virtio_console_options options = {
         .loop = loop,
+        .cols = CONSOLE_COLUMNS,
+        .rows = CONSOLE_ROWS,
         .backend = {.output = console_output, .input_ready = console_input_ready, .opaque = m},
     };
     return virtio_console_create(&m->mem, &options, err);
