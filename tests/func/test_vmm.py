@@ -5,12 +5,14 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
 import time
 
 from virgatest import case, check, check_eq, main
+from virgatest.tap import skip
 from virgatest.vm import program
 
 PATIENCE_S = 30
@@ -143,6 +145,54 @@ def a_pty_console_outlives_its_reader():
             check(time.monotonic() < until, "what a second reader types does not arrive")
         check_eq(int(vm.ask("inb 0x3f8").split()[1], 16), ord("y"))
         os.close(reader)
+
+
+@case
+def a_disk_with_its_own_thread_goes_and_leaves_a_vm_that_ends_well():
+    if not shutil.which("qemu-img"):
+        skip("no qemu-img")
+    with Monitor("--paused") as vm:
+        path = os.path.join(vm.dir.name, "image")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], check=True)
+        for _ in range(20):
+            with open(path, "r+b") as image:
+                disk = {"id": "own", "path": path, "format": "qcow2", "own_thread": True}
+                status, answer = vm.api("POST", "/v1/vm/disks", disk, [image.fileno()])
+            check_eq(status, 201, answer)
+            check(vm.api("DELETE", "/v1/vm/disks/own")[0] < 300, "the disk does not go")
+        vm.process.terminate()
+        check_eq(vm.process.wait(PATIENCE_S), 0, "exit status")
+
+
+@case
+def helpers_get_nothing_but_what_is_theirs():
+    with tempfile.TemporaryDirectory() as there:
+        fake, told = os.path.join(there, "passt"), os.path.join(there, "told")
+        with open(fake, "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\nreadlink /proc/$$/fd/9 > {told}.new || echo none > {told}.new\nmv {told}.new {told}\n")
+        os.chmod(fake, 0o755)
+        ours, theirs = socket.socketpair()
+        os.dup2(theirs.fileno(), 9)
+        path = f"{there}:{os.environ['PATH']}"
+        with Monitor("--console", "fd:9", "--net", "user", pass_fds=[9], env=dict(os.environ, PATH=path)) as vm:
+            vm.api("GET", "/v1/vm")
+            until = time.monotonic() + PATIENCE_S
+            while not os.path.exists(told):
+                check(time.monotonic() < until, "passt was not started")
+                time.sleep(0.01)
+        os.close(9)
+        ours.close()
+        theirs.close()
+        with open(told, encoding="utf-8") as f:
+            check_eq(f.read().strip(), "none", "descriptor 9 of passt")
+
+
+@case
+def a_console_descriptor_that_was_not_passed_is_refused():
+    done = subprocess.run([program("virga-vmm"), "--engine", "null", "--console", "fd:3"], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+    check_eq(done.returncode, 1)
+    check("cannot use descriptor 3 for the console" in done.stderr, done.stderr)
 
 
 main()

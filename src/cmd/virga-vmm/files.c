@@ -130,9 +130,9 @@ static int open_console(const struct vm_config_console *c, struct machine_consol
         f->out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
         return 0;
     case VM_CONFIG_CONSOLE_FD:
-        f->in_fd = f->out_fd = (int)c->fd;
         if (fcntl((int)c->fd, F_SETFD, FD_CLOEXEC) < 0)
-            return err_sys(err, errno, "console descriptor %u", c->fd);
+            return err_sys(err, errno, "cannot use descriptor %u for the console", c->fd);
+        f->in_fd = f->out_fd = (int)c->fd;
         return 0;
     case VM_CONFIG_CONSOLE_FILE:
         return open_file(c->path, O_RDWR | O_CREAT, "console log", &f->out_fd, err);
@@ -171,9 +171,15 @@ int vmm_open_files(struct vmm *v, struct err *err)
 {
     const struct vm_config *c = &v->config;
     struct machine_files *f = &v->files;
+    /* First, so that a descriptor that was not passed is not one that we opened, and one that was
+     * is not passed on to the helpers below. */
+    int ret = open_console(&c->console, &f->serial, err);
+    if (!ret)
+        ret = open_console(&c->virtio_console, &f->virtio_console, err);
     /* Whether KVM is there and of use is the engine's to say, in its own words. */
     f->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    int ret = open_kernel(v, err);
+    if (!ret)
+        ret = open_kernel(v, err);
     for (unsigned i = 0; !ret && i < c->n_disks; i++)
         ret = open_disk(&c->disks[i], &f->disks[i], err);
     for (unsigned i = 0; !ret && i < c->n_nics; i++)
@@ -184,10 +190,6 @@ int vmm_open_files(struct vmm *v, struct err *err)
         f->vsock_listen_fd = virtio_vsock_path_listen(c->vsock.path, err);
         ret = f->vsock_listen_fd < 0 ? f->vsock_listen_fd : 0;
     }
-    if (!ret)
-        ret = open_console(&c->console, &f->serial, err);
-    if (!ret)
-        ret = open_console(&c->virtio_console, &f->virtio_console, err);
     if (!ret && c->qtest)
         ret = connect_unix(c->qtest, &v->qtest_fd, err);
     if (!ret && c->api_socket) {
