@@ -26,8 +26,8 @@ int acpi_pm_init(struct acpi_pm *pm, struct bus *bus, struct loop *loop,
 void acpi_pm_fini(struct acpi_pm *pm);
 void acpi_pm_reset(struct acpi_pm *pm);
 
-/* Presses the power button. Returns false, and does nothing, if the guest has not enabled the event.
- * Call with the device lock held. */
+/* Presses the power button. Returns false, and does nothing, if the guest has not enabled the
+ * event. Call with the device lock held. */
 bool acpi_pm_press_power_button(struct acpi_pm *pm);
 /* Raises general-purpose event `bit` (0..15). Call with the device lock held. */
 void acpi_pm_raise_gpe(struct acpi_pm *pm, unsigned bit);

@@ -467,6 +467,32 @@ static void a_file_cannot_be_opened_and_the_library_that_asks_goes_on(void)
     }
 }
 
+static int writes_to_a_console(struct sandbox *s)
+{
+    struct err err = {0};
+    char byte = 0;
+    int fd = memfd_create("console", MFD_CLOEXEC);
+    HOLDS(2, sandbox_enter_thread(s, forbidden_kind, &err) == 0);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    HOLDS(3, poll(&p, 1, 0) == 1);
+    HOLDS(4, write(fd, &byte, 1) == 1 && pwrite(fd, &byte, 1, 1) == 1);
+    HOLDS(5, pread(fd, &byte, 1, 0) == 1 && ftruncate(fd, 1) == 0);
+    return 0;
+}
+
+/* A terminal, a socket or a file with a bound: machine/serial_port.c. */
+static void the_threads_that_write_to_consoles_may(void)
+{
+    static const enum sandbox_thread kinds[] = {SANDBOX_THREAD_MAIN, SANDBOX_THREAD_VCPU,
+                                                SANDBOX_THREAD_NET};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct options o = {.mode = SANDBOX_AUTO, .no_namespaces = true};
+        forbidden_kind = kinds[i];
+        struct run r = run(&o, writes_to_a_console);
+        CHECK(ended_with(&r, 0));
+    }
+}
+
 static void *a_disk_thread(void *arg)
 {
     struct err err = {0};
@@ -519,6 +545,7 @@ int main(void)
     TAP_RUN(the_broker_connects_what_is_on_its_list_and_nothing_else);
     TAP_RUN(off_is_off);
     TAP_RUN(every_filter_ends_what_no_thread_may_do);
+    TAP_RUN(the_threads_that_write_to_consoles_may);
     TAP_RUN(a_file_cannot_be_opened_and_the_library_that_asks_goes_on);
     TAP_RUN(the_main_thread_can_still_start_others);
     return tap_done();
