@@ -1,6 +1,7 @@
 #include "machine/serial_port.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -166,7 +167,7 @@ static void set_out_fd(struct serial_port *s, int fd)
     if (s->write_fd >= 0)
         close(s->write_fd);
     s->out_fd = fd;
-    s->write_fd = fd >= 0 && !s->out_is_file ? dup(fd) : -1;
+    s->write_fd = fd >= 0 && !s->out_is_file ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     bool backlog = s->len && fd >= 0;
     pthread_mutex_unlock(&s->lock);
     if (backlog)

@@ -165,6 +165,25 @@ def a_disk_with_its_own_thread_goes_and_leaves_a_vm_that_ends_well():
 
 
 @case
+def consoles_of_every_kind_come_up_and_take_a_client():
+    for flag in "--console", "--virtio-console":
+        for kind in "stdio", "pty", "file", "unix":
+            with tempfile.TemporaryDirectory() as there:
+                path = os.path.join(there, "console")
+                where = kind if kind in ("stdio", "pty") else f"{kind}:{path}"
+                other = [] if flag == "--console" else ["--console", "none"]
+                with Monitor(*other, flag, where) as vm:
+                    check_eq(vm.api("GET", "/v1/vm")[1]["state"], "running", f"{flag} {where}")
+                    for _ in range(2 if kind == "unix" else 0):
+                        with socket.socket(socket.AF_UNIX) as client:
+                            client.connect(path)
+                            client.send(b"x")
+                    check_eq(vm.api("GET", "/v1/vm")[1]["state"], "running", f"{flag} {where}")
+                    vm.process.terminate()
+                    check_eq(vm.process.wait(PATIENCE_S), 0, f"exit status with {flag} {where}")
+
+
+@case
 def helpers_get_nothing_but_what_is_theirs():
     with tempfile.TemporaryDirectory() as there:
         fake, told = os.path.join(there, "passt"), os.path.join(there, "told")
