@@ -62,7 +62,7 @@ static void config_write(struct virtio_device *dev, uint32_t off, const void *bu
 
 static int make_requests(struct vblk *v, unsigned queue, struct err *err)
 {
-    struct vblk_queue *q = &v->queues[queue];
+    struct virtio_blk_queue *q = &v->queues[queue];
     uint16_t n = v->dev.queues[queue].config.size;
     /* One more than can be in flight, so that an overfull ring is seen by virtq_pop(). */
     q->requests = calloc(n + 1u, sizeof(*q->requests));
@@ -71,21 +71,21 @@ static int make_requests(struct vblk *v, unsigned queue, struct err *err)
     q->free = NULL;
     for (unsigned i = n + 1u; i-- > 0;) {
         q->requests[i].queue = q;
-        vblk_free_request(&q->requests[i]);
+        virtio_blk_free_request(&q->requests[i]);
     }
     return 0;
 }
 
 static bool publish_hook(struct loop_prepare *p)
 {
-    return vblk_publish(p->opaque);
+    return virtio_blk_publish(p->opaque);
 }
 
 static void start_in_loop(void *arg)
 {
     struct vblk *v = arg;
     loop_prepare_add(v->options.loop, &v->publish);
-    vblk_retry(v);
+    virtio_blk_retry(v);
 }
 
 static int activate(struct virtio_device *dev, struct err *err)
@@ -97,10 +97,10 @@ static int activate(struct virtio_device *dev, struct err *err)
         if (dev->queues[i].enabled)
             r = make_requests(v, i, err);
     if (!r)
-        r = vblk_restore_held(v, err);
+        r = virtio_blk_restore_held(v, err);
     loop_call(v->options.loop, start_in_loop, v); /* also on failure: reset() takes it back */
     for (unsigned i = 0; i < dev->n_queues && !r; i++)
-        r = virtio_watch_start(&v->queues[i].watch, dev, i, v->options.loop, vblk_serve, err);
+        r = virtio_watch_start(&v->queues[i].watch, dev, i, v->options.loop, virtio_blk_serve, err);
     return r;
 }
 
@@ -109,7 +109,7 @@ static void quiesce_in_loop(void *arg)
     struct vblk *v = arg;
     loop_timer_cancel(v->options.loop, &v->throttle);
     blk_drain(v->backend);
-    vblk_publish(v);
+    virtio_blk_publish(v);
 }
 
 static void pause_queues(struct virtio_device *dev)
@@ -122,7 +122,7 @@ static void pause_queues(struct virtio_device *dev)
 
 static void retry_in_loop(void *arg)
 {
-    vblk_retry(arg);
+    virtio_blk_retry(arg);
 }
 
 static void resume_queues(struct virtio_device *dev)
@@ -131,7 +131,8 @@ static void resume_queues(struct virtio_device *dev)
     struct err err = {0};
     loop_call(v->options.loop, retry_in_loop, v);
     for (unsigned i = 0; i < dev->n_queues; i++) {
-        if (virtio_watch_start(&v->queues[i].watch, dev, i, v->options.loop, vblk_serve, &err)) {
+        if (virtio_watch_start(&v->queues[i].watch, dev, i, v->options.loop, virtio_blk_serve,
+                               &err)) {
             virtio_device_broken(dev, &err);
             return;
         }
@@ -183,8 +184,8 @@ static const struct virtio_device_ops ops = {
     .reset = reset,
     .pause = pause_queues,
     .resume = resume_queues,
-    .save = vblk_save,
-    .load = vblk_load,
+    .save = virtio_blk_save,
+    .load = virtio_blk_load,
     .destroy = destroy,
 };
 
@@ -230,7 +231,7 @@ struct virtio_device *virtio_blk_create(struct guest_mem *mem, struct blk *backe
         memcpy(v->serial, options->serial, strnlen(options->serial, sizeof(v->serial)));
     v->options.serial = NULL;
     v->held_tail = &v->held;
-    v->throttle = (struct loop_timer){.expired = vblk_throttle_over, .opaque = v};
+    v->throttle = (struct loop_timer){.expired = virtio_blk_throttle_over, .opaque = v};
     token_bucket_limiter_init(&v->limiter, &options->limit, loop_now_ns(options->loop));
     for (unsigned i = 0; i < n_queues; i++)
         v->queues[i].vblk = v;
@@ -254,7 +255,7 @@ static void set_limit_in_loop(void *arg)
     token_bucket_limiter_set(&c->v->limiter, c->limit, loop_now_ns(loop));
     if (c->v->throttle.heap_index) {
         loop_timer_cancel(loop, &c->v->throttle);
-        vblk_throttle_over(&c->v->throttle);
+        virtio_blk_throttle_over(&c->v->throttle);
     }
 }
 

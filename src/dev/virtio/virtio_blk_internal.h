@@ -18,10 +18,10 @@
 #define VBLK_RANGE_SECTORS (UINT32_C(0x80000000) / 512)
 #define VBLK_SIZE_MAX      (UINT32_C(4) << 20)
 
-struct vblk_request {
+struct virtio_blk_request {
     struct blk_request blk;
-    struct vblk_queue *queue;
-    struct vblk_request *next; /* on the free list or among those held */
+    struct virtio_blk_queue *queue;
+    struct virtio_blk_request *next; /* on the free list or among those held */
     struct virtq_chain chain;
     uint32_t type;
     uint64_t sector;
@@ -31,15 +31,15 @@ struct vblk_request {
     uint64_t in_gpa[VBLK_IOV_MAX];
 };
 
-struct vblk_queue {
+struct virtio_blk_queue {
     struct virtio_watch watch;
     struct vblk *vblk;
-    struct vblk_request *requests, *free;
+    struct virtio_blk_request *requests, *free;
     bool to_publish;
 };
 
 /* A request that was held when the device was saved: what is needed to have it again. */
-struct vblk_saved {
+struct virtio_blk_saved {
     uint16_t queue, id, n_desc, n_out, n_in;
     uint32_t type;
     uint64_t sector;
@@ -60,27 +60,27 @@ struct vblk {
     struct loop_timer throttle;
     struct loop_prepare publish;
     bool stopped;
-    struct vblk_request *held, **held_tail;
-    struct vblk_saved *saved; /* loaded, until activate() */
+    struct virtio_blk_request *held, **held_tail;
+    struct virtio_blk_saved *saved; /* loaded, until activate() */
     unsigned n_saved;
     struct virtio_blk_counters counters;
-    struct vblk_queue queues[VIRTIO_BLK_QUEUES_MAX];
+    struct virtio_blk_queue queues[VIRTIO_BLK_QUEUES_MAX];
 };
 
-bool vblk_serve(struct virtio_watch *w);
-void vblk_throttle_over(struct loop_timer *t);
+bool virtio_blk_serve(struct virtio_watch *w);
+void virtio_blk_throttle_over(struct loop_timer *t);
 /* Runs the requests that were held again. */
-void vblk_retry(struct vblk *v);
-void vblk_hold(struct vblk *v, struct vblk_request *r);
-void vblk_free_request(struct vblk_request *r);
-void vblk_request_done(struct blk_request *req, int result);
-bool vblk_publish(struct vblk *v);
+void virtio_blk_retry(struct vblk *v);
+void virtio_blk_hold(struct vblk *v, struct virtio_blk_request *r);
+void virtio_blk_free_request(struct virtio_blk_request *r);
+void virtio_blk_request_done(struct blk_request *req, int result);
+bool virtio_blk_publish(struct vblk *v);
 /* Sets blk.iov and length for the request's type. Returns a virtio status, or -1 to go on. */
-int vblk_prepare(struct vblk_request *r);
+int virtio_blk_prepare(struct virtio_blk_request *r);
 
-void vblk_save(struct virtio_device *dev, struct state_writer *w);
-int vblk_load(struct virtio_device *dev, struct state_reader *r);
+void virtio_blk_save(struct virtio_device *dev, struct state_writer *w);
+int virtio_blk_load(struct virtio_device *dev, struct state_reader *r);
 /* Makes held requests of what was loaded. */
-int vblk_restore_held(struct vblk *v, struct err *err);
+int virtio_blk_restore_held(struct vblk *v, struct err *err);
 
 #endif

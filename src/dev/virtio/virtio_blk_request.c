@@ -9,12 +9,12 @@
 #include "base/util.h"
 #include "dev/virtio/virtio_blk_internal.h"
 
-static struct virtq *vq_of(const struct vblk_request *r)
+static struct virtq *vq_of(const struct virtio_blk_request *r)
 {
     return &r->queue->vblk->dev.queues[r->queue->watch.queue].vq;
 }
 
-void vblk_free_request(struct vblk_request *r)
+void virtio_blk_free_request(struct virtio_blk_request *r)
 {
     r->next = r->queue->free;
     r->queue->free = r;
@@ -25,7 +25,7 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void finish(struct vblk_request *r, uint8_t status)
+static void finish(struct virtio_blk_request *r, uint8_t status)
 {
     *r->status = status;
     /* All that may have been written, so that the status byte is marked dirty too. */
@@ -34,13 +34,13 @@ static void finish(struct vblk_request *r, uint8_t status)
         1;
     virtq_push(vq_of(r), &r->chain, r->chain.in_bytes);
     r->queue->to_publish = true;
-    vblk_free_request(r);
+    virtio_blk_free_request(r);
 }
 
 /* ---- reading the request ---- */
 
 /* Takes the header and the status byte off. */
-static int parse(struct vblk_request *r, struct err *err)
+static int parse(struct virtio_blk_request *r, struct err *err)
 {
     struct virtq_chain *c = &r->chain;
     uint8_t header[VBLK_HEADER_BYTES];
@@ -65,7 +65,7 @@ static int parse(struct vblk_request *r, struct err *err)
     return 0;
 }
 
-static int prepare_transfer(struct vblk_request *r, enum blk_op op)
+static int prepare_transfer(struct virtio_blk_request *r, enum blk_op op)
 {
     struct virtq_chain *c = &r->chain;
     bool in = op == BLK_READ;
@@ -88,7 +88,7 @@ static int prepare_transfer(struct vblk_request *r, enum blk_op op)
 }
 
 /* The next range of a discard or write-zeroes request: 5.2.6. */
-static int prepare_range(struct vblk_request *r)
+static int prepare_range(struct virtio_blk_request *r)
 {
     struct vblk *v = r->queue->vblk;
     struct virtq_chain *c = &r->chain;
@@ -112,7 +112,7 @@ static int prepare_range(struct vblk_request *r)
     return -1;
 }
 
-static int answer_id(struct vblk_request *r)
+static int answer_id(struct virtio_blk_request *r)
 {
     const struct virtq_chain *c = &r->chain;
     const struct vblk *v = r->queue->vblk;
@@ -121,10 +121,10 @@ static int answer_id(struct vblk_request *r)
     return VIRTIO_BLK_S_OK;
 }
 
-int vblk_prepare(struct vblk_request *r)
+int virtio_blk_prepare(struct virtio_blk_request *r)
 {
     const struct virtio_device *dev = &r->queue->vblk->dev;
-    r->blk = (struct blk_request){.done = vblk_request_done, .opaque = r};
+    r->blk = (struct blk_request){.done = virtio_blk_request_done, .opaque = r};
     switch (r->type) {
     case VIRTIO_BLK_T_IN:
         return prepare_transfer(r, BLK_READ);
@@ -149,7 +149,7 @@ int vblk_prepare(struct vblk_request *r)
 /* ---- serving a queue ---- */
 
 /* Whether the limiter lets it through; if not, the timer will look again. */
-static bool limited(struct vblk *v, struct vblk_request *r)
+static bool limited(struct vblk *v, struct virtio_blk_request *r)
 {
     const struct virtq_chain *c = &r->chain;
     uint64_t bytes = 0;
@@ -168,10 +168,10 @@ static bool limited(struct vblk *v, struct vblk_request *r)
 }
 
 /* Takes one request. Returns 1, 0 when there is none to take now, or -errno. */
-static int take_one(struct vblk_queue *q, struct err *err)
+static int take_one(struct virtio_blk_queue *q, struct err *err)
 {
     struct vblk *v = q->vblk;
-    struct vblk_request *r = q->free;
+    struct virtio_blk_request *r = q->free;
     if (v->stopped || v->throttle.heap_index)
         return 0;
     r->chain.iov = r->iov;
@@ -188,7 +188,7 @@ static int take_one(struct vblk_queue *q, struct err *err)
         return 0;
     }
     q->free = r->next;
-    int status = vblk_prepare(r);
+    int status = virtio_blk_prepare(r);
     if (status >= 0)
         finish(r, (uint8_t)status);
     else
@@ -196,9 +196,9 @@ static int take_one(struct vblk_queue *q, struct err *err)
     return 1;
 }
 
-bool vblk_serve(struct virtio_watch *w)
+bool virtio_blk_serve(struct virtio_watch *w)
 {
-    struct vblk_queue *q = container_of(w, struct vblk_queue, watch);
+    struct virtio_blk_queue *q = container_of(w, struct virtio_blk_queue, watch);
     struct vblk *v = q->vblk;
     struct virtq *vq = &v->dev.queues[w->queue].vq;
     struct err err = {0};
@@ -220,7 +220,7 @@ bool vblk_serve(struct virtio_watch *w)
     return false;
 }
 
-void vblk_throttle_over(struct loop_timer *t)
+void virtio_blk_throttle_over(struct loop_timer *t)
 {
     struct vblk *v = t->opaque;
     for (unsigned i = 0; i < v->dev.n_queues; i++)
@@ -228,7 +228,7 @@ void vblk_throttle_over(struct loop_timer *t)
             virtio_queue_kick(&v->dev, i);
 }
 
-bool vblk_publish(struct vblk *v)
+bool virtio_blk_publish(struct vblk *v)
 {
     for (unsigned i = 0; i < v->dev.n_queues; i++) {
         if (!v->queues[i].to_publish)
@@ -242,7 +242,7 @@ bool vblk_publish(struct vblk *v)
 
 /* ---- completion ---- */
 
-void vblk_hold(struct vblk *v, struct vblk_request *r)
+void virtio_blk_hold(struct vblk *v, struct virtio_blk_request *r)
 {
     r->next = NULL;
     *v->held_tail = r;
@@ -250,21 +250,21 @@ void vblk_hold(struct vblk *v, struct vblk_request *r)
     v->stopped = true;
 }
 
-void vblk_retry(struct vblk *v)
+void virtio_blk_retry(struct vblk *v)
 {
-    struct vblk_request *list = v->held;
+    struct virtio_blk_request *list = v->held;
     v->held = NULL;
     v->held_tail = &v->held;
     v->stopped = false;
     while (list) {
-        struct vblk_request *r = list;
+        struct virtio_blk_request *r = list;
         list = r->next;
         blk_submit(v->backend, &r->blk);
     }
 }
 
 /* Returns whether the request was held back. */
-static bool failed(struct vblk_request *r, int result)
+static bool failed(struct virtio_blk_request *r, int result)
 {
     struct vblk *v = r->queue->vblk;
     enum virtio_blk_policy policy = result == -ENOSPC ? v->options.on_enospc : v->options.on_error;
@@ -278,13 +278,13 @@ static bool failed(struct vblk_request *r, int result)
     };
     count(&v->counters.errors, 1);
     if (e.stopped)
-        vblk_hold(v, r);
+        virtio_blk_hold(v, r);
     if (v->options.io_error && !asked_too_much)
         v->options.io_error(v->options.opaque, &e);
     return e.stopped;
 }
 
-static void count_success(struct vblk_request *r)
+static void count_success(struct virtio_blk_request *r)
 {
     struct virtio_blk_counters *c = &r->queue->vblk->counters;
     if (r->type == VIRTIO_BLK_T_IN) {
@@ -302,7 +302,7 @@ static void count_success(struct vblk_request *r)
 
 /* What follows a step that went well: the next range, the flush of a write-through disk.
  * Returns whether there is such a step. */
-static bool next_step(struct vblk_request *r, uint8_t *status)
+static bool next_step(struct virtio_blk_request *r, uint8_t *status)
 {
     struct vblk *v = r->queue->vblk;
     bool ranges = r->type == VIRTIO_BLK_T_DISCARD || r->type == VIRTIO_BLK_T_WRITE_ZEROES;
@@ -310,7 +310,7 @@ static bool next_step(struct vblk_request *r, uint8_t *status)
     if (r->blk.op == BLK_FLUSH)
         return false;
     if (ranges && ++r->range < n_ranges) {
-        int s = vblk_prepare(r);
+        int s = virtio_blk_prepare(r);
         *status = s < 0 ? VIRTIO_BLK_S_OK : (uint8_t)s;
         return s < 0;
     }
@@ -320,9 +320,9 @@ static bool next_step(struct vblk_request *r, uint8_t *status)
     return true;
 }
 
-void vblk_request_done(struct blk_request *req, int result)
+void virtio_blk_request_done(struct blk_request *req, int result)
 {
-    struct vblk_request *r = req->opaque;
+    struct virtio_blk_request *r = req->opaque;
     uint8_t status = VIRTIO_BLK_S_OK;
     if (result < 0) {
         if (failed(r, result))

@@ -19,7 +19,7 @@ static uint64_t gpa_of(const struct virtq_xlate *x, const void *p)
     return UINT64_MAX;
 }
 
-static void save_request(struct vblk *v, struct state_writer *w, const struct vblk_request *r)
+static void save_request(struct vblk *v, struct state_writer *w, const struct virtio_blk_request *r)
 {
     const struct virtq_chain *c = &r->chain;
     state_put_u16(w, (uint16_t)r->queue->watch.queue);
@@ -37,19 +37,19 @@ static void save_request(struct vblk *v, struct state_writer *w, const struct vb
     }
 }
 
-void vblk_save(struct virtio_device *dev, struct state_writer *w)
+void virtio_blk_save(struct virtio_device *dev, struct state_writer *w)
 {
     struct vblk *v = (struct vblk *)dev;
     uint16_t n = 0;
     state_put_u8(w, atomic_load(&v->wce));
-    for (const struct vblk_request *r = v->held; r; r = r->next)
+    for (const struct virtio_blk_request *r = v->held; r; r = r->next)
         n++;
     state_put_u16(w, n);
-    for (const struct vblk_request *r = v->held; r; r = r->next)
+    for (const struct virtio_blk_request *r = v->held; r; r = r->next)
         save_request(v, w, r);
 }
 
-static int load_request(struct vblk *v, struct state_reader *r, struct vblk_saved *s)
+static int load_request(struct vblk *v, struct state_reader *r, struct virtio_blk_saved *s)
 {
     s->queue = state_get_u16(r);
     s->id = state_get_u16(r);
@@ -71,7 +71,7 @@ static int load_request(struct vblk *v, struct state_reader *r, struct vblk_save
     return 0;
 }
 
-int vblk_load(struct virtio_device *dev, struct state_reader *r)
+int virtio_blk_load(struct virtio_device *dev, struct state_reader *r)
 {
     struct vblk *v = (struct vblk *)dev;
     atomic_store(&v->wce, state_get_u8(r) & 1);
@@ -93,10 +93,10 @@ int vblk_load(struct virtio_device *dev, struct state_reader *r)
 }
 
 /* The buffers of a saved request as they were after the header and the status were taken off. */
-static int restore_one(struct vblk *v, const struct vblk_saved *s, struct err *err)
+static int restore_one(struct vblk *v, const struct virtio_blk_saved *s, struct err *err)
 {
-    struct vblk_queue *q = &v->queues[s->queue];
-    struct vblk_request *r = q->free;
+    struct virtio_blk_queue *q = &v->queues[s->queue];
+    struct virtio_blk_request *r = q->free;
     struct virtq *vq = &v->dev.queues[s->queue].vq;
     if (!r || s->id >= vq->config.size || !s->n_desc || s->n_desc > vq->config.size)
         return err_set(err, EPROTO, "a held disk request does not fit queue %u", s->queue);
@@ -130,18 +130,18 @@ static int restore_one(struct vblk *v, const struct vblk_saved *s, struct err *e
     r->sector = s->sector;
     r->range = s->range;
     q->watch.queue = s->queue;
-    if (vblk_prepare(r) >= 0)
+    if (virtio_blk_prepare(r) >= 0)
         return err_set(err, EPROTO, "a held disk request of type %u at sector %llu is malformed",
                        s->type, (unsigned long long)s->sector);
     if (s->op == BLK_FLUSH)
         r->blk.op = BLK_FLUSH;
     q->free = r->next;
     vq->in_flight++;
-    vblk_hold(v, r);
+    virtio_blk_hold(v, r);
     return 0;
 }
 
-int vblk_restore_held(struct vblk *v, struct err *err)
+int virtio_blk_restore_held(struct vblk *v, struct err *err)
 {
     int ret = 0;
     for (unsigned i = 0; i < v->n_saved && !ret; i++)
