@@ -1,6 +1,6 @@
-/* Build tool: turns src/sandbox/filters/<kind>.policy into C source with one BPF program for each kind, and a
- * table of system call names for the message of a refusal. It links libseccomp so that the monitor
- * does not.
+/* Build tool: turns src/sandbox/filters/<kind>.policy into C source with one BPF program for each
+ * kind, and a table of system call names for the message of a refusal. It links libseccomp so that
+ * the monitor does not.
  *
  * A policy is a list of lines:
  *   # comment
@@ -59,6 +59,7 @@ static const struct constant constants[] = {
     C(SOCK_STREAM),
     C(SOL_SOCKET),
     C(SO_PEERCRED),
+    C(SO_TYPE),
     C(SO_ERROR),
     C(SO_RCVTIMEO),
     C(PR_SET_NAME),

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from virgatest import case, check, check_eq, main
-from virgatest.tap import skip
+from virgatest.tap import diagnose, skip
 from virgatest.vm import program
 
 PATIENCE_S = 30
@@ -43,6 +43,9 @@ class Monitor:
     def __exit__(self, *exc):
         self.process.terminate()
         self.process.wait(PATIENCE_S)
+        if exc[0]:
+            with open(self.errors.name, encoding="utf-8") as f:
+                diagnose(f.read())
         self.errors.close()
         self.dir.cleanup()
 
@@ -101,6 +104,42 @@ def the_config_shows_what_was_attached_until_it_is_detached():
         check(vm.api("DELETE", "/v1/vm/disks/extra")[0] < 300, "the disk does not go")
         check_eq(vm.ids("disks"), [])
         check_eq(vm.ids("nics"), ["port"])
+
+
+@case
+def whatever_is_attached_in_the_sandbox_the_vm_lives():
+    with Monitor("--paused", "--memory", "64M,shared") as vm, tempfile.NamedTemporaryFile() as image:
+        image.truncate(1 << 20)
+        direct = os.open(image.name, os.O_RDWR | os.O_DIRECT)
+        readonly = os.open(image.name, os.O_RDONLY)
+        ours, theirs = socket.socketpair()
+        gone, left = socket.socketpair()
+        left.close()
+        null = os.open("/dev/null", os.O_RDWR)
+        tries = [
+            ("nics", {"kind": "user"}, theirs.fileno(), 201),
+            ("nics", {"kind": "user", "own_thread": True}, theirs.fileno(), 201),
+            ("nics", {"kind": "user"}, null, None),
+            ("nics", {"kind": "tap", "ifname": "tap0"}, null, None),
+            ("nics", {"kind": "vhost-user", "socket": "/gone"}, gone.fileno(), None),
+            ("disks", {"socket": "/gone"}, gone.fileno(), None),
+            ("disks", {"path": "/direct", "format": "raw", "own_thread": True}, direct, 201),
+            ("disks", {"path": "/again", "format": "raw"}, readonly, None),
+            ("disks", {"path": "/null", "format": "raw"}, null, None),
+            ("disks", {"path": "/null", "format": "qcow2"}, null, None),
+        ]
+        for i, (what, device, fd, wanted) in enumerate(tries):
+            extra = {"mac": f"02:00:00:00:00:{i:02x}"} if what == "nics" else {}
+            status, answer = vm.api("POST", f"/v1/vm/{what}", {"id": f"d{i}", **device, **extra}, [fd])
+            check(status == wanted if wanted else 400 <= status < 600, f"{device}: {status} {answer}")
+        check_eq(vm.api("GET", "/v1/vm")[1]["state"], "created")
+        vm.process.terminate()
+        check_eq(vm.process.wait(PATIENCE_S), 0, "exit status")
+        for fd in direct, readonly, null:
+            os.close(fd)
+        ours.close()
+        theirs.close()
+        gone.close()
 
 
 @case
