@@ -93,7 +93,6 @@ struct machine {
     struct serial_port *serial, *virtio_console_port;
     struct pci_root *pci;
     struct virtio_device *virtio_console; /* NULL: none. Changed in the loop of its port */
-    uint64_t balloon_target_bytes;
 
     struct iothread *shared_threads[MACHINE_THREADS]; /* created when first needed */
     struct aio *shared_aio;                           /* of the shared disk thread */

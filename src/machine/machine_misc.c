@@ -119,7 +119,7 @@ int machine_balloon_get(struct machine *m, struct machine_balloon *b, struct err
     struct virtio_balloon_stats stats;
     virtio_balloon_stats(dev, &stats);
     *b = (struct machine_balloon){
-        .target_bytes = m->balloon_target_bytes,
+        .target_bytes = virtio_balloon_target_bytes(dev),
         .actual_bytes = virtio_balloon_actual_bytes(dev),
         .has_stats = stats.updated_ns != 0,
         .free_bytes = stats.value[VIRTIO_BALLOON_STAT_FREE_BYTES],
@@ -137,8 +137,6 @@ int machine_balloon_set(struct machine *m, uint64_t target_bytes, struct err *er
     bus_lock(&m->bus);
     int ret = virtio_balloon_set_target(dev, target_bytes, err);
     bus_unlock(&m->bus);
-    if (!ret)
-        m->balloon_target_bytes = target_bytes;
     return ret;
 }
 

@@ -289,6 +289,11 @@ int virtio_balloon_set_target(struct virtio_device *dev, uint64_t bytes, struct 
     return 0;
 }
 
+uint64_t virtio_balloon_target_bytes(const struct virtio_device *dev)
+{
+    return atomic_load(&((const struct virtio_balloon *)dev)->target_pages) * PAGE_BYTES;
+}
+
 uint64_t virtio_balloon_actual_bytes(const struct virtio_device *dev)
 {
     return atomic_load(&((const struct virtio_balloon *)dev)->actual_pages) * PAGE_BYTES;

@@ -26,7 +26,8 @@ struct virtio_device *virtio_balloon_create(struct guest_mem *mem,
 /* How much memory the guest shall put into the balloon; it follows as well as it can. Rounded down
  * to pages. Errors: EINVAL. Called with the device lock held. */
 int virtio_balloon_set_target(struct virtio_device *dev, uint64_t bytes, struct err *err);
-/* How much the guest says is in it. Threads: any. */
+/* What was asked for, and how much the guest says is in it. Threads: any. */
+uint64_t virtio_balloon_target_bytes(const struct virtio_device *dev);
 uint64_t virtio_balloon_actual_bytes(const struct virtio_device *dev);
 
 /* How often the guest is asked for statistics; 0: not any more. With the device lock held. */

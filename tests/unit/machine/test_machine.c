@@ -233,6 +233,7 @@ static void state_comes_back_the_same_in_a_new_machine(void)
     null_engine_out(a.machine->vm, MEMORY_MAP_COM1 + 7, 1, 0x5a); /* the UART's scratch register */
     state_writer_init(&first);
     CHECK_EQ(machine_save(a.machine, &first, NULL), -EBUSY);
+    CHECK_EQ(machine_balloon_set(a.machine, MIB, NULL), 0);
     machine_pause(a.machine, NULL);
     CHECK_EQ(machine_save(a.machine, &first, &err), 0);
 
@@ -246,6 +247,9 @@ static void state_comes_back_the_same_in_a_new_machine(void)
     CHECK_EQ(machine_state(b.machine), MACHINE_PAUSED);
     CHECK_EQ(machine_resume(b.machine, &err), 0);
     CHECK_EQ(null_engine_in(b.machine->vm, MEMORY_MAP_COM1 + 7, 1), 0x5a);
+    struct machine_balloon balloon;
+    CHECK_EQ(machine_balloon_get(b.machine, &balloon, NULL), 0);
+    CHECK_EQ(balloon.target_bytes, MIB);
     machine_pause(b.machine, NULL);
     state_writer_init(&second);
     CHECK_EQ(machine_save(b.machine, &second, &err), 0);
