@@ -4,6 +4,7 @@ The environment says what to test: VIRGA_BUILD (directory with virga-vmm), VIRGA
 with vmlinuz, test.img ..., see tools/image), VIRGA_OUT (where logs are kept). VIRGA_TEST_VMM=qemu
 starts the same guests under QEMU: a test of the guest's side must pass there too.
 """
+import array
 import http.client
 import json
 import os
@@ -49,7 +50,7 @@ def out_path(name):
     return os.path.join(top, name)
 
 
-def record_prefix():
+def record_prefix(inject=()):
     """With VIRGA_RECORD_SYSCALLS set: runs the monitor under strace, for tools/check-filters.
 
     seccomp(2) is answered with success and not done, so that every call is seen, also refused ones.
@@ -58,13 +59,20 @@ def record_prefix():
         return []
     log = os.path.join(out_path("strace"), f"{os.environ.get('VIRGA_TEST_NAME', 'test')}-{os.getpid()}-{VM.count}")
     os.makedirs(os.path.dirname(log), exist_ok=True)
-    return ["strace", "-ff", "-qq", "-e", "raw=!prctl", "-e", "inject=seccomp:retval=0", "-o", log]
+    argv = ["strace", "-ff", "-qq", "-e", "raw=!prctl", "-o", log]
+    for what in ("seccomp:retval=0", "clone3:error=ENOSYS", *inject):
+        argv += ["-e", "inject=" + what]
+    return argv
 
 
 class _UnixHttp(http.client.HTTPConnection):
     def __init__(self, path, timeout, fds=()):
         super().__init__("localhost", timeout=timeout)
+<<<<<<< Updated upstream
         self.path, self.fds = path, list(fds)
+=======
+        self.path, self.fds = path, fds
+>>>>>>> Stashed changes
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -72,6 +80,7 @@ class _UnixHttp(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
     def send(self, data):
+<<<<<<< Updated upstream
         """The descriptors go with the first bytes of the request."""
         if not self.fds or not isinstance(data, bytes):
             return super().send(data)
@@ -80,6 +89,16 @@ class _UnixHttp(http.client.HTTPConnection):
         n = socket.send_fds(self.sock, [data], self.fds)
         self.fds = []
         return super().send(data[n:])
+=======
+        """Sends data, the descriptors with its first bytes."""
+        if self.sock is None:
+            self.connect()
+        if self.fds:
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", self.fds))]
+            self.fds = ()
+            data = data[self.sock.sendmsg([data], ancillary):]
+        self.sock.sendall(data)
+>>>>>>> Stashed changes
 
 
 class VM:
@@ -88,12 +107,13 @@ class VM:
     script     what the guest runs (sh -eu), see tools/image/guest/init; None with files of your own
     disks      values of --disk, nets of --net ("none" by default)
     args       further flags of virga-vmm
+    inject     with VIRGA_RECORD_SYSCALLS, further system calls to answer and not do ("NAME:error=EPERM")
     tools      adds mkfs, fsck, iperf3 ... to the guest
     """
     count = 0
 
     def __init__(self, script=None, disks=(), nets=(), args=(), append="", kernel=None, initrd=None, tools=False,
-                 cpus=1, memory="128M", end="poweroff", modules="auto", api=True, command=None):
+                 cpus=1, memory="128M", end="poweroff", modules="auto", api=True, command=None, inject=()):
         self.dir = tempfile.mkdtemp(prefix="virga-vm-")
         VM.count += 1
         self.text = ""
@@ -104,6 +124,7 @@ class VM:
         self.kernel = kernel or guest_file("vmlinuz")
         self.initrd = initrd or self._initrd(script, tools)
         self.append = f"console=ttyS0 quiet panic=-1 virga.end={end} virga.modules={modules} {append}".strip()
+        self.inject = inject
         self.disks, self.nets, self.cpus, self.memory, self.args = disks, nets, cpus, memory, list(args)
         argv = command or (self._qemu() if os.environ.get("VIRGA_TEST_VMM") == "qemu" else self._virga())
         self.argv = argv
@@ -124,7 +145,7 @@ class VM:
         return path
 
     def _virga(self):
-        argv = record_prefix() + [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
+        argv = record_prefix(self.inject) + [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
                 "--cpus", str(self.cpus), "--memory", self.memory, "--console", "stdio"]
         for d in self.disks:
             argv += ["--disk", d]
