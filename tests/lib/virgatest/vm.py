@@ -4,7 +4,6 @@ The environment says what to test: VIRGA_BUILD (directory with virga-vmm), VIRGA
 with vmlinuz, test.img ..., see tools/image), VIRGA_OUT (where logs are kept). VIRGA_TEST_VMM=qemu
 starts the same guests under QEMU: a test of the guest's side must pass there too.
 """
-import array
 import http.client
 import json
 import os
@@ -68,11 +67,7 @@ def record_prefix(inject=()):
 class _UnixHttp(http.client.HTTPConnection):
     def __init__(self, path, timeout, fds=()):
         super().__init__("localhost", timeout=timeout)
-<<<<<<< Updated upstream
         self.path, self.fds = path, list(fds)
-=======
-        self.path, self.fds = path, fds
->>>>>>> Stashed changes
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -80,7 +75,6 @@ class _UnixHttp(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
     def send(self, data):
-<<<<<<< Updated upstream
         """The descriptors go with the first bytes of the request."""
         if not self.fds or not isinstance(data, bytes):
             return super().send(data)
@@ -89,16 +83,6 @@ class _UnixHttp(http.client.HTTPConnection):
         n = socket.send_fds(self.sock, [data], self.fds)
         self.fds = []
         return super().send(data[n:])
-=======
-        """Sends data, the descriptors with its first bytes."""
-        if self.sock is None:
-            self.connect()
-        if self.fds:
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", self.fds))]
-            self.fds = ()
-            data = data[self.sock.sendmsg([data], ancillary):]
-        self.sock.sendall(data)
->>>>>>> Stashed changes
 
 
 class VM:
