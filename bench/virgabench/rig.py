@@ -44,7 +44,9 @@ def release_build(path):
     if not os.path.exists(os.path.join(path, "build.ninja")):
         subprocess.run(["meson", "setup", path, TOP, "--buildtype=release", "-Db_lto=true", "--strip"],
                        check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", path, "-j2", "--quiet", "virga-vmm"], check=True)
+    made = subprocess.run(["ninja", "-C", path, "-j2", "virga-vmm", "bench/blkload", "bench/netload"], stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        sys.exit(made.stdout[-3000:])
 
 
 def on_rig(args, figure, measure, argv=(), files=(), disks=(), memory_mib=3072, finish=None):
@@ -84,7 +86,7 @@ def _rig(args, argv, files, disks, memory_mib, out):
            "--build", args.build, "--memory", str(memory_mib),
            "--file", os.path.join(TOP, "bench") + ":src/bench", "--file", os.path.join(TOP, "tests/lib") + ":src/tests/lib",
            "--env", "VIRGA_BENCH_INSIDE=1", "--env", "VIRGA_OUT=/out", "--env", "VIRGA_BUILD=/rig/build",
-           "--env", "VIRGA_GUEST=/rig/guest", "--env", "PYTHONDONTWRITEBYTECODE=1"]
+           "--env", "VIRGA_GUEST=/rig/guest", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", f"PYTHONPATH={RIG}/src/tests/lib"]
     for f in files:
         run += ["--file", f]
     for d in disks:

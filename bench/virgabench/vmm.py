@@ -150,6 +150,8 @@ class Process:
             except ProcessLookupError:
                 pass
         self.status = os.waitpid(self.pid, 0)[1]
+        while any(process_name(p) for p in tree):  # they hold locks and memory until they are gone
+            time.sleep(0.001)
         self.selector.close()
         os.close(self.stdout)
         os.close(self.stdin)

@@ -7,5 +7,7 @@
 
 /* CLOCK_MONOTONIC. Units: ns. */
 int64_t clock_now_ns(void);
+/* CPU time of this process, all threads. Units: ns. */
+int64_t clock_process_cpu_ns(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "machine/machine_internal.h"
 
@@ -124,6 +125,7 @@ int machine_boot(struct machine *m, struct err *err)
     if (ret)
         return ret;
     set_state(m, MACHINE_RUNNING);
+    m->ready_cpu_ns = clock_process_cpu_ns();
     vcpus_resume(&m->vcpus);
     return 0;
 }
