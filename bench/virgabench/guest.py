@@ -28,9 +28,11 @@ def programs_of(build, names):
 class Guest(vmm.Process):
     """A VM with such an initrd."""
 
-    def __init__(self, argv, errors):
+    def __init__(self, argv, errors, sampler=None):
+        """sampler(pid): makes what is called every 20 ms while the guest boots."""
         super().__init__(argv, errors)
-        self.expect("^@ready")
+        self.sampler = sampler(self.pid) if sampler else None
+        self.expect("^@ready", tick=self.sampler, tick_s=0.02)
         self.text = ""
 
     def tell(self, command):

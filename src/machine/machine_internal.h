@@ -101,7 +101,7 @@ struct machine {
 
     int kernel_fd, initrd_fd; /* kept: a reset loads them again */
     struct boot_result boot;
-    bool booted_before; /* the vCPUs have left their power-on state */
+    bool booted_before;   /* the vCPUs have left their power-on state */
     int64_t ready_cpu_ns; /* what this process had used when the guest first began */
 
     struct loop_post request_post;
