@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -65,9 +66,17 @@ struct child {
     const char *program;
     char *argv[8];
     int listen_fd, report_fd;
-    bool user_namespace;
+    bool user_namespace, read_only;
     char uid_map[32], gid_map[32];
 };
+
+/* From here on all mounts are read-only, those below others too. */
+static bool lose_write_access(void)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) == 0;
+}
 
 /* Between fork and exec: system calls only. */
 static _Noreturn void run_child(const struct child *c)
@@ -77,6 +86,8 @@ static _Noreturn void run_child(const struct child *c)
         ok = unshare(CLONE_NEWUSER) == 0 && put("/proc/self/setgroups", "deny") == 0 &&
              put("/proc/self/uid_map", c->uid_map) == 0 &&
              put("/proc/self/gid_map", c->gid_map) == 0;
+    if (ok && c->read_only)
+        ok = lose_write_access();
     if (ok)
         execv(c->program, c->argv);
     int e = errno;
@@ -107,7 +118,8 @@ static int fork_child(struct child *c, pid_t *pid, struct err *err)
     return 0;
 }
 
-int virtiofsd_spawn(struct virtiofsd *s, const char *program, const char *dir, struct err *err)
+int virtiofsd_spawn(struct virtiofsd *s, const char *program, const char *dir, bool read_only,
+                    struct err *err)
 {
     struct stat st;
     char fd_option[24];
@@ -125,7 +137,8 @@ int virtiofsd_spawn(struct virtiofsd *s, const char *program, const char *dir, s
         return ret;
     struct child c = {.program = program ? program : VIRTIOFSD_PROGRAM,
                       .listen_fd = listen_fd,
-                      .user_namespace = geteuid() != 0};
+                      .user_namespace = geteuid() != 0,
+                      .read_only = read_only};
     snprintf(fd_option, sizeof(fd_option), "--fd=%d", listen_fd);
     snprintf(c.uid_map, sizeof(c.uid_map), "0 %u 1", (unsigned)geteuid());
     snprintf(c.gid_map, sizeof(c.gid_map), "0 %u 1", (unsigned)getegid());

@@ -116,6 +116,11 @@ int vm_config_finish_disk(struct vm_config_disk *d, const char *where, struct er
         return err_set(err, EINVAL,
                        "%s has rate limits on a vhost-user socket: set them in its back end",
                        where);
+    if (d->socket && d->readonly)
+        return err_set(err, EINVAL,
+                       "%s.readonly is on, but another process serves the disk: make it readonly "
+                       "there",
+                       where);
     /* By the file's name, never by its content: a guest writes the content of a raw image and
      * could turn it into a qcow2 that names any file of the host as its backing file. */
     if (d->format == VM_CONFIG_FORMAT_AUTO)
@@ -280,6 +285,11 @@ static int finish_shares(struct vm_config *c, struct err *err)
         if (!s->dir == !s->socket)
             return err_set(err, EINVAL, "shares[%u] has %s: give either dir or socket", i,
                            s->dir ? "both dir and socket" : "no dir");
+        if (s->socket && s->readonly)
+            return err_set(err, EINVAL,
+                           "shares[%u].readonly is on, but another process serves the share: "
+                           "make it readonly there",
+                           i);
         for (unsigned k = 0; k < i; k++)
             if (!strcmp(c->shares[k].tag, s->tag))
                 return err_set(err, EINVAL, "shares[%u].tag is \"%s\", as is that of shares[%u]", i,

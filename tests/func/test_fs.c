@@ -51,11 +51,11 @@ static int ask(uint32_t opcode, uint64_t node, const void *args, uint32_t args_l
     return (int)(head.len - sizeof(head));
 }
 
-static bool begin(const char *dir)
+static bool begin(const char *dir, bool read_only)
 {
     unique = 0;
     memset(&drv, 0, sizeof(drv));
-    if (virtiofsd_spawn(&server, process_find("virtiofsd"), dir, &err))
+    if (virtiofsd_spawn(&server, process_find("virtiofsd"), dir, read_only, &err))
         return false;
     thread = iothread_create("vhu", NULL, &err);
     if (!thread || guest_mem_init(&mem, 8 * MIB, GUEST_MEM_SHARED, &err))
@@ -92,7 +92,7 @@ static void share_works(const char *dir)
     struct fuse_mkdir_in mkdir_in = {.mode = 0755};
     char text[64] = "", args[64];
     struct stat st;
-    if (!begin(dir)) {
+    if (!begin(dir, false)) {
         CHECK(!"could not start the share");
         printf("# %s\n", err.msg);
         end();
@@ -143,6 +143,27 @@ static void a_directory_is_shared(void)
     process_remove_dir();
 }
 
+static void a_read_only_share_can_be_read_and_not_changed(void)
+{
+    struct fuse_entry_out entry;
+    struct fuse_mkdir_in mkdir_in = {.mode = 0755};
+    char args[64];
+    process_make_dir();
+    if (begin(make_share(0777), true)) {
+        hello();
+        CHECK(ask(FUSE_LOOKUP, FUSE_ROOT_ID, "greeting", 9, &entry, sizeof(entry)) > 0);
+        memcpy(args, &mkdir_in, sizeof(mkdir_in));
+        memcpy(args + sizeof(mkdir_in), "made", 5);
+        CHECK_EQ(ask(FUSE_MKDIR, FUSE_ROOT_ID, args, sizeof(mkdir_in) + 5, &entry, sizeof(entry)),
+                 -EROFS);
+    } else {
+        CHECK(!"could not start the share");
+        printf("# %s\n", err.msg);
+    }
+    end();
+    process_remove_dir();
+}
+
 static void an_ordinary_user_can_share_a_directory(void)
 {
     if (getuid())
@@ -171,10 +192,10 @@ static void an_ordinary_user_can_share_a_directory(void)
 static void what_cannot_be_shared_is_named(void)
 {
     process_make_dir();
-    CHECK_EQ(virtiofsd_spawn(&server, NULL, process_path("absent"), &err), -ENOENT);
+    CHECK_EQ(virtiofsd_spawn(&server, NULL, process_path("absent"), false, &err), -ENOENT);
     CHECK(strstr(err.msg, "absent"));
-    CHECK_EQ(virtiofsd_spawn(&server, NULL, "/etc/passwd", &err), -ENOTDIR);
-    CHECK_EQ(virtiofsd_spawn(&server, "/no/such/program", process_dir, &err), -ENOENT);
+    CHECK_EQ(virtiofsd_spawn(&server, NULL, "/etc/passwd", false, &err), -ENOTDIR);
+    CHECK_EQ(virtiofsd_spawn(&server, "/no/such/program", process_dir, false, &err), -ENOENT);
     CHECK(strstr(err.msg, "/no/such/program"));
     process_remove_dir();
 }
@@ -186,6 +207,7 @@ int main(void)
         return 0;
     }
     TAP_RUN(a_directory_is_shared);
+    TAP_RUN(a_read_only_share_can_be_read_and_not_changed);
     TAP_RUN(an_ordinary_user_can_share_a_directory);
     TAP_RUN(what_cannot_be_shared_is_named);
     return tap_done();

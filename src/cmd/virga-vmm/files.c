@@ -150,7 +150,7 @@ static int open_share(const struct vm_config_share *c, int *fd, struct err *err)
     if (c->socket)
         return connect_unix(c->socket, fd, err);
     struct virtiofsd server;
-    int ret = virtiofsd_spawn(&server, NULL, c->dir, err);
+    int ret = virtiofsd_spawn(&server, NULL, c->dir, c->readonly, err);
     if (ret)
         return err_wrap(err, "share '%s'", c->tag);
     *fd = server.fd;

@@ -152,6 +152,10 @@ static void what_contradicts_itself_is_refused(void)
     CHECK(refused("{\"initrd\":\"/i\"}", "initrd", "no kernel"));
     CHECK(refused("{\"vsock\":{\"cid\":3}}", "vsock", "cid and path"));
     CHECK(refused("{\"autostart\":false}", "autostart", "api"));
+    CHECK(refused("{\"disks\":[{\"socket\":\"/s\",\"readonly\":true}]}", "disks[0].readonly",
+                  "there"));
+    CHECK(refused("{\"shares\":[{\"socket\":\"/s\",\"tag\":\"t\",\"readonly\":true}]}",
+                  "shares[0].readonly", "there"));
 }
 
 static void a_hostile_document_is_refused_early(void)
