@@ -6,7 +6,8 @@ NEEDS_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev l
 NEEDS_IMAGES="mmdebstrap e2fsprogs lz4 zstd"
 NEEDS_RUN="qemu-system-x86 qemu-system-common passt"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
-NEEDS_CHECK="git acpica-tools binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace dpdk"
+NEEDS_CHECK="git binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace
+    dpdk-dev acpica-tools mandoc"
 
 # run_shown TITLE COMMAND...: runs a command with its output in a file, shows that it is alive, and shows
 # the file's end when it fails.
