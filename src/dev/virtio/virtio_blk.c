@@ -63,17 +63,26 @@ static void config_write(struct virtio_device *dev, uint32_t off, const void *bu
 static int make_requests(struct vblk *v, unsigned queue, struct err *err)
 {
     struct virtio_blk_queue *q = &v->queues[queue];
-    uint16_t n = v->dev.queues[queue].config.size;
     /* One more than can be in flight, so that an overfull ring is seen by virtq_pop(). */
-    q->requests = calloc(n + 1u, sizeof(*q->requests));
-    if (!q->requests)
+    unsigned n = v->dev.queues[queue].config.size + 1u;
+    q->requests = calloc(n, sizeof(*q->requests));
+    q->segments = calloc(n + 1, sizeof(*q->segments));
+    if (!q->requests || !q->segments)
         return err_set(err, ENOMEM, "could not allocate %u disk requests", n);
     q->free = NULL;
-    for (unsigned i = n + 1u; i-- > 0;) {
-        q->requests[i].queue = q;
-        virtio_blk_free_request(&q->requests[i]);
-    }
+    q->n_requests = n;
+    q->n_used = 0;
     return 0;
+}
+
+static void free_requests(struct virtio_blk_queue *q)
+{
+    free(q->requests);
+    free(q->segments);
+    q->requests = q->free = NULL;
+    q->segments = NULL;
+    q->n_requests = q->n_used = 0;
+    q->to_publish = false;
 }
 
 static bool publish_hook(struct loop_prepare *p)
@@ -153,11 +162,8 @@ static void reset(struct virtio_device *dev)
     struct vblk *v = (struct vblk *)dev;
     pause_queues(dev);
     loop_call(v->options.loop, leave_in_loop, v);
-    for (unsigned i = 0; i < dev->n_queues; i++) {
-        free(v->queues[i].requests);
-        v->queues[i].requests = v->queues[i].free = NULL;
-        v->queues[i].to_publish = false;
-    }
+    for (unsigned i = 0; i < dev->n_queues; i++)
+        free_requests(&v->queues[i]);
 }
 
 static void close_in_loop(void *arg)

@@ -18,6 +18,15 @@
 #define VBLK_RANGE_SECTORS (UINT32_C(0x80000000) / 512)
 #define VBLK_SIZE_MAX      (UINT32_C(4) << 20)
 
+/* Most requests have a header, a buffer or a few, and a status: those fit into the request, so that
+ * a queue that could hold many long ones costs memory only once it does. */
+#define VBLK_FEW 6
+
+struct virtio_blk_segments {
+    struct iovec iov[VBLK_IOV_MAX];
+    uint64_t in_gpa[VBLK_IOV_MAX];
+};
+
 struct virtio_blk_request {
     struct blk_request blk;
     struct virtio_blk_queue *queue;
@@ -27,14 +36,17 @@ struct virtio_blk_request {
     uint64_t sector;
     unsigned range; /* discard, write zeroes: which is being done */
     uint8_t *status;
-    struct iovec iov[VBLK_IOV_MAX];
-    uint64_t in_gpa[VBLK_IOV_MAX];
+    struct iovec few_iov[VBLK_FEW];
+    uint64_t few_in_gpa[VBLK_FEW];
 };
 
 struct virtio_blk_queue {
     struct virtio_watch watch;
     struct vblk *vblk;
     struct virtio_blk_request *requests, *free;
+    unsigned n_requests, n_used; /* those never used are not on the free list, and not touched */
+    struct virtio_blk_segments
+        *segments; /* one a request, and one to pop into; pages come with use */
     bool to_publish;
 };
 
@@ -72,7 +84,12 @@ void virtio_blk_throttle_over(struct loop_timer *t);
 /* Runs the requests that were held again. */
 void virtio_blk_retry(struct vblk *v);
 void virtio_blk_hold(struct vblk *v, struct virtio_blk_request *r);
+/* The request that is taken next (by q->free = r->next), or NULL: as many as there can be are
+ * taken. */
+struct virtio_blk_request *virtio_blk_next_request(struct virtio_blk_queue *q);
 void virtio_blk_free_request(struct virtio_blk_request *r);
+/* Gives the chain room for n buffers that lasts as long as the request. */
+void virtio_blk_give_room(struct virtio_blk_request *r, unsigned n);
 void virtio_blk_request_done(struct blk_request *req, int result);
 bool virtio_blk_publish(struct vblk *v);
 /* Sets blk.iov and length for the request's type. Returns a virtio status, or -1 to go on. */

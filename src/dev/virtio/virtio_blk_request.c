@@ -14,10 +14,39 @@ static struct virtq *vq_of(const struct virtio_blk_request *r)
     return &r->queue->vblk->dev.queues[r->queue->watch.queue].vq;
 }
 
+struct virtio_blk_request *virtio_blk_next_request(struct virtio_blk_queue *q)
+{
+    if (!q->free && q->n_used < q->n_requests) {
+        struct virtio_blk_request *r = &q->requests[q->n_used++];
+        r->queue = q;
+        virtio_blk_free_request(r);
+    }
+    return q->free;
+}
+
 void virtio_blk_free_request(struct virtio_blk_request *r)
 {
     r->next = r->queue->free;
     r->queue->free = r;
+}
+
+void virtio_blk_give_room(struct virtio_blk_request *r, unsigned n)
+{
+    struct virtio_blk_segments *own = &r->queue->segments[r - r->queue->requests];
+    bool few = n <= VBLK_FEW;
+    r->chain.iov = few ? r->few_iov : own->iov;
+    r->chain.in_gpa = few ? r->few_in_gpa : own->in_gpa;
+    r->chain.iov_max = few ? VBLK_FEW : VBLK_IOV_MAX;
+}
+
+/* Moves a chain out of the queue's common room. */
+static void keep_chain(struct virtio_blk_request *r)
+{
+    const struct virtq_chain popped = r->chain;
+    unsigned n = (unsigned)popped.n_out + popped.n_in;
+    virtio_blk_give_room(r, n);
+    memcpy(r->chain.iov, popped.iov, n * sizeof(popped.iov[0]));
+    memcpy(r->chain.in_gpa, popped.in_gpa, popped.n_in * sizeof(popped.in_gpa[0]));
 }
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
@@ -171,12 +200,13 @@ static bool limited(struct vblk *v, struct virtio_blk_request *r)
 static int take_one(struct virtio_blk_queue *q, struct err *err)
 {
     struct vblk *v = q->vblk;
-    struct virtio_blk_request *r = q->free;
+    struct virtio_blk_request *r = virtio_blk_next_request(q);
+    struct virtio_blk_segments *room = &q->segments[q->n_requests];
     if (v->stopped || v->throttle.heap_index)
         return 0;
-    r->chain.iov = r->iov;
+    r->chain.iov = room->iov;
     r->chain.iov_max = VBLK_IOV_MAX;
-    r->chain.in_gpa = r->in_gpa;
+    r->chain.in_gpa = room->in_gpa;
     int ret = virtq_pop(&v->dev.queues[q->watch.queue].vq, &r->chain, err);
     if (ret <= 0)
         return ret;
@@ -188,6 +218,7 @@ static int take_one(struct virtio_blk_queue *q, struct err *err)
         return 0;
     }
     q->free = r->next;
+    keep_chain(r);
     int status = virtio_blk_prepare(r);
     if (status >= 0)
         finish(r, (uint8_t)status);

@@ -96,7 +96,7 @@ int virtio_blk_load(struct virtio_device *dev, struct state_reader *r)
 static int restore_one(struct vblk *v, const struct virtio_blk_saved *s, struct err *err)
 {
     struct virtio_blk_queue *q = &v->queues[s->queue];
-    struct virtio_blk_request *r = q->free;
+    struct virtio_blk_request *r = virtio_blk_next_request(q);
     struct virtq *vq = &v->dev.queues[s->queue].vq;
     if (!r || s->id >= vq->config.size || !s->n_desc || s->n_desc > vq->config.size)
         return err_set(err, EPROTO, "a held disk request does not fit queue %u", s->queue);
@@ -105,12 +105,10 @@ static int restore_one(struct vblk *v, const struct virtio_blk_saved *s, struct 
                               .n_desc = s->n_desc,
                               .n_out = s->n_out,
                               .n_in = s->n_in,
-                              .iov = r->iov,
-                              .iov_max = VBLK_IOV_MAX,
-                              .in_gpa = r->in_gpa,
                               .out_bytes = VBLK_HEADER_BYTES,
                               .in_bytes = 1};
     unsigned n = (unsigned)s->n_out + s->n_in;
+    virtio_blk_give_room(r, n);
     for (unsigned i = 0; i < n; i++) {
         /* The last buffer is followed by the status byte. */
         void *p = virtq_xlate_ptr(&v->dev.xlate, s->gpa[i], (uint64_t)s->len[i] + (i == n - 1));
@@ -121,11 +119,11 @@ static int restore_one(struct vblk *v, const struct virtio_blk_saved *s, struct 
                            "guest memory",
                            (unsigned long long)s->gpa[i]);
         *total += s->len[i];
-        r->iov[i] = (struct iovec){p, s->len[i]};
+        c->iov[i] = (struct iovec){p, s->len[i]};
         if (i >= s->n_out)
-            r->in_gpa[i - s->n_out] = s->gpa[i];
+            c->in_gpa[i - s->n_out] = s->gpa[i];
     }
-    r->status = (uint8_t *)r->iov[n - 1].iov_base + r->iov[n - 1].iov_len;
+    r->status = (uint8_t *)c->iov[n - 1].iov_base + c->iov[n - 1].iov_len;
     r->type = s->type;
     r->sector = s->sector;
     r->range = s->range;
