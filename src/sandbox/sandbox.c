@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -263,6 +264,21 @@ static void close_all_but(int a, int b, int c)
     }
 }
 
+/* The launcher sleeps for as long as the VM lives: the pages of its program and libraries, which
+ * the monitor has mapped too, come back as they are needed. Only code is clean for certain. */
+static void let_go_of_code(void)
+{
+    char line[512], perms[5];
+    unsigned long begin, end;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps && fgets(line, sizeof(line), maps))
+        if (sscanf(line, "%lx-%lx %4s", &begin, &end, perms) == 3 && strcmp(perms, "r-xp") == 0 &&
+            strchr(line, '/'))
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (maps)
+        fclose(maps);
+}
+
 /* Sees the monitor through its birth; *monitor is set as soon as there is one. */
 static int await_monitor(struct launch *l, pid_t middle, pid_t *monitor, struct err *err)
 {
@@ -321,6 +337,7 @@ static int become_broker(struct launch *l, pid_t middle, struct err *err)
         return r;
     }
     close_all_but(broker.fd, broker.child_pidfd, broker.signal_fd);
+    let_go_of_code();
     _exit(sandbox_broker_run(&broker));
 }
 
