@@ -87,6 +87,8 @@ static void restore(const struct relay *r)
 
 static void ask_to_end(struct relay *r)
 {
+    if (r->status >= 0)
+        return; /* it has ended, and its number may be another's by now */
     /* Asked twice means now. */
     kill(r->config->monitor, r->asked ? SIGKILL : SIGTERM);
     if (!r->asked)

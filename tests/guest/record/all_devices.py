@@ -15,7 +15,7 @@ TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 
 SCRIPT = r"""
 trap 'echo virga-guest: exit $?' EXIT
-mkfs.ext4 -q /dev/vda
+mkfs.ext4 -F -q /dev/vda
 mkdir -p /mnt /share
 mount -o discard /dev/vda /mnt
 head -c 3000000 /dev/urandom >/mnt/x
@@ -141,7 +141,7 @@ def every_device_is_touched():
 
 @case
 def a_disk_works_without_io_uring():
-    script = "mkfs.ext4 -q /dev/vda; mount -o discard /dev/vda /mnt; head -c 1000000 /dev/urandom >/mnt/x; sync; rm /mnt/x; fstrim /mnt; umount /mnt"
+    script = "mkfs.ext4 -F -q /dev/vda; mount -o discard /dev/vda /mnt; head -c 1000000 /dev/urandom >/mnt/x; sync; rm /mnt/x; fstrim /mnt; umount /mnt"
     with VM(script, tools=True, disks=[image("pool.img")], inject=["io_uring_setup:error=EPERM"]) as vm:
         check_eq(vm.guest_exit(), 0)
         check_eq(vm.wait(), 0)

@@ -426,7 +426,7 @@ static void every_filter_ends_what_no_thread_may_do(void)
         {SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}, "name=mmap "},
         {SYS_mprotect, {0, 0, PROT_EXEC}, "name=mprotect "},
         {SYS_ioctl, {0, 0x5412, 0}, "name=ioctl "}, /* TIOCSTI: types into the user's terminal */
-        {SYS_kill, {-1, 9, 0}, "name=kill "},
+        {SYS_kill, {0x7ffffffe, 0, 0}, "name=kill "},
         {SYS_unshare, {0}, "name=unshare "},
         {SYS_bpf, {0}, "name=bpf "},
         {SYS_process_vm_readv, {0}, "name=process_vm_readv "},
