@@ -10,7 +10,7 @@
 #define PORT_TRACE 0xe0
 #define PORT_ASK   0xe8
 #define PORT_EXIT  0xf4
-#define LIMIT_S    10
+#define LIMIT_S    60
 
 enum { PML4 = 0x1000, PDPT = 0x2000, PDS = 0x3000, GDT = 0x7000, STACK_TOP = 0x9000 };
 

@@ -59,7 +59,7 @@ void pc_close(struct pc *pc);
 /* Loads guest/<name>.S and sets vCPU 0 to enter it. Aborts if there is no such binary. */
 void pc_load(struct pc *pc, const char *name, enum guest_mode mode);
 void pc_enter(struct pc *pc, enum guest_mode mode);
-/* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or 10 s have passed (then
+/* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or 60 s have passed (then
  * the reason is KICKED and `ended` false). */
 struct engine_exit_info pc_run(struct pc *pc);
 
