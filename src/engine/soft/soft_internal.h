@@ -139,6 +139,7 @@ struct soft_block {
     uint32_t gen;  /* *gen_now when its bytes were read: it is good while they are equal */
     const uint32_t *gen_now;
     struct soft_block *next; /* in its hash chain */
+    const uint8_t *bytes;    /* a copy of its code where RAM has foreign writers, else NULL */
     uint16_t n_insns, n_bytes;
     struct soft_op ops[]; /* ends in an operation that leaves the block */
 };
@@ -174,6 +175,9 @@ enum soft_mode {
 
 /* Segment number of memory operands whose segment has no base (64-bit code, all but FS and GS). */
 #define SOFT_SEG_FLAT 6
+/* The same where a bad address is the stack's fault (#SS): base RSP or RBP, and operations without
+ * a memory operand, whose accesses are the stack's. */
+#define SOFT_SEG_FLAT_STACK 7
 
 #define SOFT_TLB_ENTRIES 1024
 
@@ -278,6 +282,7 @@ struct soft_pending {
     uint64_t address; /* CR2, or DR6 bits with #DB */
     bool trap;        /* rip is already that of the next instruction (#DB traps, int n, int3) */
     bool software;    /* int n, int3, into: the gate's DPL is checked */
+    bool external;    /* an interrupt of a device: faults of its delivery have the EXT bit */
 };
 
 /* x87, SSE and AVX. op_x87.c and op_vector*.c own the details. */
@@ -301,6 +306,7 @@ struct soft_cpu {
     uint32_t fl;                /* enum soft_arith_flags; other bits are noise */
     uint32_t mode;              /* enum soft_mode */
     const struct soft_op *op;   /* the operation under way: set before each call of a handler */
+    struct soft_block *block;   /* the current one */
     struct soft_tlb_entry *tlb; /* the set of this moment */
     const uint8_t *page_flags;  /* soft_vm.page_flags */
     uint64_t page_mask;
@@ -334,7 +340,13 @@ struct soft_cpu {
     uint32_t tsc_khz;
 
     /* Events. */
-    struct soft_pending pending; /* an exception that is not delivered yet */
+    struct soft_pending pending;    /* an exception that is not delivered yet */
+    struct soft_pending delivering; /* the event under way in soft_deliver() */
+    const char *failure;            /* soft_fail()'s text, until the run loop reports it */
+    bool triple_fault;
+    bool step_guest;            /* the instruction just executed had TF set */
+    bool debug_stepped;         /* it was a debugger's single step */
+    uint64_t passed_breakpoint; /* linear rip + 1 of a debugger's breakpoint already reported */
     bool nmi_blocked, nmi_pending;
     int injected_vector; /* an external interrupt taken and not delivered, or -1 */
     bool wait_for_sipi, reset_state;
@@ -439,6 +451,19 @@ _Noreturn void soft_raise_error(struct soft_cpu *cpu, unsigned vector, uint32_t 
 _Noreturn void soft_raise_page_fault(struct soft_cpu *cpu, uint64_t linear, uint32_t error);
 /* Ends the run: ENGINE_EXIT_ERROR with this text. For what the engine cannot do. */
 _Noreturn void soft_fail(struct soft_cpu *cpu, const char *what);
+/* Whether an exception during the delivery of another is a double fault (SDM volume 3, table 6-5).
+ */
+bool soft_exception_combine(const struct soft_pending *first, const struct soft_pending *second);
+/* Whether DR7 enables a breakpoint on instructions. */
+static inline bool soft_has_code_breakpoints(uint64_t dr7)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (dr7 >> (2 * i) & 3 && !(dr7 >> (16 + 4 * i) & 3))
+            return true;
+    return false;
+}
+/* Recomputes the watch_* members from DR7 and from the debugger's breakpoints. */
+void soft_update_watchpoints(struct soft_cpu *cpu);
 
 /* ---- memory ---- */
 
@@ -507,6 +532,9 @@ static inline void soft_rmw_end(struct soft_cpu *cpu, void *p, uint64_t linear, 
     else if (unlikely(cpu->page_flags[((uintptr_t)p >> 12) & cpu->page_mask]))
         soft_written(cpu, p, size);
 }
+
+/* #AC where CR0.AM, EFLAGS.AC and CPL 3 ask for it. */
+void soft_check_alignment(struct soft_cpu *cpu, uint64_t linear, unsigned size);
 
 /* For REP strings: how many bytes from `linear` on lie in one page of RAM that may be accessed so,
  * and where; 0 (and *host NULL) where only the functions above work. Raises faults. */
@@ -586,6 +614,14 @@ static inline const struct soft_op *soft_stop(struct soft_cpu *cpu, uint64_t rip
  * that it raised (registers as before it). For tests and for comparing executors. */
 bool soft_step(struct soft_cpu *cpu, struct soft_pending *exception);
 
+/* One access of the local APIC's page. */
+void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write);
+
+/* Runs guest code until something needs the caller, as engine_vcpu_run(). */
+void soft_run(struct soft_cpu *cpu, struct engine_exit_info *info);
+/* Whether a halted guest has something to wake up for. */
+bool soft_run_has_work(struct soft_cpu *cpu);
+
 /* ---- segments, far transfers, events (soft_segment.c, soft_exception.c) ---- */
 
 /* Loads a segment register with all checks, as MOV and POP do (not CS). */
@@ -633,6 +669,7 @@ bool soft_fpu_signal(void *ucontext);
 enum soft_page_flags {
     SOFT_PAGE_CODE = 1 << 0,  /* blocks were made of its bytes: see code_lines */
     SOFT_PAGE_CLEAN = 1 << 1, /* not written since the dirty log was taken */
+    SOFT_PAGE_MIXED = 1 << 2, /* its code was written before: mark exactly what blocks use */
 };
 
 struct soft_vm {
@@ -652,6 +689,12 @@ struct soft_vm {
     int64_t clock_offset_ns;                /* kvmclock = CLOCK_MONOTONIC + this */
     uint32_t host_tsc_khz;
 };
+
+/* Bytes of RAM were written, by a vCPU or by a device: the dirty log, code. True if code was hit.
+ * Threads: any. */
+bool soft_vm_written(struct soft_vm *vm, const void *host, unsigned size);
+/* guest_mem's hook for what devices write; only code is of interest. */
+void soft_vm_dma_written(void *opaque, const uint8_t *host, uint64_t size);
 
 struct soft_vcpu {
     struct engine_vcpu base;
