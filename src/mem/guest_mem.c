@@ -188,11 +188,15 @@ static uint64_t first_word(const struct guest_mem *m, unsigned region)
 void guest_mem_mark_dirty(struct guest_mem *m, uint64_t gpa, uint64_t len)
 {
     _Atomic(uint64_t) *bits = atomic_load_explicit(&m->dirty, memory_order_acquire);
-    const struct guest_mem_region *r = bits && len ? find(m, gpa) : NULL;
+    const struct guest_mem_region *r = (bits || m->written) && len ? find(m, gpa) : NULL;
     if (!r)
         return;
-    bits += first_word(m, (unsigned)(r - m->regions));
     uint64_t off = gpa - r->gpa;
+    if (m->written)
+        m->written(m->written_opaque, r->hva + off, MIN(len, r->size_bytes - off));
+    if (!bits)
+        return;
+    bits += first_word(m, (unsigned)(r - m->regions));
     uint64_t last = MIN(off + (len - 1), r->size_bytes - 1) / GUEST_MEM_PAGE_BYTES;
     for (uint64_t page = off / GUEST_MEM_PAGE_BYTES; page <= last; page++)
         atomic_fetch_or_explicit(&bits[page / BITS_PER_WORD], UINT64_C(1) << (page % BITS_PER_WORD),

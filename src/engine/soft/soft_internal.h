@@ -647,6 +647,14 @@ void soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t value);
 bool soft_msr_get(struct soft_cpu *cpu, uint32_t msr, uint64_t *value);
 bool soft_msr_set(struct soft_cpu *cpu, uint32_t msr, uint64_t value);
 uint64_t soft_tsc(const struct soft_cpu *cpu);
+/* Writes the guest's kvmclock page anew; notes in it that the vCPU was paused. */
+void soft_msr_clock_update(struct soft_cpu *cpu);
+void soft_msr_clock_paused(struct soft_cpu *cpu);
+/* Registers after power-on, and after INIT. */
+void soft_state_power_on(struct soft_cpu *cpu);
+void soft_state_init(struct soft_cpu *cpu);
+/* soft_cpu.features of a CPUID table. */
+uint64_t soft_cpuid_features(const struct kvm_cpuid_entry2 *entries, unsigned n);
 const struct kvm_cpuid_entry2 *soft_cpuid_find(const struct soft_cpu *cpu, uint32_t leaf,
                                                uint32_t sub);
 
@@ -682,10 +690,9 @@ struct soft_vm {
     bool foreign_writers; /* RAM is shared with other processes: blocks compare their bytes */
     struct lapic_bus *lapics;
     struct soft_vcpu *_Atomic vcpus[ENGINE_VCPUS_MAX];
-    pthread_mutex_t split_lock; /* LOCKed accesses that cross a page or reach MMIO */
-    pthread_mutex_t lock;       /* what follows; a leaf */
-    struct msi_route *routes;
-    uint64_t *dirty[GUEST_MEM_REGIONS_MAX]; /* while the log is on */
+    pthread_mutex_t split_lock;             /* LOCKed accesses that cross a page or reach MMIO */
+    pthread_mutex_t lock;                   /* what follows; a leaf */
+    uint64_t *dirty[GUEST_MEM_REGIONS_MAX]; /* NULL until the log is first switched on */
     int64_t clock_offset_ns;                /* kvmclock = CLOCK_MONOTONIC + this */
     uint32_t host_tsc_khz;
 };
@@ -702,7 +709,7 @@ struct soft_vcpu {
     _Atomic bool kicked;
     pthread_mutex_t lock;
     pthread_cond_t wake; /* out of a halt */
-    bool waiting;
+    _Atomic bool waiting;
 };
 
 /* Why cpu->attention is raised. */

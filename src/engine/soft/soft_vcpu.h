@@ -16,6 +16,9 @@ void soft_vcpu_wait(struct soft_cpu *cpu);
 /* Makes the vCPU look soon. Threads: any. */
 void soft_vcpu_attend(struct soft_vcpu *v, uint32_t why);
 
+/* Connects the local APICs of a new VM to its vCPUs. */
+void soft_vcpu_wire(struct soft_vm *vm);
+
 int soft_vcpu_create(struct engine_vm *vm, unsigned index, struct engine_vcpu **vcpu,
                      struct err *err);
 void soft_vcpu_destroy(struct engine_vcpu *vcpu);
