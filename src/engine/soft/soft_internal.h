@@ -82,7 +82,7 @@ struct soft_op {
     uint16_t off; /* of the instruction from the block's first byte */
     void *p;      /* for the binder's use: a thunk, a linked block, a decoded instruction */
 };
-static_assert(sizeof(struct soft_op) == 48, "operations stay compact");
+static_assert(sizeof(struct soft_op) == 40, "operations stay compact");
 
 /* What a binder answers. */
 enum soft_bound {
