@@ -602,6 +602,19 @@ static bool uses_vvvv(const struct decode_row *row)
     return false;
 }
 
+/* Memory where the form has a register only. */
+static bool bad_memory(const struct x86_insn *in, const struct decode_row *row)
+{
+    if (!in->has_modrm || in->modrm >= 0xc0)
+        return false;
+    for (unsigned i = 0; i < ARRAY_LEN(row->operand); i++) {
+        unsigned source = row->operand[i] >> 5;
+        if (source == SRC_RM_XMM_ONLY || source == SRC_RM_MMX_ONLY || source == SRC_RM_GPR_ONLY)
+            return true;
+    }
+    return false;
+}
+
 /* A gather's destination, index and mask must be three registers, and its address a SIB. */
 static bool bad_gather(const struct x86_insn *in)
 {
@@ -616,6 +629,8 @@ static bool refused(const struct x86_insn *in, const struct decode_row *row)
         !(row->attr & A_LOCK && in->operands[0].kind == X86_OPERAND_MEM))
         return true;
     if (in->prefixes & X86_PREFIX_VEX && !uses_vvvv(row) && in->vex_vvvv)
+        return true;
+    if (bad_memory(in, row))
         return true;
     if (in->mem_vsib && bad_gather(in))
         return true;
