@@ -197,7 +197,7 @@ static bool row_fits(const struct decode_row *row, const struct x86_insn *in, ui
         return false;
     if (((row->attr & A_L0) && in->vex_l) || ((row->attr & A_L1) && !in->vex_l))
         return false;
-    if (in->map == 0 && row->id == X86_NOP && in->rex & 1)
+    if (in->map == 0 && (row->id == X86_NOP || row->id == X86_PAUSE) && in->rex & 1)
         return false; /* 41 90 is xchg r8, rax */
     return prefix_fits(row, in, rep);
 }
@@ -646,6 +646,12 @@ static bool refused(const struct x86_insn *in, const struct decode_row *row)
     }
 }
 
+/* An address that the mnemonic implies, [rBX + AL] or [rDI], may have a segment override too. */
+static bool implies_memory(uint16_t id)
+{
+    return id == X86_XLAT || id == X86_MASKMOVQ || id == X86_MASKMOVDQU || id == X86_VMASKMOVDQU;
+}
+
 /* f2 and f3 that did not choose the row. */
 static void note_rep(struct x86_insn *in, const struct decode_row *row, uint8_t rep)
 {
@@ -710,5 +716,7 @@ enum x86_decode_result x86_decode(const uint8_t *code, size_t available, enum x8
     if (in->has_modrm && in->modrm < 0xc0)
         read_memory(&r, in, &p);
     read_operands(&r, in, row, &p);
+    if (implies_memory(row->id))
+        in->mem_segment = p.segment >= 0 ? (uint8_t)p.segment : X86_DS;
     return finish(&r, in, refused(in, row) ? X86_DECODE_UNDEFINED : X86_DECODE_OK);
 }

@@ -154,7 +154,8 @@ struct x86_insn {
 
     /* The memory operand, if there is one (also for moffs, lea, string operands). */
     bool has_mem;
-    uint8_t mem_segment; /* enum x86_segment: the override, else the default of the base register */
+    uint8_t mem_segment; /* enum x86_segment: the override, else the default of the base register.
+                            Set without has_mem for xlat and maskmov*, whose address is implied */
     uint8_t mem_base;    /* GPR, X86_RIP or X86_NO_REG */
     uint8_t mem_index;   /* GPR or X86_NO_REG; with VSIB an XMM/YMM number */
     uint8_t mem_scale;   /* log2: 0..3 */

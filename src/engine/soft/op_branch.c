@@ -98,8 +98,10 @@ static const struct soft_op *call_reg64(struct soft_cpu *cpu, const struct soft_
 static const struct soft_op *call_mem64(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint64_t target = soft_load64(cpu, soft_address(cpu, op, 8, SOFT_READ));
-    if (unlikely(!soft_canonical(target)))
+    if (unlikely(!soft_canonical(target))) {
+        soft_check_push(cpu, 8); /* its faults come first here, as on AMD's CPUs */
         soft_raise_error(cpu, SOFT_GP, 0);
+    }
     soft_push(cpu, soft_next_rip(cpu, op), 8);
     return soft_goto(cpu, target);
 }

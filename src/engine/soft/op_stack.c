@@ -77,6 +77,12 @@ void soft_push(struct soft_cpu *cpu, uint64_t value, unsigned size)
     stack_set(cpu, SOFT_RSP, at, stack_mask(cpu));
 }
 
+void soft_check_push(struct soft_cpu *cpu, unsigned size)
+{
+    uint64_t at = (cpu->r[SOFT_RSP] - size) & stack_mask(cpu);
+    soft_check_store(cpu, stack_linear(cpu, at, size, SOFT_WRITE), size);
+}
+
 static uint64_t load_at(struct soft_cpu *cpu, uint64_t at, unsigned size)
 {
     return load_sized(cpu, stack_linear(cpu, at & stack_mask(cpu), size, SOFT_READ), size);

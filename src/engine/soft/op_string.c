@@ -298,22 +298,22 @@ static inline uint64_t lods_run(struct soft_cpu *cpu, const struct soft_op *op, 
     return n;
 }
 
-/* op->c says when to stop. */
+/* op->c says when to stop. Faults come in the order of the host's CPUs: [rDI] is read first. */
 static inline uint64_t cmps_run(struct soft_cpu *cpu, const struct soft_op *op, uint64_t max)
 {
-    struct string a = find_source(cpu, op, max);
-    unsigned size = op->size;
-    uint64_t n = 1, value = 0;
-    if (unlikely(!a.n))
-        value = load_one(cpu, a.linear, size);
     struct string b = find_destination(cpu, op, SOFT_READ, max);
+    unsigned size = op->size;
+    uint64_t n = 1, other = 0;
+    if (unlikely(!b.n))
+        other = load_one(cpu, b.linear, size);
+    struct string a = find_source(cpu, op, max);
     if (likely(a.n && b.n)) {
         n = host_cmps(a.host, b.host, MIN(a.n, b.n), size, descending(cpu),
                       op->c == REP_WHILE_NOT_EQUAL, &cpu->fl);
     } else {
-        if (a.n)
-            value = load_one(cpu, a.linear, size);
-        uint64_t other = load_one(cpu, b.linear, size);
+        if (b.n)
+            other = load_one(cpu, b.linear, size);
+        uint64_t value = load_one(cpu, a.linear, size);
         host_scas(value, (const uint8_t *)&other, 1, size, false, false, &cpu->fl);
     }
     advance(cpu, op, SOFT_RSI, n);

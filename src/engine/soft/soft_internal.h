@@ -634,6 +634,8 @@ void soft_deliver(struct soft_cpu *cpu, const struct soft_pending *event);
 
 /* ---- stack, for handlers ---- */
 void soft_push(struct soft_cpu *cpu, uint64_t value, unsigned size);
+/* Raises the fault that soft_push() would raise; otherwise does nothing. */
+void soft_check_push(struct soft_cpu *cpu, unsigned size);
 /* Reads the datum at the top of the stack + `skip` bytes; the caller moves rSP by soft_pop_done().
  */
 uint64_t soft_peek_stack(struct soft_cpu *cpu, unsigned skip, unsigned size);

@@ -1,0 +1,328 @@
+/* Gives the operands of a case's instruction a place: where memory operands lie, where the stack
+ * is, where branches lead.
+ *
+ * Most accesses fall into the data pages; some cross into the read-only page, some into nothing,
+ * some are not canonical. None may reach anything else, because there the real CPU finds the test
+ * program's own memory. */
+#include <string.h>
+
+#include "base/util.h"
+#include "conform.h"
+
+#define RSP 4
+
+static uint8_t *code_of(struct conform_case *c)
+{
+    return c->mem[CONFORM_PAGE_CODE] + (CONFORM_START - CONFORM_CODE);
+}
+
+/* The bytes at a linear address of a writable page, or NULL if they are not all there. */
+static uint8_t *bytes_at(struct conform_case *c, uint64_t linear, unsigned n)
+{
+    for (unsigned i = 0; i < CONFORM_PAGE_CODE; i++)
+        if (linear - conform_page_at(i) <= 4096 - n)
+            return c->mem[i] + (linear - conform_page_at(i));
+    return NULL;
+}
+
+static void poke(struct conform_case *c, uint64_t linear, uint64_t value, unsigned n)
+{
+    uint8_t *p = bytes_at(c, linear, n);
+    if (p)
+        memcpy(p, &value, n);
+}
+
+/* Where a memory operand is to lie. */
+static uint64_t target(struct conform_rng *rng)
+{
+    unsigned kind = (unsigned)conform_below(rng, 100);
+    uint64_t near = conform_below(rng, 64);
+    if (kind < 40)
+        return CONFORM_DATA + (conform_below(rng, 8192 - 128) & ~UINT64_C(31));
+    if (kind < 76)
+        return CONFORM_DATA + conform_below(rng, 8192 - 128);
+    if (kind < 84) /* across the two pages */
+        return CONFORM_DATA + 4096 - near;
+    if (kind < 88) /* into the read-only page */
+        return CONFORM_DATA + 8192 - near;
+    if (kind < 92)
+        return CONFORM_DATA + 8192 + conform_below(rng, 4096 - 64);
+    if (kind < 95) /* out of it */
+        return CONFORM_DATA + 12288 - near;
+    if (kind < 97) /* nothing, into the first page */
+        return CONFORM_DATA - near;
+    if (kind < 98)
+        return CONFORM_DATA + 16384 + near;
+    return UINT64_C(0x7ffffffffff0) * 2 + near * 16; /* mostly not canonical */
+}
+
+/* An address that code may be led to. */
+static uint64_t code_target(struct conform_rng *rng)
+{
+    switch (conform_below(rng, 8)) {
+    case 0:
+        return CONFORM_CODE - 4096 + conform_below(rng, 4096);
+    case 1:
+        return CONFORM_CODE + 4096 + conform_below(rng, 4096);
+    case 2: /* nothing there */
+        return CONFORM_CODE + 8192 + conform_below(rng, 4096);
+    case 3:
+        return UINT64_C(0x800000000000) << conform_below(rng, 16);
+    default:
+        return CONFORM_START + X86_INSN_MAX_BYTES + conform_below(rng, 1024);
+    }
+}
+
+/* ---- memory operands ---- */
+
+static bool wide_index(const struct x86_insn *in)
+{
+    return in->id == X86_VPGATHERQD || in->id == X86_VPGATHERQQ || in->id == X86_VGATHERQPS ||
+           in->id == X86_VGATHERQPD;
+}
+
+/* Small numbers in every lane of a gather's index. */
+static void small_index(struct conform_rng *rng, struct conform_case *c)
+{
+    unsigned reg = c->insn.mem_index;
+    uint8_t *lanes[2] = {c->in.xsave + 160 + 16 * reg, c->in.xsave + 576 + 16 * reg};
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t low = conform_below(rng, 128) - 64, high = conform_below(rng, 128) - 64;
+        uint64_t v = wide_index(&c->insn) ? low : (low & UINT32_MAX) | high << 32;
+        memcpy(lanes[i / 2] + 8 * (i % 2), &v, 8);
+    }
+}
+
+static void patch(struct conform_case *c, uint64_t disp)
+{
+    memcpy(code_of(c) + c->insn.disp_offset, &disp, c->insn.disp_bytes);
+}
+
+static uint64_t segment_base(const struct x86_insn *in)
+{
+    return in->mem_segment == X86_GS ? CONFORM_GS_BASE : 0;
+}
+
+/* Makes the operand's offset `offset`, by its base register or by its displacement. */
+static void aim(struct conform_rng *rng, struct conform_case *c, uint64_t offset)
+{
+    struct x86_insn *in = &c->insn;
+    uint64_t index = 0;
+    if (in->mem_vsib) {
+        small_index(rng, c);
+    } else if (in->mem_index != X86_NO_REG) {
+        if (in->mem_base == X86_NO_REG)
+            c->in.r[in->mem_index] = conform_below(rng, 256);
+        index = c->in.r[in->mem_index] << in->mem_scale;
+    }
+    if (in->mem_base == X86_RIP) {
+        patch(c, offset - (CONFORM_START + in->length));
+    } else if (in->mem_base == X86_NO_REG) {
+        patch(c, offset - index);
+    } else if (in->mem_base == in->mem_index && !in->mem_vsib) {
+        c->in.r[in->mem_base] =
+            (offset - (uint64_t)in->mem_disp) / (1 + (UINT64_C(1) << in->mem_scale));
+    } else {
+        c->in.r[in->mem_base] = offset - index - (uint64_t)in->mem_disp;
+        if (in->adsize == 4) /* the upper half does not count */
+            c->in.r[in->mem_base] ^= conform_random(rng) << 32;
+    }
+}
+
+/* Linear address of the memory operand (without a gather's indices), decoding again what may have
+ * been patched. */
+static uint64_t effective(struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    x86_decode(code_of(c), X86_INSN_MAX_BYTES, X86_CODE64, in);
+    uint64_t at = (uint64_t)in->mem_disp;
+    if (in->mem_base == X86_RIP)
+        at += CONFORM_START + in->length;
+    else if (in->mem_base != X86_NO_REG)
+        at += c->in.r[in->mem_base];
+    if (in->mem_index != X86_NO_REG && !in->mem_vsib)
+        at += c->in.r[in->mem_index] << in->mem_scale;
+    if (in->adsize == 4)
+        at = (uint32_t)at;
+    return at + segment_base(in);
+}
+
+/* Whether an access near there finds the same on the real CPU and in the guest. */
+static bool safe(uint64_t linear)
+{
+    bool canonical = (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+    return (linear >= CONFORM_LOW + 65536 && linear < CONFORM_HIGH - 65536) || !canonical;
+}
+
+/* BT and its like address bits around their operand. */
+static bool bit_offset(const struct x86_insn *in)
+{
+    return (in->id == X86_BT || in->id == X86_BTS || in->id == X86_BTR || in->id == X86_BTC) &&
+           in->operands[1].kind == X86_OPERAND_GPR;
+}
+
+static bool place_memory(struct conform_rng *rng, struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    if (bit_offset(in))
+        c->in.r[in->operands[1].reg] = conform_below(rng, 4096) - 2048;
+    aim(rng, c, target(rng) - segment_base(in));
+    if (!safe(effective(c)) && in->id != X86_LEA)
+        return false;
+    if (!bit_offset(in))
+        return true;
+    return c->in.r[in->operands[1].reg] + 4096 < 8192 || in->opsize == 2;
+}
+
+/* ---- strings, stack, branches ---- */
+
+static uint64_t string_target(struct conform_rng *rng, struct conform_case *c)
+{
+    uint64_t at = target(rng);
+    if (conform_chance(rng, 30))
+        at = CONFORM_DATA + 4096 - 64 + conform_below(rng, 128);
+    if (c->insn.adsize == 4)
+        at = (uint32_t)at | conform_random(rng) << 32;
+    return at;
+}
+
+static bool place_strings(struct conform_rng *rng, struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    uint64_t upper = in->adsize == 4 ? conform_random(rng) << 32 : 0;
+    c->in.r[6] = string_target(rng, c) - segment_base(in);
+    c->in.r[7] =
+        conform_chance(rng, 30) ? c->in.r[6] + conform_below(rng, 32) - 16 : string_target(rng, c);
+    c->in.r[1] = upper | conform_below(rng, conform_chance(rng, 80) ? 40 : 2000);
+    if (conform_chance(rng, 10)) { /* equal strings */
+        memset(c->mem[CONFORM_PAGE_DATA0], 0x5a, 4096);
+        memset(c->mem[CONFORM_PAGE_DATA1], 0x5a, 4096);
+        c->in.r[0] = UINT64_C(0x5a5a5a5a5a5a5a5a);
+    }
+    uint64_t mask = in->adsize == 4 ? UINT32_MAX : UINT64_MAX;
+    return safe((c->in.r[6] & mask) + segment_base(in)) && safe(c->in.r[7] & mask);
+}
+
+static bool uses_stack(const struct x86_insn *in)
+{
+    switch (in->id) {
+    case X86_PUSH:
+    case X86_POP:
+    case X86_PUSHF:
+    case X86_POPF:
+    case X86_ENTER:
+    case X86_LEAVE:
+    case X86_CALL_NEAR:
+    case X86_RET_NEAR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint64_t stack_target(struct conform_rng *rng)
+{
+    if (conform_chance(rng, 6))
+        return CONFORM_STACK + conform_below(rng, 16) - 8;
+    if (conform_chance(rng, 6))
+        return CONFORM_STACK + 4096 + conform_below(rng, 16) - 8;
+    if (conform_chance(rng, 3))
+        return UINT64_C(0x800000000000) + conform_below(rng, 16);
+    if (conform_chance(rng, 80))
+        return CONFORM_STACK + (conform_below(rng, 4096 - 64) & ~UINT64_C(7));
+    return CONFORM_STACK + conform_below(rng, 4096);
+}
+
+static bool stack_is_safe(const struct conform_case *c)
+{
+    return safe(c->in.r[RSP]) && safe(c->in.r[RSP] - 65536 + 4096);
+}
+
+/* Where the branch is to go is a number in a register, in memory or in the code. */
+static void place_branch(struct conform_rng *rng, struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    uint64_t to = code_target(rng), next = CONFORM_START + in->length;
+    switch (in->operands[0].kind) {
+    case X86_OPERAND_REL:
+        if (in->imm_bytes == 1 || conform_chance(rng, 20))
+            to = next + (uint64_t)in->imm;
+        /* Into itself it would not end, and the data is not code. */
+        if (to - CONFORM_START < X86_INSN_MAX_BYTES || to - CONFORM_DATA < 65536)
+            to = next + 100;
+        to -= next;
+        memcpy(code_of(c) + in->imm_offset, &to, in->imm_bytes);
+        break;
+    case X86_OPERAND_GPR:
+        c->in.r[in->operands[0].reg] = to;
+        break;
+    case X86_OPERAND_MEM:
+        poke(c, effective(c), to, 8);
+        break;
+    default:
+        poke(c, c->in.r[RSP], to, 8);
+        break;
+    }
+}
+
+/* Operands that the mnemonic implies. */
+static bool place_implied(struct conform_rng *rng, struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    uint64_t frame;
+    switch (in->id) {
+    case X86_XLAT:
+        c->in.r[3] = target(rng) - (c->in.r[0] & 0xff) - segment_base(in);
+        return safe(in->adsize == 4 ? (uint32_t)c->in.r[3] : c->in.r[3]);
+    case X86_MASKMOVQ:
+    case X86_MASKMOVDQU:
+    case X86_VMASKMOVDQU:
+        c->in.r[7] = target(rng) - segment_base(in);
+        return safe(in->adsize == 4 ? (uint32_t)c->in.r[7] : c->in.r[7]);
+    case X86_ENTER: /* mostly a frame that fits */
+        frame = conform_below(rng, 256) | conform_below(rng, 10) << 16;
+        if (conform_chance(rng, 80))
+            memcpy(code_of(c) + in->imm_offset, &frame, 3);
+        c->in.r[5] = stack_target(rng);
+        return safe(c->in.r[5]);
+    case X86_LEAVE:
+        c->in.r[5] = stack_target(rng);
+        return safe(c->in.r[5]);
+    case X86_LOOPCC:
+    case X86_JRCXZ:
+        if (conform_chance(rng, 60))
+            c->in.r[1] =
+                conform_below(rng, 3) | (conform_random(rng) << 32 & -conform_below(rng, 2));
+        return true;
+    case X86_LDMXCSR:
+    case X86_VLDMXCSR:
+        if (conform_chance(rng, 80))
+            poke(c, effective(c), conform_random(rng) & 0xffff, 4);
+        return true;
+    case X86_POPF: /* a trap flag would be for the test's own debugger */
+        poke(c, c->in.r[RSP], conform_random(rng) & ~UINT64_C(0x100), 8);
+        return bytes_at(c, c->in.r[RSP], 8) != NULL;
+    default:
+        return true;
+    }
+}
+
+bool conform_place(struct conform_rng *rng, struct conform_case *c)
+{
+    struct x86_insn *in = &c->insn;
+    if (uses_stack(in))
+        c->in.r[RSP] = stack_target(rng);
+    if ((in->id == X86_DIV || in->id == X86_IDIV) && conform_chance(rng, 70)) /* no overflow */
+        c->in.r[2] = conform_chance(rng, 50) ? 0 : conform_below(rng, 256);
+    if (in->flags & X86_FLAG_STRING) {
+        if (!place_strings(rng, c))
+            return false;
+    } else if (in->has_mem && in->id != X86_XLAT && !place_memory(rng, c)) {
+        return false;
+    }
+    if (!place_implied(rng, c))
+        return false;
+    if (in->flags & X86_FLAG_BRANCH)
+        place_branch(rng, c);
+    return !uses_stack(in) || stack_is_safe(c);
+}

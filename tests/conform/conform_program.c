@@ -1,0 +1,271 @@
+/* Programs: 5 to 40 pieces, most of them one instruction of any form, between them loops, forward
+ * branches, calls, strings, and stores into the program's own code.
+ *
+ * RBP and R13 point to the data and R15 counts loops: what would write them is not chosen. Nothing
+ * is meant to fault. */
+#include <string.h>
+
+#include "base/util.h"
+#include "conform.h"
+
+#define MAX_BYTES  1600 /* of code from CONFORM_START on */
+#define RBP        5
+#define RSP        4
+#define R13        13
+#define R15        15
+#define MXCSR_AT   24
+#define MXCSR_INIT 0x1f80
+#define FCW_INIT   0x37f
+
+struct program {
+    struct conform_rng *rng;
+    uint64_t features;
+    uint8_t *code;
+    unsigned n;
+    unsigned n_forms;
+};
+
+static void emit(struct program *p, const uint8_t *bytes, unsigned n)
+{
+    memcpy(p->code + p->n, bytes, n);
+    p->n += n;
+}
+#define EMIT(p, ...)                                                                               \
+    do {                                                                                           \
+        const uint8_t emit_bytes[] = {__VA_ARGS__};                                                \
+        emit(p, emit_bytes, sizeof(emit_bytes));                                                   \
+    } while (0)
+
+static void emit32(struct program *p, uint32_t v)
+{
+    emit(p, (const uint8_t *)&v, 4);
+}
+
+/* ---- straight code ---- */
+
+static bool reserved(unsigned reg)
+{
+    return reg == RSP || reg == RBP || reg == R13 || reg == R15;
+}
+
+static bool writes_reserved(const struct x86_insn *in)
+{
+    for (unsigned i = 0; i < in->n_operands; i++) {
+        const struct x86_operand *o = &in->operands[i];
+        if (o->kind == X86_OPERAND_GPR && o->access & X86_ACCESS_WRITE && reserved(o->reg))
+            return true;
+    }
+    return false;
+}
+
+static bool unfit(const struct x86_insn *in)
+{
+    switch (in->id) {
+    case X86_DIV: /* may fault */
+    case X86_IDIV:
+    case X86_XLAT: /* have addresses of their own */
+    case X86_MASKMOVQ:
+    case X86_MASKMOVDQU:
+    case X86_VMASKMOVDQU:
+    case X86_PUSH:
+    case X86_POP:
+    case X86_PUSHF:
+    case X86_POPF:
+    case X86_ENTER:
+    case X86_LEAVE:
+    case X86_LDMXCSR: /* may unmask exceptions */
+    case X86_VLDMXCSR:
+    case X86_FLDCW:
+    case X86_FLDENV:
+    case X86_FRSTOR:
+    case X86_FNSAVE: /* hold pointers to code and data, see conform_rules.c */
+    case X86_FNSTENV:
+        return true;
+    case X86_BT:
+    case X86_BTS:
+    case X86_BTR:
+    case X86_BTC:
+        return in->has_mem && in->operands[1].kind == X86_OPERAND_GPR;
+    default:
+        return in->mem_vsib || in->flags & (X86_FLAG_BRANCH | X86_FLAG_STRING);
+    }
+}
+
+static bool offered(const struct program *p, unsigned feature)
+{
+    return feature == X86_FEATURE_BASE || (p->features >> feature & 1);
+}
+
+static void emit_insn(struct program *p)
+{
+    struct x86_form form;
+    struct x86_insn in;
+    uint8_t bytes[X86_INSN_MAX_BYTES];
+    do {
+        x86_form_at(conform_below(p->rng, p->n_forms), &form);
+        if (!(form.modes & 2) || !conform_encode_plain(p->rng, &form, bytes, &in))
+            in.id = X86_INVALID;
+    } while (in.id == X86_INVALID || !offered(p, in.feature) ||
+             conform_rule_of(&in) != CONFORM_COMPARE || unfit(&in) || writes_reserved(&in));
+    if (in.has_mem && in.disp_bytes == 4) {
+        uint32_t disp = (uint32_t)conform_below(p->rng, 8192 - 128) & ~31u;
+        memcpy(bytes + in.disp_offset, &disp, 4);
+    }
+    /* A moffs has a target of its own: give it one. */
+    if (in.has_mem && in.disp_bytes == 8) {
+        uint64_t at = CONFORM_DATA + conform_below(p->rng, 8000);
+        memcpy(bytes + in.disp_offset, &at, 8);
+    }
+    emit(p, bytes, in.length);
+}
+
+static void emit_straight(struct program *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        emit_insn(p);
+}
+
+/* ---- pieces ---- */
+
+/* A branch over a few instructions. */
+static void emit_skip(struct program *p)
+{
+    uint8_t cc = (uint8_t)conform_below(p->rng, 16);
+    EMIT(p, 0x0f, 0x80 | cc, 0, 0, 0, 0);
+    unsigned from = p->n;
+    emit_straight(p, 1 + (unsigned)conform_below(p->rng, 4));
+    uint32_t rel = p->n - from;
+    memcpy(p->code + from - 4, &rel, 4);
+}
+
+static void emit_loop_end(struct program *p, unsigned top)
+{
+    EMIT(p, 0x49, 0xff, 0xcf); /* dec r15 */
+    EMIT(p, 0x0f, 0x85);       /* jnz */
+    emit32(p, top - (p->n + 4));
+}
+
+static void emit_loop_begin(struct program *p)
+{
+    EMIT(p, 0x41, 0xbf); /* mov r15d, */
+    emit32(p, 2 + (uint32_t)conform_below(p->rng, 20));
+}
+
+static void emit_loop(struct program *p)
+{
+    emit_loop_begin(p);
+    unsigned top = p->n;
+    emit_straight(p, 1 + (unsigned)conform_below(p->rng, 5));
+    emit_loop_end(p, top);
+}
+
+/* A call of a few instructions that lie behind a jump over them. */
+static void emit_call(struct program *p)
+{
+    EMIT(p, 0xe9, 0, 0, 0, 0); /* jmp */
+    unsigned from = p->n;
+    emit_straight(p, 1 + (unsigned)conform_below(p->rng, 3));
+    EMIT(p, 0xc3); /* ret */
+    uint32_t over = p->n - from;
+    memcpy(p->code + from - 4, &over, 4);
+    EMIT(p, 0xe8); /* call */
+    emit32(p, from - (p->n + 4));
+}
+
+static void emit_string(struct program *p)
+{
+    static const uint8_t ops[] = {0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf};
+    uint32_t near = (uint32_t)conform_below(p->rng, 64);
+    EMIT(p, 0x48, 0x8d, 0xb5); /* lea rsi, [rbp + */
+    emit32(p, 2048 + (uint32_t)conform_below(p->rng, 4096));
+    if (conform_chance(p->rng, 40)) {
+        EMIT(p, 0x48, 0x8d, 0x7e, (uint8_t)(near - 32)); /* lea rdi, [rsi + */
+    } else {
+        EMIT(p, 0x48, 0x8d, 0xbd); /* lea rdi, [rbp + */
+        emit32(p, 2048 + (uint32_t)conform_below(p->rng, 4096));
+    }
+    EMIT(p, 0xb9); /* mov ecx, */
+    emit32(p, (uint32_t)conform_below(p->rng, 200));
+    EMIT(p, conform_chance(p->rng, 30) ? 0xfd : 0xfc); /* std, cld */
+    EMIT(p, conform_chance(p->rng, 50) ? 0xf2 : 0xf3);
+    if (conform_chance(p->rng, 30))
+        EMIT(p, 0x48);
+    EMIT(p, ops[conform_below(p->rng, sizeof(ops))]);
+}
+
+static void emit_stack(struct program *p)
+{
+    uint8_t reg = (uint8_t)conform_below(p->rng, 4), to = (uint8_t)conform_below(p->rng, 4);
+    EMIT(p, 0x50 | reg);
+    emit_straight(p, (unsigned)conform_below(p->rng, 2));
+    EMIT(p, 0x58 | to);
+}
+
+/* A loop that adds to the immediate of one of its own instructions, before or behind it. */
+static void emit_self_modifying(struct program *p)
+{
+    bool behind = conform_chance(p->rng, 50);
+    emit_loop_begin(p);
+    unsigned top = p->n, imm = 0;
+    if (!behind) {
+        EMIT(p, 0xb8 | (uint8_t)conform_below(p->rng, 4)); /* mov reg, */
+        imm = p->n;
+        emit32(p, (uint32_t)conform_random(p->rng));
+    }
+    emit_straight(p, (unsigned)conform_below(p->rng, 3));
+    EMIT(p, 0x80, 0x05); /* add byte [rip + */
+    unsigned disp = p->n;
+    emit32(p, 0);
+    EMIT(p, (uint8_t)conform_random(p->rng));
+    unsigned next = p->n;
+    emit_straight(p, (unsigned)conform_below(p->rng, 2));
+    if (behind) {
+        EMIT(p, 0xb8 | (uint8_t)conform_below(p->rng, 4));
+        imm = p->n;
+        emit32(p, (uint32_t)conform_random(p->rng));
+    }
+    uint32_t rel = imm + (uint32_t)conform_below(p->rng, 4) - next;
+    memcpy(p->code + disp, &rel, 4);
+    emit_loop_end(p, top);
+}
+
+/* ---- the whole ---- */
+
+static void set_registers(struct conform_rng *rng, struct conform_case *c)
+{
+    uint32_t mxcsr = MXCSR_INIT | (uint32_t)conform_below(rng, 4) << 13;
+    uint16_t fcw = FCW_INIT, fsw = 0;
+    memcpy(c->in.xsave + MXCSR_AT, &mxcsr, 4);
+    memcpy(c->in.xsave, &fcw, 2);
+    memcpy(c->in.xsave + 2, &fsw, 2);
+    c->in.r[RBP] = c->in.r[R13] = CONFORM_DATA;
+    c->in.r[RSP] = CONFORM_STACK + 2048;
+}
+
+void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
+                              struct conform_case *c)
+{
+    typedef void piece_fn(struct program * p);
+    static piece_fn *const pieces[] = {emit_skip,   emit_loop,  emit_call,
+                                       emit_string, emit_stack, emit_self_modifying};
+    struct conform_rng rng = {seed ^ (uint64_t)index << 20};
+    struct x86_form form;
+    conform_random(&rng);
+    memset(c->mem[CONFORM_PAGE_CODE], CONFORM_FILL, 4096);
+    struct program p = {.rng = &rng,
+                        .features = features,
+                        .code = c->mem[CONFORM_PAGE_CODE] + (CONFORM_START - CONFORM_CODE)};
+    while (x86_form_at(p.n_forms, &form))
+        p.n_forms++;
+    conform_random_state(&rng, c);
+    set_registers(&rng, c);
+    unsigned n = 5 + (unsigned)conform_below(&rng, 36);
+    for (unsigned i = 0; i < n && p.n < MAX_BYTES; i++) {
+        if (conform_chance(&rng, 70))
+            emit_insn(&p);
+        else
+            pieces[conform_below(&rng, ARRAY_LEN(pieces))](&p);
+    }
+    c->code_bytes = p.n;
+    c->insn = (struct x86_insn){.id = X86_INVALID};
+}

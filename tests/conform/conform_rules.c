@@ -1,0 +1,90 @@
+/* What is not compared with the real CPU. */
+#include "conform.h"
+
+enum conform_rule conform_rule_of(const struct x86_insn *insn)
+{
+    switch (insn->id) {
+    /* Not a function of the state we set. */
+    case X86_CPUID:
+    case X86_RDTSC:
+    case X86_RDTSCP:
+    case X86_RDPMC:
+    case X86_RDPID:
+    case X86_RDRAND:
+    case X86_RDSEED:
+    case X86_XGETBV:
+    /* Descriptor tables and segments are those of the kernel that runs the test; some of these are
+     * emulated by it (UMIP). */
+    case X86_SGDT:
+    case X86_SIDT:
+    case X86_SLDT:
+    case X86_STR:
+    case X86_SMSW:
+    case X86_LAR:
+    case X86_LSL:
+    case X86_VERR:
+    case X86_VERW:
+    case X86_LSS:
+    case X86_LFS:
+    case X86_LGS:
+    case X86_CALL_FAR:
+    case X86_JMP_FAR:
+    case X86_RET_FAR:
+    case X86_IRET:
+    case X86_RDFSBASE:
+    case X86_WRFSBASE: /* FS is the C library's own */
+    case X86_WRGSBASE:
+    /* Enter the kernel that runs the test, or the machine under it. */
+    case X86_SYSCALL:
+    case X86_SYSENTER:
+    case X86_INT:
+    case X86_INT1:
+    case X86_INT3:
+    case X86_VMCALL:
+    case X86_VMMCALL:
+    case X86_MONITOR:
+    case X86_MWAIT:
+    /* Their images hold what CPUs leave open: reserved bytes, pointers of the last x87 instruction.
+     * tests/unit/engine_soft looks at them. */
+    case X86_FXSAVE:
+    case X86_FXRSTOR:
+    case X86_XSAVE:
+    case X86_XSAVEOPT:
+    case X86_XSAVEC:
+    case X86_XRSTOR:
+        return CONFORM_SKIP;
+    case X86_NOP: /* 0f 0d between registers: undefined on AMD's CPUs, nothing on Intel's */
+        return insn->map == 1 && insn->opcode == 0x0d ? CONFORM_SKIP : CONFORM_COMPARE;
+    case X86_MOV_SEG:
+        return insn->opcode == 0x8e ? CONFORM_SKIP : CONFORM_COMPARE;
+    case X86_POP:
+        return insn->operands[0].kind == X86_OPERAND_SEG ? CONFORM_SKIP : CONFORM_COMPARE;
+    /* Depend on IOPL and the TSS, which the kernel has set to forbid them. */
+    case X86_IN:
+    case X86_OUT:
+    case X86_INS:
+    case X86_OUTS:
+    case X86_CLI:
+    case X86_STI:
+        return CONFORM_PRIVILEGED;
+    /* AMD's CPUs let 66 make a near branch's target 16 bits wide, Intel's and ours do not. */
+    case X86_JCC:
+    case X86_JMP_NEAR:
+    case X86_CALL_NEAR:
+    case X86_RET_NEAR:
+    case X86_LOOPCC: /* on AMD's CPUs F2 and F3 choose the condition of LOOPcc too */
+    case X86_JRCXZ:
+        return insn->prefixes & X86_PREFIX_OPSIZE ||
+                       (insn->id == X86_LOOPCC &&
+                        insn->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE))
+                   ? CONFORM_SKIP
+                   : CONFORM_COMPARE;
+    default:
+        return insn->flags & X86_FLAG_PRIVILEGED ? CONFORM_PRIVILEGED : CONFORM_COMPARE;
+    }
+}
+
+uint64_t conform_undefined_flags(const struct conform_case *c)
+{
+    return 0;
+}

@@ -1,0 +1,301 @@
+/* Every instruction of the decoder's tables on the real CPU and in the interpreter.
+ *
+ *   test-conform                        the sample of ./check, as TAP
+ *   test-conform -n 10000 -s 7          10000 cases a form with seed 7
+ *   test-conform -n 0 -p 10000          10000 programs
+ *   test-conform -m paddb               only forms of this mnemonic
+ *   test-conform -v 20                  prints up to 20 failing cases a form (default 3)
+ *   test-conform -l                     says for each form how many cases were run, and how many of
+ *                                       them the CPU answered with a fault */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "../unit/tap.h"
+#include "base/util.h"
+#include "conform.h"
+
+#define SAMPLE_SEED     1
+#define SAMPLE_CASES    200
+#define SAMPLE_PROGRAMS 2000
+#define VECTOR_UD       6
+#define VECTOR_GP       13
+
+/* Options, and what came of it. */
+static struct {
+    uint64_t seed;
+    unsigned cases, programs, verbose;
+    const char *mnemonic;
+    bool list;
+    struct conform_batch *batch;
+    struct conform_result *ours;
+    const struct conform_executor *cpu, *soft, *blocks;
+    uint64_t features;
+    unsigned long run, failed, dead;
+} t;
+
+static bool offered(const struct x86_form *form)
+{
+    return form->feature == X86_FEATURE_BASE || (t.features >> form->feature & 1);
+}
+
+/* ---- native against ours ---- */
+
+/* One form's tally. */
+struct tally {
+    unsigned run, failed, faulted, printed;
+};
+
+static void judge(const struct conform_case *c, const struct conform_executor *a,
+                  const struct conform_result *ra, const struct conform_executor *b,
+                  const struct conform_result *rb, struct tally *tally)
+{
+    t.dead += !ra->ran || !rb->ran;
+    tally->run++;
+    tally->faulted += ra->vector != CONFORM_NO_FAULT;
+    if (ra->ran && rb->ran && !conform_compare(c, a->name, ra, b->name, rb, false))
+        return;
+    tally->failed++;
+    if (tally->printed++ >= t.verbose)
+        return;
+    conform_print_case(c);
+    if (!ra->ran || !rb->ran)
+        printf("#     %s did not come back\n", ra->ran ? b->name : a->name);
+    else
+        conform_compare(c, a->name, ra, b->name, rb, true);
+}
+
+static void flush(unsigned n, struct tally *tally)
+{
+    const struct conform_case *cases = t.batch->cases;
+    t.cpu->run(t.cpu->self, cases, t.batch->results, n);
+    t.soft->run(t.soft->self, cases, t.ours, n);
+    for (unsigned i = 0; i < n; i++)
+        judge(&cases[i], t.cpu, &t.batch->results[i], t.soft, &t.ours[i], tally);
+}
+
+static struct tally compare_form(const struct x86_form *form)
+{
+    struct tally tally = {0};
+    unsigned n = 0;
+    for (unsigned i = 0; i < t.cases; i++) {
+        struct conform_case *c = &t.batch->cases[n];
+        if (!conform_generate(form, t.seed, i, c))
+            continue;
+        if (c->insn.id != X86_INVALID && conform_rule_of(&c->insn) != CONFORM_COMPARE)
+            continue;
+        if (c->insn.id != X86_INVALID && c->insn.feature != X86_FEATURE_BASE &&
+            !(t.features >> c->insn.feature & 1))
+            continue;
+        if (++n == CONFORM_BATCH) {
+            flush(n, &tally);
+            n = 0;
+        }
+    }
+    if (n)
+        flush(n, &tally);
+    return tally;
+}
+
+/* Ours alone: must raise #UD, or #GP where `gp` says so. */
+static struct tally must_fault(const struct x86_form *form, bool gp)
+{
+    struct tally tally = {0};
+    struct conform_case *c = &t.batch->cases[0];
+    for (unsigned i = 0; i < MIN(t.cases, 20u); i++) {
+        if (!conform_generate(form, t.seed, i, c) || c->insn.id != form->id)
+            continue;
+        t.soft->run(t.soft->self, c, t.ours, 1);
+        tally.run++;
+        if (t.ours->vector == VECTOR_UD || (gp && t.ours->vector == VECTOR_GP))
+            continue;
+        tally.failed++;
+        if (tally.printed++ < t.verbose) {
+            conform_print_case(c);
+            printf("#     vector %d\n", t.ours->vector);
+        }
+    }
+    return tally;
+}
+
+static bool wanted(const struct x86_form *form)
+{
+    return form->modes & 2 && (!t.mnemonic || strcasecmp(t.mnemonic, x86_insn_name(form->id)) == 0);
+}
+
+/* What to do with a form as a whole: that of its first case. */
+static enum conform_rule rule_of_form(const struct x86_form *form)
+{
+    struct conform_case *c = &t.batch->cases[0];
+    for (unsigned i = 0; i < 50; i++)
+        if (conform_generate(form, t.seed, i, c) && c->insn.id == form->id &&
+            conform_rule_of(&c->insn) != CONFORM_SKIP)
+            return conform_rule_of(&c->insn);
+    return CONFORM_SKIP;
+}
+
+static void report(const struct x86_form *form, const struct tally *tally)
+{
+    t.run += tally->run;
+    t.failed += tally->failed;
+    if (!tally->failed && !t.list)
+        return;
+    printf("# %s (map %u opcode %02x reg %d%s): %u of %u cases differ, %u fault\n",
+           x86_insn_name(form->id), form->map, form->opcode, form->reg, form->vex ? " vex" : "",
+           tally->failed, tally->run, tally->faulted);
+    fflush(stdout);
+}
+
+typedef bool choose_fn(const struct x86_form *form);
+
+static void compare_forms(choose_fn *choose)
+{
+    struct x86_form form;
+    unsigned long run = t.run, failed = t.failed;
+    if (!t.cpu)
+        SKIP("the address range of the cases is in use");
+    for (size_t i = 0; t.cases && x86_form_at(i, &form); i++) {
+        if (!wanted(&form) || !choose(&form) || !offered(&form) ||
+            rule_of_form(&form) != CONFORM_COMPARE)
+            continue;
+        struct tally tally = compare_form(&form);
+        report(&form, &tally);
+    }
+    CHECK_EQ(t.failed - failed, 0);
+    CHECK(t.run > run || t.mnemonic || !t.cases);
+}
+
+static bool is_x87(const struct x86_form *form)
+{
+    return form->flags & (X86_FLAG_X87 | X86_FLAG_X87_NOWAIT);
+}
+
+static bool is_mmx_or_sse(const struct x86_form *form)
+{
+    return !form->vex && !is_x87(form) && form->flags & (X86_FLAG_MMX | X86_FLAG_SSE);
+}
+
+static bool is_vex(const struct x86_form *form)
+{
+    return form->vex;
+}
+
+static bool is_general(const struct x86_form *form)
+{
+    return !is_vex(form) && !is_x87(form) && !is_mmx_or_sse(form);
+}
+
+static void general_instructions_do_what_the_cpu_does(void)
+{
+    compare_forms(is_general);
+}
+
+static void mmx_and_sse_instructions_do_what_the_cpu_does(void)
+{
+    compare_forms(is_mmx_or_sse);
+}
+
+static void vex_instructions_do_what_the_cpu_does(void)
+{
+    compare_forms(is_vex);
+}
+
+static void x87_instructions_do_what_the_cpu_does(void)
+{
+    compare_forms(is_x87);
+}
+
+/* Programs on the real CPU, one step at a time in the interpreter, and by its blocks. */
+static void programs_do_what_the_cpu_does(void)
+{
+    struct tally steps = {0}, blocks = {0};
+    struct conform_case *cases = t.batch->cases;
+    if (!t.cpu)
+        SKIP("the address range of the cases is in use");
+    for (unsigned i = 0; i < t.programs; i += CONFORM_BATCH) {
+        unsigned n = MIN(t.programs - i, (unsigned)CONFORM_BATCH);
+        for (unsigned j = 0; j < n; j++)
+            conform_generate_program(t.seed, i + j, t.features, &cases[j]);
+        flush(n, &steps);
+        t.blocks->run(t.blocks->self, cases, t.ours, n);
+        for (unsigned j = 0; j < n; j++)
+            judge(&cases[j], t.cpu, &t.batch->results[j], t.blocks, &t.ours[j], &blocks);
+    }
+    t.run += steps.run + blocks.run;
+    t.failed += steps.failed + blocks.failed;
+    printf("# %u of %u programs fault\n", steps.faulted, steps.run);
+    CHECK_EQ(steps.failed, 0);
+    CHECK_EQ(blocks.failed, 0);
+}
+
+static void instructions_that_are_not_offered_are_undefined(void)
+{
+    struct x86_form form;
+    unsigned long failed = t.failed;
+    for (size_t i = 0; x86_form_at(i, &form); i++) {
+        if (!wanted(&form) || offered(&form))
+            continue;
+        struct tally tally = must_fault(&form, false);
+        report(&form, &tally);
+    }
+    CHECK_EQ(t.failed - failed, 0);
+}
+
+static void privileged_instructions_fault_in_user_mode(void)
+{
+    struct x86_form form;
+    unsigned long failed = t.failed;
+    for (size_t i = 0; x86_form_at(i, &form); i++) {
+        if (!wanted(&form) || !offered(&form) || rule_of_form(&form) != CONFORM_PRIVILEGED)
+            continue;
+        struct tally tally = must_fault(&form, true);
+        report(&form, &tally);
+    }
+    CHECK_EQ(t.failed - failed, 0);
+}
+
+int main(int argc, char **argv)
+{
+    int opt;
+    t.seed = SAMPLE_SEED;
+    t.cases = SAMPLE_CASES;
+    t.programs = SAMPLE_PROGRAMS;
+    t.verbose = 3;
+    while ((opt = getopt(argc, argv, "n:s:m:v:p:l")) != -1) {
+        if (opt == 'n')
+            t.cases = (unsigned)strtoul(optarg, NULL, 0);
+        else if (opt == 's')
+            t.seed = strtoull(optarg, NULL, 0);
+        else if (opt == 'p')
+            t.programs = (unsigned)strtoul(optarg, NULL, 0);
+        else if (opt == 'l')
+            t.list = true;
+        else if (opt == 'm')
+            t.mnemonic = optarg, t.programs = 0;
+        else if (opt == 'v')
+            t.verbose = (unsigned)strtoul(optarg, NULL, 0);
+        else
+            return 2;
+    }
+    t.batch = conform_batch_create();
+    t.ours = calloc(CONFORM_BATCH, sizeof(*t.ours));
+    t.features = conform_host_features();
+    t.cpu = t.batch ? conform_native(t.batch) : NULL;
+    t.soft = conform_soft_step();
+    t.blocks = conform_soft_run();
+    if (!t.batch || !t.ours || !t.soft || !t.blocks) {
+        printf("Bail out! could not make the executors\n");
+        return 1;
+    }
+    TAP_RUN(general_instructions_do_what_the_cpu_does);
+    TAP_RUN(mmx_and_sse_instructions_do_what_the_cpu_does);
+    TAP_RUN(vex_instructions_do_what_the_cpu_does);
+    TAP_RUN(x87_instructions_do_what_the_cpu_does);
+    TAP_RUN(programs_do_what_the_cpu_does);
+    TAP_RUN(instructions_that_are_not_offered_are_undefined);
+    TAP_RUN(privileged_instructions_fault_in_user_mode);
+    printf("# %lu cases, %lu differ, %lu of them did not end\n", t.run, t.failed, t.dead);
+    return tap_done();
+}
