@@ -8,6 +8,7 @@
 #include "../unit/tap.h"
 #include "base/util.h"
 #include "engine/kvm/kvm_engine.h"
+#include "engine/soft/soft_engine.h"
 #include "guests_harness.h"
 
 /* Runs one guest that ends by itself, in a machine that the caller closes. */
@@ -573,7 +574,7 @@ static void a_second_processor_starts_by_sipi(void)
     pc_close(&pc);
 }
 
-static const struct engine *const engines[] = {&kvm_engine, NULL};
+static const struct engine *const engines[] = {&kvm_engine, &soft_engine, NULL};
 
 static int run_all(void)
 {

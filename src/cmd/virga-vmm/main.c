@@ -16,9 +16,10 @@
 #include "cmd/virga-vmm/vmm.h"
 #include "engine/kvm/kvm_engine.h"
 #include "engine/null/null_engine.h"
+#include "engine/soft/soft_engine.h"
 #include "vmmapi/vm_options.h"
 
-static const struct engine *const engines[] = {&kvm_engine, &null_engine, NULL};
+static const struct engine *const engines[] = {&kvm_engine, &soft_engine, &null_engine, NULL};
 
 static int usage(FILE *out)
 {
