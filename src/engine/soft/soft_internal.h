@@ -21,6 +21,8 @@
 #ifndef ENGINE_SOFT_SOFT_INTERNAL_H
 #define ENGINE_SOFT_SOFT_INTERNAL_H
 
+#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
@@ -195,6 +197,7 @@ enum soft_tlb_set {
     SOFT_TLB_USER,
     SOFT_TLB_SUPERVISOR,
     SOFT_TLB_SUPERVISOR_SMAP, /* CR4.SMAP and not EFLAGS.AC: user pages are out of reach */
+    SOFT_TLB_CHECKED, /* CPL 3 with alignment checks: never filled, so that every access is seen */
     SOFT_TLB_SETS
 };
 
@@ -316,9 +319,17 @@ struct soft_cpu {
     int32_t countdown;          /* blocks until the run loop looks at the time */
     uint32_t epoch;             /* raised when any translation may have changed */
     uint8_t cpl;
+    bool smap_checked; /* supervisor accesses to user pages fault */
+    bool aligned;      /* CPL 3 with alignment checks on */
+    uint8_t sse_fault, avx_fault,
+        x87_fault;      /* vector that such an instruction raises, 0xff: none */
     bool shadow;        /* interrupts wait for one more instruction (STI, MOV SS) */
     bool in_guest_wait; /* HLT */
-    uint64_t n_insns;   /* executed (counted a block at a time) */
+    uint64_t n_insns;   /* executed, about: counted when a block is left */
+    /* Watchpoints: of the guest (DR7) or of a debugger. Bits are breakpoint numbers. */
+    uint8_t watching, watch_reads, watch_hit;
+    uint8_t watch_bytes[4];
+    uint64_t watch_at[4];
 
     struct soft_fpu fpu;
 
@@ -543,6 +554,7 @@ unsigned soft_span(struct soft_cpu *cpu, uint64_t linear, enum soft_access acces
 /* The same loads with supervisor rights whatever CPL is: descriptor tables, TSS, IDT. */
 uint64_t soft_load_system(struct soft_cpu *cpu, uint64_t linear, unsigned size);
 void soft_store_system(struct soft_cpu *cpu, uint64_t linear, uint64_t value, unsigned size);
+void soft_store_system_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buf, unsigned size);
 
 /* Effective address of op's memory operand (offset within its segment), and the linear address for
  * an access of `size` bytes: in 16- and 32-bit code with the checks of limit and type. */
@@ -664,6 +676,8 @@ const struct kvm_cpuid_entry2 *soft_cpuid_find(const struct soft_cpu *cpu, uint3
 int soft_fpu_init(struct soft_cpu *cpu, struct err *err); /* makes the thunks' memory */
 void soft_fpu_fini(struct soft_cpu *cpu);
 void soft_fpu_reset(struct soft_cpu *cpu);
+/* Recomputes sse_fault, avx_fault and x87_fault from CR0, CR4, XCR0 and the mode. */
+void soft_fpu_update_access(struct soft_cpu *cpu);
 /* Brings the x87 state from the host's registers into fpu.legacy. Called when the run loop is left
  * and before anything reads it. */
 void soft_fpu_unload(struct soft_cpu *cpu);
@@ -689,13 +703,20 @@ struct soft_vm {
     _Atomic uint8_t *page_flags;
     _Atomic uint64_t *code_lines; /* one bit for each 64 bytes that a block was made of */
     uint32_t *gens;               /* raised when a page's code was written */
+    bool log_shared_slots;        /* some page shares its slot: CLEAN stays set, all writes log */
     bool foreign_writers; /* RAM is shared with other processes: blocks compare their bytes */
     struct lapic_bus *lapics;
+    struct soft_irq *irq; /* soft_irq.c */
     struct soft_vcpu *_Atomic vcpus[ENGINE_VCPUS_MAX];
     pthread_mutex_t split_lock;             /* LOCKed accesses that cross a page or reach MMIO */
     pthread_mutex_t lock;                   /* what follows; a leaf */
     uint64_t *dirty[GUEST_MEM_REGIONS_MAX]; /* NULL until the log is first switched on */
-    int64_t clock_offset_ns;                /* kvmclock = CLOCK_MONOTONIC + this */
+    bool logging;
+    int64_t clock_offset_ns; /* kvmclock = CLOCK_MONOTONIC + this */
+    uint64_t tsc_start;      /* host TSC and time when the VM was made */
+    int64_t tsc_start_ns;
+    void *tables; /* the mapping that holds page_flags, code_lines and gens */
+    size_t tables_bytes;
     uint32_t host_tsc_khz;
 };
 
@@ -721,7 +742,7 @@ enum soft_attention {
     SOFT_ATTENTION_EXTINT = 1 << 2, /* the 8259 */
     SOFT_ATTENTION_NMI = 1 << 3,
     SOFT_ATTENTION_FLUSH = 1 << 4, /* forget translations */
-    SOFT_ATTENTION_DEBUG = 1 << 5, /* breakpoints changed */
+    SOFT_ATTENTION_CLOCK = 1 << 5, /* write the kvmclock page anew */
 };
 
 #endif

@@ -89,13 +89,14 @@ static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_acc
         p.phys = linear;
     } else {
         uint32_t fault =
-            soft_mmu_walk(cpu, linear, access, set == SOFT_TLB_USER, &p.phys, &writable);
+            soft_mmu_walk(cpu, linear, access, set == SOFT_TLB_USER || set == SOFT_TLB_CHECKED,
+                          &p.phys, &writable);
         if (unlikely(fault & SOFT_MMU_FAULT))
             soft_raise_page_fault(cpu, linear, fault & ~SOFT_MMU_FAULT);
     }
     uint8_t *page = guest_mem_ptr(cpu->vm->config.mem, p.phys & ~UINT64_C(4095), 4096);
     p.host = page ? page + (p.phys & 4095) : NULL;
-    if (page && !watched(cpu, linear)) {
+    if (page && set != SOFT_TLB_CHECKED && !watched(cpu, linear)) {
         struct soft_tlb_entry *e = &cpu->tlb_sets[set][linear >> 12 & (SOFT_TLB_ENTRIES - 1)];
         uint64_t tag = linear & ~UINT64_C(4095);
         if (e->read != tag)
@@ -107,6 +108,21 @@ static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_acc
         e->phys = p.phys & ~UINT64_C(4095);
     }
     return p;
+}
+
+void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write)
+{
+    uint32_t value = 0;
+    unsigned at = offset & 3;
+    size = MIN(size, 4 - at);
+    if (write && !at) {
+        memcpy(&value, buf, size);
+        lapic_mmio_write(cpu->lapic, offset, value, soft_tsc(cpu));
+        cpu->countdown = -1; /* the timer may have changed */
+    } else if (!write) {
+        value = lapic_mmio_read(cpu->lapic, offset & ~3u, soft_tsc(cpu)) >> (8 * at);
+        memcpy(buf, &value, size);
+    }
 }
 
 static enum soft_tlb_set current_set(const struct soft_cpu *cpu)
@@ -279,6 +295,11 @@ uint64_t soft_load_system(struct soft_cpu *cpu, uint64_t linear, unsigned size)
 void soft_store_system(struct soft_cpu *cpu, uint64_t linear, uint64_t value, unsigned size)
 {
     store(cpu, linear, &value, size, SOFT_TLB_SUPERVISOR);
+}
+
+void soft_store_system_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buf, unsigned size)
+{
+    store(cpu, linear, buf, size, SOFT_TLB_SUPERVISOR);
 }
 
 /* ---- after a write ---- */
