@@ -669,6 +669,8 @@ void soft_state_power_on(struct soft_cpu *cpu);
 void soft_state_init(struct soft_cpu *cpu);
 /* soft_cpu.features of a CPUID table. */
 uint64_t soft_cpuid_features(const struct kvm_cpuid_entry2 *entries, unsigned n);
+/* What the engine offers here. Returns the count or -errno. */
+int soft_cpuid_supported(struct kvm_cpuid_entry2 *entries, unsigned max, struct err *err);
 const struct kvm_cpuid_entry2 *soft_cpuid_find(const struct soft_cpu *cpu, uint32_t leaf,
                                                uint32_t sub);
 

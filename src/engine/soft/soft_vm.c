@@ -242,6 +242,12 @@ int64_t soft_vm_clock_ns(const struct soft_vm *vm)
     return clock_now_ns() + vm->clock_offset_ns;
 }
 
+void soft_vm_clock_pair(const struct soft_vm *vm, uint64_t *tsc, uint64_t *ns)
+{
+    *ns = (uint64_t)soft_vm_clock_ns(vm);
+    *tsc = __builtin_ia32_rdtsc();
+}
+
 int soft_vm_get_clock(struct engine_vm *base, struct kvm_clock_data *clock, struct err *err)
 {
     struct timespec now;

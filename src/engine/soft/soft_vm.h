@@ -15,6 +15,8 @@ int soft_vm_set_clock(struct engine_vm *vm, const struct kvm_clock_data *clock, 
 
 /* kvmclock: ns since the VM was made, or what was loaded. */
 int64_t soft_vm_clock_ns(const struct soft_vm *vm);
+/* The same with the host TSC of that moment. */
+void soft_vm_clock_pair(const struct soft_vm *vm, uint64_t *tsc, uint64_t *ns);
 /* Every vCPU writes its guest's kvmclock page anew. */
 void soft_vm_clock_changed(struct soft_vm *vm);
 /* Frequency of this host's TSC: as the CPU states it, else measured (at most 10 ms, once). */
