@@ -430,6 +430,38 @@ static void moffs(struct reader *r, struct x86_insn *in, struct x86_operand *o,
     in->mem_disp = (int64_t)next_bytes(r, in->adsize);
 }
 
+static uint8_t place_of(enum decode_source source)
+{
+    switch (source) {
+    case SRC_REG_GPR:
+    case SRC_REG_XMM:
+    case SRC_REG_MMX:
+    case SRC_REG_SEG:
+    case SRC_REG_CR:
+    case SRC_REG_DR:
+        return X86_PLACE_REG;
+    case SRC_RM_GPR:
+    case SRC_RM_MEM:
+    case SRC_RM_GPR_ONLY:
+    case SRC_RM_XMM:
+    case SRC_RM_XMM_ONLY:
+    case SRC_RM_MMX:
+    case SRC_RM_MMX_ONLY:
+    case SRC_RM_ST:
+    case SRC_VSIB:
+        return X86_PLACE_RM;
+    case SRC_VVVV_GPR:
+    case SRC_VVVV_XMM:
+        return X86_PLACE_VVVV;
+    case SRC_IS4_XMM:
+        return X86_PLACE_IS4;
+    case SRC_OPCODE_GPR:
+        return X86_PLACE_OPCODE;
+    default:
+        return X86_PLACE_NONE;
+    }
+}
+
 /* Fills one operand from its code. Memory was read before, immediates are read here in order. */
 static void read_operand(struct reader *r, struct x86_insn *in, struct x86_operand *o,
                          unsigned code, const struct prefixes *p)
@@ -439,6 +471,7 @@ static void read_operand(struct reader *r, struct x86_insn *in, struct x86_opera
     bool mem = in->modrm < 0xc0;
     unsigned size = code & 31;
     o->size_bytes = datum_bytes(in, size);
+    o->place = place_of((enum decode_source)(code >> 5));
     switch ((enum decode_source)(code >> 5)) {
     case SRC_NONE:
         break;

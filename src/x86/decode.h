@@ -65,8 +65,19 @@ struct x86_operand {
     uint8_t reg;
     uint8_t access;     /* enum x86_operand_access */
     uint8_t size_bytes; /* of the datum: 1 2 4 6 8 10 16 28.. 32; 0: no datum, or varies (fxsave) */
+    uint8_t place;      /* enum x86_operand_place */
     bool implicit;      /* not encoded: a register that the mnemonic implies (mul: rAX, rDX;
                            shifts by CL; pcmpistri: ECX; blendv: XMM0) */
+};
+
+/* x86_operand.place: where it is encoded. */
+enum x86_operand_place {
+    X86_PLACE_NONE, /* implied, immediate */
+    X86_PLACE_REG,  /* ModRM.reg */
+    X86_PLACE_RM,   /* ModRM.rm */
+    X86_PLACE_VVVV, /* VEX.vvvv */
+    X86_PLACE_IS4,  /* the high half of the immediate */
+    X86_PLACE_OPCODE,
 };
 
 #define X86_OPERANDS_MAX 5

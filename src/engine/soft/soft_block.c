@@ -95,6 +95,11 @@ const struct x86_insn *soft_keep_insn(struct soft_cpu *cpu, const struct x86_ins
     return copy;
 }
 
+void *soft_keep(struct soft_cpu *cpu, const void *what, size_t bytes)
+{
+    return memcpy(take(cpu, bytes), what, bytes);
+}
+
 /* ---- operations that blocks end with ---- */
 
 static const struct soft_op *fall_through(struct soft_cpu *cpu, const struct soft_op *op)

@@ -133,6 +133,8 @@ enum soft_bound soft_bind_xsave(struct soft_cpu *cpu, const struct x86_insn *ins
 enum soft_bound soft_bind(struct soft_cpu *cpu, const struct x86_insn *insn, struct soft_op *op);
 /* A copy of insn in the block cache's memory. */
 const struct x86_insn *soft_keep_insn(struct soft_cpu *cpu, const struct x86_insn *insn);
+/* The same for anything small (at most 128 bytes). */
+void *soft_keep(struct soft_cpu *cpu, const void *what, size_t bytes);
 
 /* A run of instructions on one page (the last may be alone on two), made for one mode. */
 struct soft_block {
@@ -321,8 +323,8 @@ struct soft_cpu {
     uint8_t cpl;
     bool smap_checked; /* supervisor accesses to user pages fault */
     bool aligned;      /* CPL 3 with alignment checks on */
-    uint8_t sse_fault, avx_fault,
-        x87_fault;      /* vector that such an instruction raises, 0xff: none */
+    uint8_t sse_fault, avx_fault, x87_fault,
+        mmx_fault;      /* vector that such an instruction raises, 0xff: none */
     bool shadow;        /* interrupts wait for one more instruction (STI, MOV SS) */
     bool in_guest_wait; /* HLT */
     uint64_t n_insns;   /* executed, about: counted when a block is left */

@@ -97,9 +97,8 @@ static struct soft_seg segment_in(const struct kvm_segment *s)
 
 static void get_regs(const struct soft_cpu *cpu, struct kvm_regs *r)
 {
-    uint64_t *const to[16] = {&r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp,
-                              &r->rsi, &r->rdi, &r->r8,  &r->r9,  &r->r10, &r->r11,
-                              &r->r12, &r->r13, &r->r14, &r->r15};
+    __u64 *const to[16] = {&r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
+                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15};
     for (unsigned i = 0; i < 16; i++)
         *to[i] = cpu->r[i];
     r->rip = cpu->rip;

@@ -1,0 +1,459 @@
+/* SSE, AVX and MMX: the plain moves in C, the rest by thunks (soft_thunk.h), so that every one of
+ * them is executed by the host's own instruction. Irregular memory accesses are in op_gather.c.
+ *
+ * MMX registers are those of the x87 state. A thunk of an MMX instruction works on the saved image
+ * (soft_fpu_unload() comes first) and ends in EMMS, so the host's x87 registers are free again. */
+#include "engine/soft/op_vector.h"
+
+#include "engine/soft/soft_op.h"
+#include "engine/soft/soft_thunk.h"
+
+/* What a vector operation's handler needs; lives as long as its block. */
+struct vector {
+    soft_thunk_fn *thunk;
+    uint8_t reg, rm, vvvv, implicit; /* register numbers */
+    uint8_t reg_kind, rm_kind;       /* enum x86_operand_kind; 0: none */
+    uint8_t reg_access, rm_access;
+    uint8_t mem_bytes;
+    bool mem, aligned, vex, sse, mmx, fp, flags_out, explicit_length, index_out, wide;
+};
+
+void soft_vector_check(struct soft_cpu *cpu, bool vex)
+{
+    uint8_t fault = vex ? cpu->avx_fault : cpu->sse_fault;
+    if (unlikely(fault != 0xff))
+        soft_raise(cpu, fault);
+}
+
+/* ---- moves ---- */
+
+static inline uint64_t vector_address(struct soft_cpu *cpu, const struct soft_op *op,
+                                      unsigned bytes, enum soft_access access)
+{
+    uint64_t at = soft_address(cpu, op, bytes, access);
+    if (op->imm && unlikely(at & (bytes - 1)))
+        soft_raise_error(cpu, SOFT_GP, 0);
+    return at;
+}
+
+/* op->imm: aligned; op->c: bits 0 VEX, so the upper half is cleared. */
+static inline void clear_upper(struct soft_cpu *cpu, unsigned reg)
+{
+    memset(cpu->fpu.ymm[reg] + 16, 0, 16);
+}
+
+static const struct soft_op *load16(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    uint64_t at = vector_address(cpu, op, 16, SOFT_READ);
+    soft_load_bytes(cpu, at, cpu->fpu.ymm[op->a], 16);
+    if (op->c)
+        clear_upper(cpu, op->a);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *store16(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    uint64_t at = vector_address(cpu, op, 16, SOFT_WRITE);
+    soft_store_bytes(cpu, at, cpu->fpu.ymm[op->a], 16);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *move16(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    memcpy(cpu->fpu.ymm[op->a], cpu->fpu.ymm[op->b], 16);
+    if (op->c)
+        clear_upper(cpu, op->a);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *load32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, true);
+    uint64_t at = vector_address(cpu, op, 32, SOFT_READ);
+    uint8_t v[32];
+    soft_load_bytes(cpu, at, v, 32);
+    memcpy(cpu->fpu.ymm[op->a], v, 32);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *store32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, true);
+    uint64_t at = vector_address(cpu, op, 32, SOFT_WRITE);
+    soft_store_bytes(cpu, at, cpu->fpu.ymm[op->a], 32);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *move32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, true);
+    memcpy(cpu->fpu.ymm[op->a], cpu->fpu.ymm[op->b], 32);
+    SOFT_NEXT(cpu, op);
+}
+
+/* movss, movsd, movq, movd from memory: the rest of the register becomes zero. */
+#define SCALAR(bits)                                                                               \
+    static const struct soft_op *load_scalar##bits(struct soft_cpu *cpu, const struct soft_op *op) \
+    {                                                                                              \
+        soft_vector_check(cpu, op->c);                                                             \
+        uint64_t v = soft_load##bits(cpu, soft_address(cpu, op, bits / 8, SOFT_READ));             \
+        memset(cpu->fpu.ymm[op->a], 0, op->c ? 32 : 16);                                           \
+        memcpy(cpu->fpu.ymm[op->a], &v, 8);                                                        \
+        SOFT_NEXT(cpu, op);                                                                        \
+    }                                                                                              \
+    static const struct soft_op *store_scalar##bits(struct soft_cpu *cpu,                          \
+                                                    const struct soft_op *op)                      \
+    {                                                                                              \
+        soft_vector_check(cpu, op->c);                                                             \
+        uint##bits##_t v;                                                                          \
+        memcpy(&v, cpu->fpu.ymm[op->a], sizeof(v));                                                \
+        soft_store##bits(cpu, soft_address(cpu, op, bits / 8, SOFT_WRITE), v);                     \
+        SOFT_NEXT(cpu, op);                                                                        \
+    }
+SCALAR(32)
+SCALAR(64)
+
+static const struct soft_op *zero16(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    memset(cpu->fpu.ymm[op->a], 0, op->c ? 32 : 16);
+    SOFT_NEXT(cpu, op);
+}
+
+/* ---- thunks ---- */
+
+static void *register_bytes(struct soft_cpu *cpu, unsigned kind, unsigned reg)
+{
+    if (kind == X86_OPERAND_MMX)
+        return cpu->fpu.legacy + 32 + 16 * reg;
+    return cpu->fpu.ymm[reg];
+}
+
+/* MMX writes leave ones above the 64 bits, tag everything valid and reset TOP. */
+static void begin_mmx(struct soft_cpu *cpu)
+{
+    if (unlikely(cpu->mmx_fault != 0xff))
+        soft_raise(cpu, cpu->mmx_fault);
+    soft_fpu_unload(cpu);
+    if (unlikely(le16_read(cpu->fpu.legacy + 2) & 0x80))
+        soft_raise(cpu, SOFT_MF);
+}
+
+static void end_mmx(struct soft_cpu *cpu, const struct vector *v)
+{
+    uint8_t *legacy = cpu->fpu.legacy;
+    le16_write(legacy + 2, le16_read(legacy + 2) & ~0x3800u);
+    legacy[4] = 0xff;
+    if (v->reg_kind == X86_OPERAND_MMX && v->reg_access & X86_ACCESS_WRITE)
+        le16_write(legacy + 32 + 16 * v->reg + 8, 0xffff);
+    if (v->rm_kind == X86_OPERAND_MMX && v->rm_access & X86_ACCESS_WRITE)
+        le16_write(legacy + 32 + 16 * v->rm + 8, 0xffff);
+}
+
+/* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags. */
+static void run_fp(struct soft_cpu *cpu, const struct vector *v, void *reg, void *rm, void *vvvv,
+                   struct soft_thunk_io *io)
+{
+    uint32_t masks = cpu->fpu.mxcsr & 0x1f80;
+    if (likely(masks == 0x1f80)) {
+        io->mxcsr = cpu->fpu.mxcsr;
+        v->thunk(reg, rm, 0, 0, vvvv, io);
+        __builtin_ia32_ldmxcsr(0x1f80);
+        cpu->fpu.mxcsr = io->mxcsr;
+        return;
+    }
+    _Alignas(32) uint8_t r[32], m[64];
+    struct soft_thunk_io copy = *io;
+    memcpy(r, reg, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
+    memcpy(m, rm, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
+    copy.mxcsr = (cpu->fpu.mxcsr | 0x1f80) & ~0x3fu;
+    v->thunk(r, m, 0, 0, vvvv, &copy);
+    __builtin_ia32_ldmxcsr(0x1f80);
+    uint32_t raised = copy.mxcsr & 0x3f, unmasked = raised & ~(masks >> 7);
+    /* Exceptions before the operation (invalid, denormal, divide by zero) keep those behind it from
+     * being found. */
+    if (unmasked & 7)
+        raised &= 7;
+    cpu->fpu.mxcsr |= raised;
+    if (unmasked)
+        soft_raise(cpu, cpu->cr4 >> 10 & 1 ? SOFT_XM : SOFT_UD);
+    copy.mxcsr = cpu->fpu.mxcsr;
+    *io = copy;
+    memcpy(reg, r, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
+    memcpy(rm, m, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
+}
+
+static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct vector *v = op->p;
+    struct soft_thunk_io io = {.implicit = cpu->fpu.ymm[v->implicit]};
+    uint64_t at = 0;
+    if (v->sse)
+        soft_vector_check(cpu, v->vex);
+    if (v->mmx)
+        begin_mmx(cpu);
+    void *reg = register_bytes(cpu, v->reg_kind, v->reg);
+    void *rm = register_bytes(cpu, v->rm_kind, v->rm);
+    if (v->mem) {
+        bool write = v->rm_access & X86_ACCESS_WRITE;
+        at = soft_address(cpu, op, v->mem_bytes, write ? SOFT_WRITE : SOFT_READ);
+        if (v->aligned && at & (v->mem_bytes - 1))
+            soft_raise_error(cpu, SOFT_GP, 0);
+        if (v->rm_access & X86_ACCESS_READ)
+            soft_load_bytes(cpu, at, cpu->bounce, v->mem_bytes);
+        rm = cpu->bounce;
+    }
+    if (v->reg_kind == X86_OPERAND_GPR && v->reg_access & X86_ACCESS_READ)
+        io.rax = cpu->r[v->reg];
+    if (v->rm_kind == X86_OPERAND_GPR)
+        io.rax = cpu->r[v->rm];
+    if (v->explicit_length) {
+        io.rax = cpu->r[SOFT_RAX];
+        io.rdx = cpu->r[SOFT_RDX];
+    }
+    if (v->fp)
+        run_fp(cpu, v, reg, rm, cpu->fpu.ymm[v->vvvv], &io);
+    else
+        v->thunk(reg, rm, 0, 0, cpu->fpu.ymm[v->vvvv], &io);
+    if (v->mem && v->rm_access & X86_ACCESS_WRITE)
+        soft_store_bytes(cpu, at, cpu->bounce, v->mem_bytes);
+    if (v->flags_out)
+        cpu->fl = (uint32_t)io.fl;
+    if (v->index_out)
+        cpu->r[SOFT_RCX] = (uint32_t)io.rcx;
+    if (v->reg_kind == X86_OPERAND_GPR && v->reg_access & X86_ACCESS_WRITE)
+        cpu->r[v->reg] = v->wide ? io.rax : (uint32_t)io.rax;
+    if (v->rm_kind == X86_OPERAND_GPR && v->rm_access & X86_ACCESS_WRITE)
+        cpu->r[v->rm] = v->wide ? io.rax : (uint32_t)io.rax;
+    if (v->mmx)
+        end_mmx(cpu, v);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *full(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t rip = soft_rip(cpu, op);
+    soft_thunks_flush(cpu);
+    return soft_stop(cpu, rip);
+}
+
+static const struct soft_op *emms(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    begin_mmx(cpu);
+    cpu->fpu.legacy[4] = 0;
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *ldmxcsr(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    uint32_t v = soft_load32(cpu, soft_address(cpu, op, 4, SOFT_READ));
+    if (v & ~0xffffu)
+        soft_raise_error(cpu, SOFT_GP, 0);
+    cpu->fpu.mxcsr = v;
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *stmxcsr(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, op->c);
+    soft_store32(cpu, soft_address(cpu, op, 4, SOFT_WRITE), cpu->fpu.mxcsr);
+    SOFT_NEXT(cpu, op);
+}
+
+/* op->imm: also the lower halves. */
+static const struct soft_op *vzero(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_vector_check(cpu, true);
+    for (unsigned i = 0; i < (cpu->mode & SOFT_MODE_CODE64 ? 16u : 8u); i++) {
+        if (op->imm)
+            memset(cpu->fpu.ymm[i], 0, 16);
+        clear_upper(cpu, i);
+    }
+    SOFT_NEXT(cpu, op);
+}
+
+/* ---- binding ---- */
+
+static enum soft_bound with(struct soft_op *op, soft_fn *fn)
+{
+    op->fn = fn;
+    return SOFT_BOUND;
+}
+
+static void fill_places(const struct x86_insn *in, struct vector *v)
+{
+    for (unsigned i = 0; i < in->n_operands; i++) {
+        const struct x86_operand *o = &in->operands[i];
+        switch (o->place) {
+        case X86_PLACE_REG:
+            v->reg = o->reg;
+            v->reg_kind = o->kind;
+            v->reg_access = o->access;
+            break;
+        case X86_PLACE_RM:
+            v->rm = o->kind == X86_OPERAND_MEM ? 0 : o->reg;
+            v->rm_kind = o->kind;
+            v->rm_access = o->access;
+            v->mem_bytes = o->size_bytes;
+            break;
+        case X86_PLACE_VVVV:
+            v->vvvv = o->reg;
+            break;
+        case X86_PLACE_IS4:
+            v->implicit = o->reg;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *in,
+                                  struct soft_op *op)
+{
+    struct vector v = {.thunk = soft_thunk_get(cpu, in)};
+    if (!v.thunk) {
+        op->fn = full;
+        return SOFT_BOUND_END;
+    }
+    fill_places(in, &v);
+    v.mem = in->has_mem;
+    v.vex = in->prefixes & X86_PREFIX_VEX;
+    v.aligned = in->has_mem && in->flags & X86_FLAG_ALIGNED && v.mem_bytes >= 16;
+    v.sse = in->flags & (X86_FLAG_SSE | X86_FLAG_VEX);
+    v.mmx = in->flags & X86_FLAG_MMX;
+    v.fp = in->flags & X86_FLAG_SSE_FP;
+    v.flags_out = in->flags & X86_FLAG_WRITES_FLAGS;
+    v.explicit_length = in->id == X86_PCMPESTRI || in->id == X86_PCMPESTRM ||
+                        in->id == X86_VPCMPESTRI || in->id == X86_VPCMPESTRM;
+    v.index_out = in->id == X86_PCMPESTRI || in->id == X86_PCMPISTRI || in->id == X86_VPCMPESTRI ||
+                  in->id == X86_VPCMPISTRI;
+    v.wide = in->rex & 8;
+    op->p = soft_keep(cpu, &v, sizeof(v));
+    return with(op, run_vector);
+}
+
+/* Whole-register moves. */
+static enum soft_bound bind_move(const struct x86_insn *in, struct soft_op *op)
+{
+    const struct x86_operand *d = &in->operands[0], *s = &in->operands[1];
+    bool wide = in->vex_l;
+    op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
+    op->imm = (in->flags & X86_FLAG_ALIGNED) != 0;
+    if (d->kind == X86_OPERAND_MEM) {
+        op->a = s->reg;
+        return with(op, wide ? store32 : store16);
+    }
+    op->a = d->reg;
+    if (s->kind == X86_OPERAND_MEM)
+        return with(op, wide ? load32 : load16);
+    op->b = s->reg;
+    return with(op, wide ? move32 : move16);
+}
+
+/* movss and its like with memory; between registers they merge: thunks. */
+static enum soft_bound bind_scalar(struct soft_cpu *cpu, const struct x86_insn *in,
+                                   struct soft_op *op, unsigned bytes)
+{
+    const struct x86_operand *d = &in->operands[0], *s = &in->operands[1];
+    bool mmx = in->flags & X86_FLAG_MMX;
+    if (!in->has_mem || mmx)
+        return bind_thunk(cpu, in, op);
+    op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
+    if (d->kind == X86_OPERAND_MEM) {
+        op->a = s->reg;
+        return with(op, bytes == 4 ? store_scalar32 : store_scalar64);
+    }
+    op->a = d->reg;
+    return with(op, bytes == 4 ? load_scalar32 : load_scalar64);
+}
+
+static bool same_register_xor(const struct x86_insn *in)
+{
+    bool xor = in->id == X86_PXOR || in->id == X86_XORPS || in->id == X86_XORPD;
+    return xor&&in->operands[1].kind == X86_OPERAND_XMM &&
+           in->operands[0].kind == X86_OPERAND_XMM && in->operands[0].reg == in->operands[1].reg;
+}
+
+static enum soft_bound bind_plain(struct soft_cpu *cpu, const struct x86_insn *in,
+                                  struct soft_op *op)
+{
+    switch (in->id) {
+    case X86_MOVUPS:
+    case X86_MOVUPD:
+    case X86_MOVAPS:
+    case X86_MOVAPD:
+    case X86_MOVDQA:
+    case X86_MOVDQU:
+    case X86_MOVNTPS:
+    case X86_MOVNTPD:
+    case X86_MOVNTDQ:
+    case X86_MOVNTDQA:
+    case X86_LDDQU:
+    case X86_VMOVUPS:
+    case X86_VMOVUPD:
+    case X86_VMOVAPS:
+    case X86_VMOVAPD:
+    case X86_VMOVDQA:
+    case X86_VMOVDQU:
+    case X86_VMOVNTPS:
+    case X86_VMOVNTPD:
+    case X86_VMOVNTDQ:
+    case X86_VMOVNTDQA:
+    case X86_VLDDQU:
+        return bind_move(in, op);
+    case X86_MOVSS:
+    case X86_VMOVSS:
+        return bind_scalar(cpu, in, op, 4);
+    case X86_MOVSD:
+    case X86_VMOVSD:
+    case X86_MOVQ:
+    case X86_VMOVQ:
+        return bind_scalar(cpu, in, op, 8);
+    case X86_MOVD:
+    case X86_VMOVD:
+        return bind_scalar(cpu, in, op, in->rex & 8 ? 8 : 4);
+    default:
+        return SOFT_UNBOUND;
+    }
+}
+
+enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *in,
+                                 struct soft_op *op)
+{
+    if (!(in->flags & (X86_FLAG_SSE | X86_FLAG_VEX | X86_FLAG_MMX)) && in->map < 2)
+        return SOFT_UNBOUND;
+    op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
+    switch (in->id) {
+    case X86_EMMS:
+        return with(op, emms);
+    case X86_LDMXCSR:
+    case X86_VLDMXCSR:
+        return with(op, ldmxcsr);
+    case X86_STMXCSR:
+    case X86_VSTMXCSR:
+        return with(op, stmxcsr);
+    case X86_VZEROUPPER:
+    case X86_VZEROALL:
+        op->imm = in->id == X86_VZEROALL;
+        return with(op, vzero);
+    default:
+        break;
+    }
+    enum soft_bound bound = soft_bind_gather(cpu, in, op);
+    if (!bound)
+        bound = bind_plain(cpu, in, op);
+    if (!bound && same_register_xor(in)) {
+        op->a = in->operands[0].reg;
+        bound = with(op, zero16);
+    }
+    if (bound)
+        return bound;
+    if (!(in->flags & (X86_FLAG_SSE | X86_FLAG_VEX | X86_FLAG_MMX)))
+        return SOFT_UNBOUND;
+    return bind_thunk(cpu, in, op);
+}

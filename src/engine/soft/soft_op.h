@@ -1,0 +1,60 @@
+/* What handlers have in common: how they end, and flags by the host's own instructions.
+ *
+ * A flag-setting handler runs the guest's instruction on the host and keeps the flags with
+ * `lahf; seto %al`: AX then is what cpu->fl holds. Instructions that read flags, or leave some of
+ * them alone, first get all of them back: adding 7fh to AL (0 or 1) sets OF from it, SAHF the rest.
+ * So every flag, also those that the manuals leave undefined, comes out as on this CPU. */
+#ifndef ENGINE_SOFT_SOFT_OP_H
+#define ENGINE_SOFT_SOFT_OP_H
+
+#include "engine/soft/soft_internal.h"
+
+/* The end of a handler that goes on with the next instruction of the block. */
+#define SOFT_NEXT(cpu, op) return (op) + 1
+
+#define SOFT_FLAGS_IN  "addb $0x7f, %%al\n\tsahf\n\t"
+#define SOFT_FLAGS_OUT "\n\tlahf\n\tseto %%al"
+/* Only CF, for those that read no other and write all others. */
+#define SOFT_CARRY_IN "btl $8, %%eax\n\t"
+
+/* X(bits, instruction suffix, register constraint, name modifier in asm) for each operand size. */
+#define SOFT_EACH_SIZE(X)                                                                          \
+    X(8, "b", "q", "b") X(16, "w", "r", "w") X(32, "l", "r", "k") X(64, "q", "r", "q")
+#define SOFT_EACH_WIDE_SIZE(X) X(16, "w", "r", "w") X(32, "l", "r", "k") X(64, "q", "r", "q")
+
+/* Writes a general register: 32 bits clear the upper half, 8 and 16 leave the rest. */
+static inline void soft_op_set8(struct soft_cpu *cpu, unsigned offset, uint8_t v)
+{
+    *soft_r8(cpu, offset) = v;
+}
+static inline void soft_op_set16(struct soft_cpu *cpu, unsigned offset, uint16_t v)
+{
+    *soft_r16(cpu, offset) = v;
+}
+static inline void soft_op_set32(struct soft_cpu *cpu, unsigned offset, uint32_t v)
+{
+    *soft_r64(cpu, offset) = v;
+}
+static inline void soft_op_set64(struct soft_cpu *cpu, unsigned offset, uint64_t v)
+{
+    *soft_r64(cpu, offset) = v;
+}
+
+/* Index of an operand size in tables of four. */
+static inline unsigned soft_op_size_index(unsigned bytes)
+{
+    return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3;
+}
+
+/* The byte offset of a general register operand in soft_cpu.r. */
+static inline uint8_t soft_op_gpr(const struct x86_operand *o)
+{
+    return (uint8_t)(SOFT_OFFSET(o->reg) + (o->kind == X86_OPERAND_GPR8H));
+}
+
+static inline bool soft_op_is_gpr(const struct x86_operand *o)
+{
+    return o->kind == X86_OPERAND_GPR || o->kind == X86_OPERAND_GPR8H;
+}
+
+#endif
