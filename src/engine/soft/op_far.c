@@ -693,6 +693,27 @@ static const struct soft_op *load_far_pointer(struct soft_cpu *cpu, const struct
     return soft_continue(cpu, op);
 }
 
+/* mov to and from a segment register. op->c: memory, op->b: the segment. */
+static const struct soft_op *mov_to_segment(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_load_segment(cpu, (enum x86_segment)op->b, load16(cpu, op));
+    if (op->b == X86_SS)
+        cpu->shadow = true;
+    return soft_continue(cpu, op);
+}
+
+static const struct soft_op *mov_from_segment(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint16_t sel = cpu->seg[op->b].sel;
+    if (op->c)
+        soft_store16(cpu, soft_address(cpu, op, 2, SOFT_WRITE), sel);
+    else if (op->size == 2)
+        *soft_r16(cpu, op->a) = sel;
+    else
+        *soft_r64(cpu, op->a) = sel;
+    return op + 1;
+}
+
 static void bind_rm16(const struct x86_insn *in, struct soft_op *op, unsigned which)
 {
     const struct x86_operand *o = &in->operands[which];
@@ -737,6 +758,15 @@ static enum soft_bound bind_inquiry(const struct x86_insn *in, struct soft_op *o
     return SOFT_BOUND;
 }
 
+static enum soft_bound bind_mov_segment(const struct x86_insn *in, struct soft_op *op)
+{
+    bool to = in->operands[0].kind == X86_OPERAND_SEG;
+    op->b = in->operands[to ? 0 : 1].reg;
+    bind_rm16(in, op, to ? 1 : 0);
+    op->fn = to ? mov_to_segment : mov_from_segment;
+    return to ? SOFT_BOUND_END : SOFT_BOUND;
+}
+
 static enum soft_bound bind_pointer(const struct x86_insn *in, struct soft_op *op, unsigned seg)
 {
     op->a = SOFT_OFFSET(in->operands[0].reg);
@@ -776,6 +806,8 @@ enum soft_bound soft_bind_far(struct soft_cpu *cpu, const struct x86_insn *in, s
         return bind_pointer(in, op, X86_GS);
     case X86_LSS:
         return bind_pointer(in, op, X86_SS);
+    case X86_MOV_SEG:
+        return bind_mov_segment(in, op);
     default:
         return bind_inquiry(in, op);
     }

@@ -116,8 +116,8 @@ void soft_break_block(struct soft_cpu *cpu)
 {
     /* Every operation has one behind it: the block's last is fall_through(). The block is stale
      * (or, for a watchpoint, dropped here), so what is overwritten is not missed. */
-    struct soft_op *next = (struct soft_op *)(uintptr_t)(cpu->op + 1);
-    next->fn = leave;
+    if (cpu->op) /* else between blocks, and the next one is looked at when it is entered */
+        ((struct soft_op *)(uintptr_t)(cpu->op + 1))->fn = leave;
     if (cpu->block)
         cpu->block->gen--;
 }
@@ -161,16 +161,13 @@ static struct page fetch_page(struct soft_cpu *cpu, uint64_t linear)
     return (struct page){e->phys, e->host};
 }
 
-/* Code outside of RAM is read by the bus, a byte at a time, and never kept. */
+/* As KVM does: what is no RAM is not executed. */
 static void fetch_bytes(struct soft_cpu *cpu, const struct page *p, unsigned from, uint8_t *buf,
                         unsigned n)
 {
-    if (p->host) {
-        memcpy(buf, p->host + from, n);
-        return;
-    }
-    for (unsigned i = 0; i < n; i++)
-        engine_mmio(cpu->vm->config.bus, p->phys + from + i, buf + i, 1, false);
+    if (!p->host)
+        soft_fail(cpu, "the guest executes where there is no RAM");
+    memcpy(buf, p->host + from, n);
 }
 
 /* ---- making one ---- */
@@ -279,8 +276,7 @@ static void fill_block(struct maker *m, struct soft_block *b, uint64_t phys)
         .fn = fall_through, .off = (uint16_t)m->n_bytes, .seg = SOFT_SEG_FLAT_STACK};
 }
 
-/* The one instruction that begins at the end of this page and ends on the next one, or that lies
- * outside of RAM. */
+/* The one instruction that begins at the end of this page and ends on the next one. */
 static struct soft_block *make_once(struct soft_cpu *cpu, struct maker *m, const struct page *page,
                                     uint64_t linear)
 {

@@ -1,5 +1,6 @@
 #include "engine/soft/soft_state.h"
 
+#include "engine/soft/soft_block.h"
 #include "engine/soft/soft_vm.h"
 #include "x86/msr.h"
 
@@ -163,6 +164,8 @@ static int set_sregs(struct soft_cpu *cpu, const struct kvm_sregs *s, struct err
     for (unsigned i = 0; i < 4; i++)
         if (s->interrupt_bitmap[i])
             cpu->injected_vector = (int)(i * 64) + __builtin_ctzll(s->interrupt_bitmap[i]);
+    /* Whoever loads a state may have loaded memory too. */
+    soft_blocks_flush(cpu);
     soft_tlb_flush(cpu);
     soft_update_mode(cpu);
     return 0;
