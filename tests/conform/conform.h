@@ -135,6 +135,8 @@ void conform_random_state(struct conform_rng *rng, struct conform_case *c);
 /* Arranges registers, memory and displacement so that the instruction's operands lie in mapped
  * memory, mostly. May rewrite displacements in c->mem. False: it cannot be arranged safely. */
 bool conform_place(struct conform_rng *rng, struct conform_case *c);
+/* Linear address of the memory operand. */
+uint64_t conform_effective(const struct conform_case *c);
 /* A random encoding of a form whose memory operand, if it has one, is [rbp + disp32] or
  * [r13 + disp32]. Writes X86_INSN_MAX_BYTES to `code`. False: what came out is undefined. */
 bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form, uint8_t *code,
@@ -152,8 +154,14 @@ enum conform_rule {
     CONFORM_PRIVILEGED, /* not run natively: must be #GP or #UD */
 };
 enum conform_rule conform_rule_of(const struct x86_insn *insn);
-/* RFLAGS that are not compared after this instruction. */
-uint64_t conform_undefined_flags(const struct conform_case *c);
+/* What is not compared after this case, which ended with `vector`. */
+struct conform_masks {
+    uint64_t memory_at; /* the pages from here on: this many bytes */
+    unsigned memory_bytes;
+    uint64_t cr2_low; /* bits of CR2 */
+    bool vectors;     /* vector registers */
+};
+struct conform_masks conform_masks_of(const struct conform_case *c, int vector);
 
 /* Prints the differences to stdout; returns their number. */
 unsigned conform_compare(const struct conform_case *c, const char *name_a,

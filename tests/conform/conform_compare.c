@@ -78,7 +78,8 @@ static void upper_halves(const uint8_t *xsave, uint8_t out[256])
         memcpy(out, xsave + YMMH_AT, 256);
 }
 
-static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, const uint8_t *in)
+static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, const uint8_t *in,
+                        bool vectors)
 {
     uint8_t high[3][256];
     char name[16];
@@ -95,7 +96,7 @@ static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, cons
         if (memcmp(a + at, b + at, 10))
             note_bytes(d, name, a + at, b + at, in + at, 10);
     }
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; vectors && i < 16; i++) {
         unsigned at = XMM_AT + 16 * i;
         snprintf(name, sizeof(name), "xmm%u", i);
         if (memcmp(a + at, b + at, 16))
@@ -107,14 +108,16 @@ static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, cons
 }
 
 static void compare_memory(struct diff *d, const struct conform_case *c,
-                           const struct conform_result *a, const struct conform_result *b)
+                           const struct conform_result *a, const struct conform_result *b,
+                           const struct conform_masks *m)
 {
     for (unsigned i = 0; i < CONFORM_PAGES; i++) {
+        uint64_t masked = m->memory_at - conform_page_at(i);
         const uint8_t *x = a->changed >> i & 1 ? a->mem[i] : c->mem[i];
         const uint8_t *y = b->changed >> i & 1 ? b->mem[i] : c->mem[i];
         unsigned at = 0;
         char name[24];
-        while (at < 4096 && x[at] == y[at])
+        while (at < 4096 && (x[at] == y[at] || at - masked < m->memory_bytes))
             at++;
         if (at == 4096)
             continue;
@@ -124,8 +127,8 @@ static void compare_memory(struct diff *d, const struct conform_case *c,
     }
 }
 
-static bool same_fault(struct diff *d, const struct conform_result *a,
-                       const struct conform_result *b)
+static bool same_fault(const struct conform_result *a, const struct conform_result *b,
+                       uint64_t cr2_low)
 {
     if (a->vector == CONFORM_SOME_FAULT || b->vector == CONFORM_SOME_FAULT)
         return (a->vector == CONFORM_NO_FAULT) == (b->vector == CONFORM_NO_FAULT);
@@ -133,7 +136,7 @@ static bool same_fault(struct diff *d, const struct conform_result *a,
         return false;
     if (a->vector >= 0 && HAS_ERROR >> a->vector & 1 && a->error != b->error)
         return false;
-    return a->vector != PF || a->cr2 == b->cr2;
+    return a->vector != PF || (a->cr2 | cr2_low) == (b->cr2 | cr2_low);
 }
 
 static void print_fault(const char *name, const struct conform_result *r)
@@ -152,8 +155,8 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
     static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
     struct diff d = {.a = name_a, .b = name_b, .print = print};
-    uint64_t flags = FLAGS_COMPARED & ~conform_undefined_flags(c);
-    if (!same_fault(&d, a, b)) {
+    struct conform_masks m = conform_masks_of(c, a->vector);
+    if (!same_fault(a, b, m.cr2_low)) {
         d.n++;
         if (print) {
             print_fault(name_a, a);
@@ -162,13 +165,14 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
     }
     if (a->out.rip != b->out.rip)
         note(&d, "rip", a->out.rip, b->out.rip, c->in.rip);
-    if ((a->out.rflags ^ b->out.rflags) & flags)
-        note(&d, "rflags", a->out.rflags & flags, b->out.rflags & flags, c->in.rflags);
+    if ((a->out.rflags ^ b->out.rflags) & FLAGS_COMPARED)
+        note(&d, "rflags", a->out.rflags & FLAGS_COMPARED, b->out.rflags & FLAGS_COMPARED,
+             c->in.rflags);
     for (unsigned i = 0; i < 16; i++)
         if (a->out.r[i] != b->out.r[i])
             note(&d, names[i], a->out.r[i], b->out.r[i], c->in.r[i]);
-    compare_fpu(&d, a->out.xsave, b->out.xsave, c->in.xsave);
-    compare_memory(&d, c, a, b);
+    compare_fpu(&d, a->out.xsave, b->out.xsave, c->in.xsave, !m.vectors);
+    compare_memory(&d, c, a, b, &m);
     return d.n;
 }
 

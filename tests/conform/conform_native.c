@@ -121,17 +121,26 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     longjmp(child.back, 1);
 }
 
-static void map_page(uint64_t at, int prot)
+static void *map_page(uint64_t at)
 {
     void *p = mmap((void *)at, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0);
     if (p == MAP_FAILED)
         _exit(2);
-    memset(p, CONFORM_FILL, 4096);
-    if (prot == PROT_READ) {
-        conform_fill_read_only(p);
-        mprotect(p, 4096, PROT_READ);
+    return p;
+}
+
+/* Pages that no case may change. */
+static void map_constant_pages(void)
+{
+    static const uint64_t fill[] = {CONFORM_CODE - 4096, CONFORM_CODE + 4096};
+    for (unsigned i = 0; i < ARRAY_LEN(fill); i++) {
+        memset(map_page(fill[i]), CONFORM_FILL, 4096);
+        mprotect((void *)fill[i], 4096, PROT_READ | PROT_EXEC);
     }
+    uint64_t data = CONFORM_DATA + 8192;
+    conform_fill_read_only(map_page(data));
+    mprotect((void *)data, 4096, PROT_READ);
 }
 
 static void child_setup(void)
@@ -139,10 +148,8 @@ static void child_setup(void)
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (unsigned i = 0; i < CONFORM_PAGES; i++)
-        map_page(conform_page_at(i), PROT_WRITE);
-    map_page(CONFORM_CODE - 4096, PROT_WRITE);
-    map_page(CONFORM_CODE + 4096, PROT_WRITE);
-    map_page(CONFORM_DATA + 8192, PROT_READ);
+        map_page(conform_page_at(i));
+    map_constant_pages();
     syscall(SYS_arch_prctl, ARCH_SET_GS, CONFORM_GS_BASE);
     stack_t stack = {.ss_sp = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE,
                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),

@@ -129,12 +129,10 @@ static void aim(struct conform_rng *rng, struct conform_case *c, uint64_t offset
     }
 }
 
-/* Linear address of the memory operand (without a gather's indices), decoding again what may have
- * been patched. */
-static uint64_t effective(struct conform_case *c)
+/* A gather's indices are left out. */
+uint64_t conform_effective(const struct conform_case *c)
 {
-    struct x86_insn *in = &c->insn;
-    x86_decode(code_of(c), X86_INSN_MAX_BYTES, X86_CODE64, in);
+    const struct x86_insn *in = &c->insn;
     uint64_t at = (uint64_t)in->mem_disp;
     if (in->mem_base == X86_RIP)
         at += CONFORM_START + in->length;
@@ -145,6 +143,13 @@ static uint64_t effective(struct conform_case *c)
     if (in->adsize == 4)
         at = (uint32_t)at;
     return at + segment_base(in);
+}
+
+/* The same when a displacement may have been patched. */
+static uint64_t effective(struct conform_case *c)
+{
+    x86_decode(code_of(c), X86_INSN_MAX_BYTES, X86_CODE64, &c->insn);
+    return conform_effective(c);
 }
 
 /* Whether an access near there finds the same on the real CPU and in the guest. */
@@ -161,12 +166,23 @@ static bool bit_offset(const struct x86_insn *in)
            in->operands[1].kind == X86_OPERAND_GPR;
 }
 
+/* AMD's CPUs take SHA instructions' operands at any address, Intel's only aligned ones. */
+static bool must_align(const struct x86_insn *in)
+{
+    return in->map >= 2 && in->flags & X86_FLAG_SSE && in->feature == X86_FEATURE_SHA;
+}
+
 static bool place_memory(struct conform_rng *rng, struct conform_case *c)
 {
     struct x86_insn *in = &c->insn;
     if (bit_offset(in))
         c->in.r[in->operands[1].reg] = conform_below(rng, 4096) - 2048;
-    aim(rng, c, target(rng) - segment_base(in));
+    uint64_t at = target(rng);
+    if (must_align(in))
+        at = CONFORM_DATA + (conform_below(rng, 8192) & ~UINT64_C(15));
+    aim(rng, c, at - segment_base(in));
+    if (must_align(in) && effective(c) & 15)
+        return false;
     if (!safe(effective(c)) && in->id != X86_LEA)
         return false;
     if (!bit_offset(in))
@@ -227,7 +243,7 @@ static uint64_t stack_target(struct conform_rng *rng)
     if (conform_chance(rng, 6))
         return CONFORM_STACK + 4096 + conform_below(rng, 16) - 8;
     if (conform_chance(rng, 3))
-        return UINT64_C(0x800000000000) + conform_below(rng, 16);
+        return UINT64_C(0x900000000000) + conform_below(rng, 16);
     if (conform_chance(rng, 80))
         return CONFORM_STACK + (conform_below(rng, 4096 - 64) & ~UINT64_C(7));
     return CONFORM_STACK + conform_below(rng, 4096);
@@ -276,9 +292,10 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
         return safe(in->adsize == 4 ? (uint32_t)c->in.r[3] : c->in.r[3]);
     case X86_MASKMOVQ:
     case X86_MASKMOVDQU:
-    case X86_VMASKMOVDQU:
-        c->in.r[7] = target(rng) - segment_base(in);
-        return safe(in->adsize == 4 ? (uint32_t)c->in.r[7] : c->in.r[7]);
+    case X86_VMASKMOVDQU: /* which bytes fault, and whether those that the mask leaves out do, is
+                             up to the CPU: within the writable pages */
+        c->in.r[7] = CONFORM_DATA + conform_below(rng, 8192 - 16) - segment_base(in);
+        return true;
     case X86_ENTER: /* mostly a frame that fits */
         frame = conform_below(rng, 256) | conform_below(rng, 10) << 16;
         if (conform_chance(rng, 80))

@@ -84,7 +84,33 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
     }
 }
 
-uint64_t conform_undefined_flags(const struct conform_case *c)
+/* Images of the x87 environment hold the pointers of the last instruction, which AMD's CPUs store
+ * as zero unless an exception is pending. */
+static void mask_environment(const struct conform_case *c, struct conform_masks *m)
 {
-    return 0;
+    bool narrow = c->insn.opsize == 2;
+    m->memory_at = conform_effective(c) + (narrow ? 6 : 12);
+    m->memory_bytes = narrow ? 8 : 16;
+}
+
+struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
+{
+    struct conform_masks m = {0};
+    switch (c->insn.id) {
+    case X86_FNSTENV:
+    case X86_FNSAVE:
+        mask_environment(c, &m);
+        m.cr2_low = 4095; /* the order of their accesses is the CPU's own */
+        break;
+    case X86_FLDENV:
+    case X86_FRSTOR:
+        m.cr2_low = 4095;
+        break;
+    default:
+        break;
+    }
+    /* A gather that faults has done some of its elements; how many, and what is in the mask besides
+     * the top bits, is the CPU's own. */
+    m.vectors = c->insn.mem_vsib && vector != CONFORM_NO_FAULT;
+    return m;
 }

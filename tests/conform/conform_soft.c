@@ -71,8 +71,8 @@ static void make_tables(struct soft *s)
     for (unsigned i = 0; i < CONFORM_PAGES; i++)
         map(s, conform_page_at(i), PAGES_AT + 4096 * i, true);
     memset(guest_mem_ptr(&s->mem, FILL_AT, 4096), CONFORM_FILL, 4096);
-    map(s, CONFORM_CODE - 4096, FILL_AT, true);
-    map(s, CONFORM_CODE + 4096, FILL_AT, true);
+    map(s, CONFORM_CODE - 4096, FILL_AT, false);
+    map(s, CONFORM_CODE + 4096, FILL_AT, false);
     conform_fill_read_only(guest_mem_ptr(&s->mem, RO_AT, 4096));
     map(s, CONFORM_DATA + 8192, RO_AT, false);
 }

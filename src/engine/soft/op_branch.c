@@ -86,11 +86,19 @@ static const struct soft_op *call64(struct soft_cpu *cpu, const struct soft_op *
     return soft_goto_linked(cpu, op, target);
 }
 
+/* An indirect call's stack is checked before its target, as on AMD's CPUs. */
+static void check_call_target(struct soft_cpu *cpu, uint64_t target)
+{
+    if (likely(soft_canonical(target)))
+        return;
+    soft_check_push(cpu, 8);
+    soft_raise_error(cpu, SOFT_GP, 0);
+}
+
 static const struct soft_op *call_reg64(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint64_t target = *soft_r64(cpu, op->a);
-    if (unlikely(!soft_canonical(target)))
-        soft_raise_error(cpu, SOFT_GP, 0);
+    check_call_target(cpu, target);
     push_return64(cpu, op);
     return soft_goto(cpu, target);
 }
@@ -98,10 +106,7 @@ static const struct soft_op *call_reg64(struct soft_cpu *cpu, const struct soft_
 static const struct soft_op *call_mem64(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint64_t target = soft_load64(cpu, soft_address(cpu, op, 8, SOFT_READ));
-    if (unlikely(!soft_canonical(target))) {
-        soft_check_push(cpu, 8); /* its faults come first here, as on AMD's CPUs */
-        soft_raise_error(cpu, SOFT_GP, 0);
-    }
+    check_call_target(cpu, target);
     soft_push(cpu, soft_next_rip(cpu, op), 8);
     return soft_goto(cpu, target);
 }
