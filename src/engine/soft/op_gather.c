@@ -65,9 +65,8 @@ static const struct soft_op *maskmovq(struct soft_cpu *cpu, const struct soft_op
     uint64_t at = cpu->r[SOFT_RDI];
     at = op->size == 8 ? at : op->size == 4 ? (uint32_t)at : (uint16_t)at;
     at = soft_linear(cpu, (unsigned)op->imm, at, 8, SOFT_WRITE);
-    store_chosen(cpu, at, cpu->fpu.legacy + 32 + 16 * op->a, cpu->fpu.legacy + 32 + 16 * op->b, 8,
-                 1);
-    le16_write(cpu->fpu.legacy + 2, le16_read(cpu->fpu.legacy + 2) & ~0x3800u);
+    store_chosen(cpu, at, soft_fpu_mmx(cpu, op->a), soft_fpu_mmx(cpu, op->b), 8, 1);
+    soft_fpu_set_top(cpu, 0);
     cpu->fpu.legacy[4] = 0xff;
     SOFT_NEXT(cpu, op);
 }
@@ -134,7 +133,9 @@ static enum soft_bound bind_maskmov(const struct x86_insn *in, struct soft_op *o
     op->b = in->operands[1].reg;
     op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
     op->size = in->adsize;
-    op->imm = in->mem_segment ? in->mem_segment : X86_DS;
+    op->imm = in->mem_segment;
+    if (in->mode == X86_CODE64)
+        op->seg = SOFT_SEG_FLAT; /* a bad address is #GP, not #SS */
     op->fn = fn;
     return SOFT_BOUND;
 }

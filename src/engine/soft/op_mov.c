@@ -370,7 +370,9 @@ enum soft_bound soft_bind_mov(struct soft_cpu *cpu, const struct x86_insn *in, s
         return with(op, cwd);
     case X86_XLAT:
         op->c = in->adsize;
-        op->b = in->prefixes & X86_PREFIX_SEGMENT ? in->mem_segment : X86_DS;
+        op->b = in->mem_segment;
+        if (in->mode == X86_CODE64)
+            op->seg = SOFT_SEG_FLAT; /* a bad address is #GP, not #SS */
         return with(op, xlat);
     default:
         return SOFT_UNBOUND;

@@ -6,12 +6,14 @@
 #define WIDE_MUL(name, bits, sfx, mod)                                                             \
     static inline void name##bits(struct soft_cpu *cpu, uint##bits##_t s)                          \
     {                                                                                              \
-        uint64_t ax = cpu->r[SOFT_RAX], lo, hi;                                                    \
-        __asm__(#name sfx " %" mod "[s]\n\tmov %%rax, %%rcx" SOFT_FLAGS_OUT                        \
-                : "+a"(ax), "=&c"(lo), "=&d"(hi)                                                   \
+        uint64_t lo = cpu->r[SOFT_RAX], hi;                                                        \
+        uint32_t fl = cpu->fl;                                                                     \
+        __asm__(SOFT_FLAGS_IN "xchg %%rax, %[lo]\n\t" #name sfx " %" mod                           \
+                              "[s]\n\txchg %%rax, %[lo]" SOFT_FLAGS_OUT                            \
+                : "+a"(fl), [lo] "+r"(lo), "=&d"(hi)                                               \
                 : [s] "r"(s)                                                                       \
                 : "cc");                                                                           \
-        cpu->fl = (uint32_t)ax;                                                                    \
+        cpu->fl = fl;                                                                              \
         soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RAX), (uint##bits##_t)lo);                         \
         soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RDX), (uint##bits##_t)hi);                         \
     }
@@ -22,12 +24,14 @@ SOFT_EACH_WIDE_SIZE(WIDE_MULS)
 #define BYTE_MUL(name)                                                                             \
     static inline void name##8(struct soft_cpu * cpu, uint8_t s)                                   \
     {                                                                                              \
-        uint64_t ax = cpu->r[SOFT_RAX], product;                                                   \
-        __asm__(#name "b %b[s]\n\tmov %%rax, %%rcx" SOFT_FLAGS_OUT                                 \
-                : "+a"(ax), "=&c"(product)                                                         \
+        uint64_t product = cpu->r[SOFT_RAX];                                                       \
+        uint32_t fl = cpu->fl;                                                                     \
+        __asm__(SOFT_FLAGS_IN "xchg %%rax, %[p]\n\t" #name                                         \
+                              "b %b[s]\n\txchg %%rax, %[p]" SOFT_FLAGS_OUT                         \
+                : "+a"(fl), [p] "+r"(product)                                                      \
                 : [s] "q"(s)                                                                       \
                 : "cc");                                                                           \
-        cpu->fl = (uint32_t)ax;                                                                    \
+        cpu->fl = fl;                                                                              \
         *soft_r16(cpu, SOFT_OFFSET(SOFT_RAX)) = (uint16_t)product;                                 \
     }
 BYTE_MUL(mul)
@@ -40,35 +44,55 @@ static void divide_fault(struct soft_cpu *cpu)
     soft_raise(cpu, SOFT_DE);
 }
 
-#define DIV(bits, wide)                                                                            \
+/* The host's own instruction, for the quotient and for the flags that the manuals leave open. */
+#define DIVIDE(name, bits, sfx, mod)                                                               \
+    static inline void name##_by##bits(struct soft_cpu *cpu, uint##bits##_t s)                     \
+    {                                                                                              \
+        uint64_t lo = cpu->r[SOFT_RAX], hi = cpu->r[SOFT_RDX];                                     \
+        uint32_t fl = cpu->fl;                                                                     \
+        __asm__(SOFT_FLAGS_IN "xchg %%rax, %[lo]\n\t" #name sfx " %" mod                           \
+                              "[s]\n\txchg %%rax, %[lo]" SOFT_FLAGS_OUT                            \
+                : "+a"(fl), [lo] "+r"(lo), "+d"(hi)                                                \
+                : [s] "r"(s)                                                                       \
+                : "cc");                                                                           \
+        cpu->fl = fl;                                                                              \
+        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RAX), (uint##bits##_t)lo);                         \
+        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RDX), (uint##bits##_t)hi);                         \
+    }
+#define DIVIDE_BYTE(name)                                                                          \
+    static inline void name##_by8(struct soft_cpu *cpu, uint8_t s)                                 \
+    {                                                                                              \
+        uint64_t ax = cpu->r[SOFT_RAX];                                                            \
+        uint32_t fl = cpu->fl;                                                                     \
+        __asm__(SOFT_FLAGS_IN "xchg %%rax, %[ax]\n\t" #name                                        \
+                              "b %b[s]\n\txchg %%rax, %[ax]" SOFT_FLAGS_OUT                        \
+                : "+a"(fl), [ax] "+r"(ax)                                                          \
+                : [s] "q"(s)                                                                       \
+                : "cc");                                                                           \
+        cpu->fl = fl;                                                                              \
+        *soft_r16(cpu, SOFT_OFFSET(SOFT_RAX)) = (uint16_t)ax;                                      \
+    }
+#define DIVIDES(bits, sfx, con, mod) DIVIDE(div, bits, sfx, mod) DIVIDE(idiv, bits, sfx, mod)
+SOFT_EACH_WIDE_SIZE(DIVIDES)
+DIVIDE_BYTE(div)
+DIVIDE_BYTE(idiv)
+
+#define DIV(bits)                                                                                  \
     static inline void div##bits(struct soft_cpu *cpu, uint##bits##_t s)                           \
     {                                                                                              \
-        uint##bits##_t hi = *soft_r##bits(cpu, SOFT_OFFSET(SOFT_RDX));                             \
-        wide n = (wide)hi << bits | *soft_r##bits(cpu, SOFT_OFFSET(SOFT_RAX));                     \
-        if (unlikely(hi >= s))                                                                     \
+        if (unlikely(*soft_r##bits(cpu, SOFT_OFFSET(SOFT_RDX)) >= s))                              \
             divide_fault(cpu);                                                                     \
-        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RAX), (uint##bits##_t)(n / s));                    \
-        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RDX), (uint##bits##_t)(n % s));                    \
+        div_by##bits(cpu, s);                                                                      \
     }
-DIV(16, uint32_t)
-DIV(32, uint64_t)
-
-static inline void div64(struct soft_cpu *cpu, uint64_t s)
-{
-    uint64_t lo = cpu->r[SOFT_RAX], hi = cpu->r[SOFT_RDX];
-    if (unlikely(hi >= s))
-        divide_fault(cpu);
-    __asm__("divq %[s]" : "+a"(lo), "+d"(hi) : [s] "r"(s) : "cc");
-    cpu->r[SOFT_RAX] = lo;
-    cpu->r[SOFT_RDX] = hi;
-}
+DIV(16)
+DIV(32)
+DIV(64)
 
 static inline void div8(struct soft_cpu *cpu, uint8_t s)
 {
-    uint16_t n = *soft_r16(cpu, SOFT_OFFSET(SOFT_RAX));
-    if (unlikely(n >> 8 >= s))
+    if (unlikely(*soft_r16(cpu, SOFT_OFFSET(SOFT_RAX)) >> 8 >= s))
         divide_fault(cpu);
-    *soft_r16(cpu, SOFT_OFFSET(SOFT_RAX)) = (uint16_t)((n % s) << 8 | n / s);
+    div_by8(cpu, s);
 }
 
 #define IDIV(bits, wide, min, max)                                                                 \
@@ -81,18 +105,13 @@ static inline void div8(struct soft_cpu *cpu, uint8_t s)
         wide q = n / s;                                                                            \
         if (unlikely(q < min || q > max))                                                          \
             divide_fault(cpu);                                                                     \
-        idiv_result##bits(cpu, (uint##bits##_t)q, (uint##bits##_t)(n % s));                        \
+        idiv_by##bits(cpu, source);                                                                \
     }
 #define IDIV_WIDE(bits, wide)                                                                      \
     static inline wide idiv_dividend##bits(struct soft_cpu *cpu)                                   \
     {                                                                                              \
         return (wide)((unsigned wide) * soft_r##bits(cpu, SOFT_OFFSET(SOFT_RDX)) << bits |         \
                       *soft_r##bits(cpu, SOFT_OFFSET(SOFT_RAX)));                                  \
-    }                                                                                              \
-    static inline void idiv_result##bits(struct soft_cpu *cpu, uint##bits##_t q, uint##bits##_t r) \
-    {                                                                                              \
-        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RAX), q);                                          \
-        soft_op_set##bits(cpu, SOFT_OFFSET(SOFT_RDX), r);                                          \
     }
 IDIV_WIDE(16, int)
 IDIV_WIDE(32, long)
@@ -104,10 +123,6 @@ IDIV(64, __int128, INT64_MIN, INT64_MAX)
 static inline int idiv_dividend8(struct soft_cpu *cpu)
 {
     return (int16_t)cpu->r[SOFT_RAX];
-}
-static inline void idiv_result8(struct soft_cpu *cpu, uint8_t q, uint8_t r)
-{
-    *soft_r16(cpu, SOFT_OFFSET(SOFT_RAX)) = (uint16_t)(r << 8 | q);
 }
 IDIV(8, int, INT8_MIN, INT8_MAX)
 
@@ -143,7 +158,7 @@ static soft_fn *const one_operand[4][4][2] = {SIZES_OF(mul), SIZES_OF(imul), SIZ
                                       uint##bits##_t v, uint##bits##_t s)                          \
     {                                                                                              \
         uint32_t fl = cpu->fl;                                                                     \
-        __asm__("imul" sfx " %" mod "[s], %" mod "[v]" SOFT_FLAGS_OUT                              \
+        __asm__(SOFT_FLAGS_IN "imul" sfx " %" mod "[s], %" mod "[v]" SOFT_FLAGS_OUT                \
                 : [v] "+r"(v), "+a"(fl)                                                            \
                 : [s] "r"(s)                                                                       \
                 : "cc");                                                                           \

@@ -127,9 +127,7 @@ static const struct soft_op *zero16(struct soft_cpu *cpu, const struct soft_op *
 
 static void *register_bytes(struct soft_cpu *cpu, unsigned kind, unsigned reg)
 {
-    if (kind == X86_OPERAND_MMX)
-        return cpu->fpu.legacy + 32 + 16 * reg;
-    return cpu->fpu.ymm[reg];
+    return kind == X86_OPERAND_MMX ? soft_fpu_mmx(cpu, reg) : cpu->fpu.ymm[reg];
 }
 
 /* MMX writes leave ones above the 64 bits, tag everything valid and reset TOP. */
@@ -144,13 +142,12 @@ static void begin_mmx(struct soft_cpu *cpu)
 
 static void end_mmx(struct soft_cpu *cpu, const struct vector *v)
 {
-    uint8_t *legacy = cpu->fpu.legacy;
-    le16_write(legacy + 2, le16_read(legacy + 2) & ~0x3800u);
-    legacy[4] = 0xff;
     if (v->reg_kind == X86_OPERAND_MMX && v->reg_access & X86_ACCESS_WRITE)
-        le16_write(legacy + 32 + 16 * v->reg + 8, 0xffff);
+        le16_write(soft_fpu_mmx(cpu, v->reg) + 8, 0xffff);
     if (v->rm_kind == X86_OPERAND_MMX && v->rm_access & X86_ACCESS_WRITE)
-        le16_write(legacy + 32 + 16 * v->rm + 8, 0xffff);
+        le16_write(soft_fpu_mmx(cpu, v->rm) + 8, 0xffff);
+    soft_fpu_set_top(cpu, 0);
+    cpu->fpu.legacy[4] = 0xff;
 }
 
 /* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags. */
@@ -202,6 +199,8 @@ static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_
         at = soft_address(cpu, op, v->mem_bytes, write ? SOFT_WRITE : SOFT_READ);
         if (v->aligned && at & (v->mem_bytes - 1))
             soft_raise_error(cpu, SOFT_GP, 0);
+        if (write)
+            soft_check_store(cpu, at, v->mem_bytes); /* before MXCSR changes */
         if (v->rm_access & X86_ACCESS_READ)
             soft_load_bytes(cpu, at, cpu->bounce, v->mem_bytes);
         rm = cpu->bounce;
@@ -243,6 +242,7 @@ static const struct soft_op *full(struct soft_cpu *cpu, const struct soft_op *op
 static const struct soft_op *emms(struct soft_cpu *cpu, const struct soft_op *op)
 {
     begin_mmx(cpu);
+    soft_fpu_set_top(cpu, 0);
     cpu->fpu.legacy[4] = 0;
     SOFT_NEXT(cpu, op);
 }

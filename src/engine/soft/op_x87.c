@@ -77,8 +77,8 @@ static const struct soft_op *run_x87(struct soft_cpu *cpu, const struct soft_op 
         at = soft_address(cpu, op, x->mem_bytes, write ? SOFT_WRITE : SOFT_READ);
         if (write)
             soft_check_store(cpu, at, x->mem_bytes);
-        else
-            soft_load_bytes(cpu, at, cpu->bounce, x->mem_bytes);
+        /* A store starts with what is there: an unmasked exception may leave it alone. */
+        soft_load_bytes(cpu, at, cpu->bounce, x->mem_bytes);
     }
     if (!x->control) {
         cpu->fpu.fop = x->fop;
@@ -89,16 +89,9 @@ static const struct soft_op *run_x87(struct soft_cpu *cpu, const struct soft_op 
             cpu->fpu.fds = op->seg < X86_N_SEGMENTS ? cpu->seg[op->seg].sel : 0;
         }
     }
-    bool masked_store = x->mem_access & X86_ACCESS_WRITE;
-    if (masked_store) /* an unmasked exception leaves memory alone */
-        memcpy(cpu->bounce + 32, cpu->bounce, 16);
     x->thunk(NULL, cpu->bounce, 0, 0, NULL, &io);
-    if (masked_store) {
-        uint16_t fsw;
-        __asm__ volatile("fnstsw %0" : "=a"(fsw));
-        if (!(fsw & FSW_ES) || x->control)
-            soft_store_bytes(cpu, at, cpu->bounce, x->mem_bytes);
-    }
+    if (x->mem_access & X86_ACCESS_WRITE)
+        soft_store_bytes(cpu, at, cpu->bounce, x->mem_bytes);
     if (x->flags_out)
         cpu->fl = (uint32_t)io.fl;
     SOFT_NEXT(cpu, op);
@@ -232,6 +225,7 @@ static unsigned get_env(struct soft_cpu *cpu, const uint8_t *from, unsigned size
     unsigned step = size == 2 ? 2 : 4;
     uint16_t tags = le16_read(from + 2 * step);
     le16_write(f->legacy, (uint16_t)((le16_read(from) & 0x1f7f) | 0x40));
+    soft_fpu_set_top(cpu, le16_read(from + step) >> 11 & 7);
     le16_write(f->legacy + OFF_FSW, le16_read(from + step));
     f->legacy[OFF_FTW] = 0;
     for (unsigned i = 0; i < 8; i++)
@@ -286,7 +280,8 @@ static const struct soft_op *store_env(struct soft_cpu *cpu, const struct soft_o
         memcpy(image + n + 10 * i, cpu->fpu.legacy + OFF_ST + 16 * i, 10);
     store_area(cpu, at, image, total);
     if (op->c) {
-        memset(cpu->fpu.legacy, 0, 160);
+        soft_fpu_set_top(cpu, 0); /* as FNINIT: the registers are empty, not cleared */
+        memset(cpu->fpu.legacy, 0, 32);
         le16_write(cpu->fpu.legacy, 0x37f);
         reset_pointers(cpu);
     } else {

@@ -33,6 +33,24 @@ void soft_fpu_update_access(struct soft_cpu *cpu)
     cpu->avx_fault = !osxsave || (cpu->xcr0 & 6) != 6 || !protected ? SOFT_UD : ts ? SOFT_NM : 0xff;
 }
 
+uint8_t *soft_fpu_mmx(struct soft_cpu *cpu, unsigned reg)
+{
+    unsigned top = le16_read(cpu->fpu.legacy + 2) >> 11 & 7;
+    return cpu->fpu.legacy + 32 + 16 * ((reg - top) & 7);
+}
+
+void soft_fpu_set_top(struct soft_cpu *cpu, unsigned top)
+{
+    uint8_t *legacy = cpu->fpu.legacy, st[128];
+    unsigned fsw = le16_read(legacy + 2), by = (top - (fsw >> 11)) & 7;
+    le16_write(legacy + 2, (uint16_t)((fsw & ~0x3800u) | top << 11));
+    if (!by)
+        return;
+    memcpy(st, legacy + 32, sizeof(st));
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(legacy + 32 + 16 * i, st + 16 * ((i + by) & 7), 16);
+}
+
 void soft_fpu_to_xsave(struct soft_cpu *cpu, struct kvm_xsave *xsave)
 {
     uint8_t *x = (uint8_t *)xsave->region;

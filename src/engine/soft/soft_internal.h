@@ -685,6 +685,10 @@ void soft_fpu_update_access(struct soft_cpu *cpu);
 /* Brings the x87 state from the host's registers into fpu.legacy. Called when the run loop is left
  * and before anything reads it. */
 void soft_fpu_unload(struct soft_cpu *cpu);
+/* While the x87 state is saved: where MMn is (the image is in the order of the stack), and a new top
+ * of the stack, with every register staying what it is. */
+uint8_t *soft_fpu_mmx(struct soft_cpu *cpu, unsigned reg);
+void soft_fpu_set_top(struct soft_cpu *cpu, unsigned top);
 void soft_fpu_to_xsave(struct soft_cpu *cpu, struct kvm_xsave *xsave);
 int soft_fpu_from_xsave(struct soft_cpu *cpu, const struct kvm_xsave *xsave);
 /* SIGFPE of a vCPU thread: true if it was a thunk's and was dealt with. */
