@@ -160,6 +160,7 @@ struct conform_masks {
     unsigned memory_bytes;
     uint64_t cr2_low; /* bits of CR2 */
     bool vectors;     /* vector registers */
+    bool mxcsr;
 };
 struct conform_masks conform_masks_of(const struct conform_case *c, int vector);
 

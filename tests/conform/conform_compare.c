@@ -79,14 +79,15 @@ static void upper_halves(const uint8_t *xsave, uint8_t out[256])
 }
 
 static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, const uint8_t *in,
-                        bool vectors)
+                        const struct conform_masks *m)
 {
     uint8_t high[3][256];
     char name[16];
     compare_field(d, "fcw", a, b, in, FCW_AT, 2);
     compare_field(d, "fsw", a, b, in, FSW_AT, 2);
     compare_field(d, "ftw", a, b, in, FTW_AT, 1);
-    compare_field(d, "mxcsr", a, b, in, MXCSR_AT, 4);
+    if (!m->mxcsr)
+        compare_field(d, "mxcsr", a, b, in, MXCSR_AT, 4);
     upper_halves(a, high[0]);
     upper_halves(b, high[1]);
     upper_halves(in, high[2]);
@@ -96,7 +97,7 @@ static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, cons
         if (memcmp(a + at, b + at, 10))
             note_bytes(d, name, a + at, b + at, in + at, 10);
     }
-    for (unsigned i = 0; vectors && i < 16; i++) {
+    for (unsigned i = 0; !m->vectors && i < 16; i++) {
         unsigned at = XMM_AT + 16 * i;
         snprintf(name, sizeof(name), "xmm%u", i);
         if (memcmp(a + at, b + at, 16))
@@ -171,7 +172,7 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
     for (unsigned i = 0; i < 16; i++)
         if (a->out.r[i] != b->out.r[i])
             note(&d, names[i], a->out.r[i], b->out.r[i], c->in.r[i]);
-    compare_fpu(&d, a->out.xsave, b->out.xsave, c->in.xsave, !m.vectors);
+    compare_fpu(&d, a->out.xsave, b->out.xsave, c->in.xsave, &m);
     compare_memory(&d, c, a, b, &m);
     return d.n;
 }
@@ -184,6 +185,7 @@ void conform_print_case(const struct conform_case *c)
         printf(" %02x", code[i]);
     printf("  %s", x86_insn_name(c->insn.id));
     if (c->insn.has_mem)
-        printf(" [memory operand]");
-    printf("\n");
+        printf(" [%llx]", (unsigned long long)conform_effective(c));
+    printf("  fcw %04x fsw %04x mxcsr %04x\n", (unsigned)field(c->in.xsave, FCW_AT, 2),
+           (unsigned)field(c->in.xsave, FSW_AT, 2), (unsigned)field(c->in.xsave, MXCSR_AT, 4));
 }

@@ -1,6 +1,8 @@
 /* What is not compared with the real CPU. */
 #include "conform.h"
 
+#define VECTOR_XM 19
+
 enum conform_rule conform_rule_of(const struct x86_insn *insn)
 {
     switch (insn->id) {
@@ -101,6 +103,12 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
     case X86_FNSAVE:
         mask_environment(c, &m);
         m.cr2_low = 4095; /* the order of their accesses is the CPU's own */
+        break;
+    case X86_DPPS: /* which step of theirs has raised the exception is not to be seen */
+    case X86_DPPD:
+    case X86_VDPPS:
+    case X86_VDPPD:
+        m.mxcsr = vector == VECTOR_XM;
         break;
     case X86_FLDENV:
     case X86_FRSTOR:

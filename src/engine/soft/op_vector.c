@@ -140,17 +140,24 @@ static void begin_mmx(struct soft_cpu *cpu)
         soft_raise(cpu, SOFT_MF);
 }
 
+static void enter_mmx(struct soft_cpu *cpu)
+{
+    soft_fpu_set_top(cpu, 0);
+    cpu->fpu.legacy[4] = 0xff;
+}
+
 static void end_mmx(struct soft_cpu *cpu, const struct vector *v)
 {
     if (v->reg_kind == X86_OPERAND_MMX && v->reg_access & X86_ACCESS_WRITE)
         le16_write(soft_fpu_mmx(cpu, v->reg) + 8, 0xffff);
     if (v->rm_kind == X86_OPERAND_MMX && v->rm_access & X86_ACCESS_WRITE)
         le16_write(soft_fpu_mmx(cpu, v->rm) + 8, 0xffff);
-    soft_fpu_set_top(cpu, 0);
-    cpu->fpu.legacy[4] = 0xff;
+    enter_mmx(cpu);
 }
 
-/* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags. */
+/* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags.
+ * That is exact but for overflow and underflow, which the CPU judges otherwise when they are
+ * unmasked (a tiny result raises then even if it is exact; SDM volume 1, 4.9.1.5). */
 static void run_fp(struct soft_cpu *cpu, const struct vector *v, void *reg, void *rm, void *vvvv,
                    struct soft_thunk_io *io)
 {
@@ -175,12 +182,18 @@ static void run_fp(struct soft_cpu *cpu, const struct vector *v, void *reg, void
     if (unmasked & 7)
         raised &= 7;
     cpu->fpu.mxcsr |= raised;
-    if (unmasked)
+    if (unmasked) {
+        if (v->mmx) /* the registers are MMX's already */
+            enter_mmx(cpu);
         soft_raise(cpu, cpu->cr4 >> 10 & 1 ? SOFT_XM : SOFT_UD);
+    }
     copy.mxcsr = cpu->fpu.mxcsr;
     *io = copy;
-    memcpy(reg, r, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
-    memcpy(rm, m, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
+    /* Only what was written: the two may be one register. */
+    if (v->reg_access & X86_ACCESS_WRITE)
+        memcpy(reg, r, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
+    if (v->rm_access & X86_ACCESS_WRITE)
+        memcpy(rm, m, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
 }
 
 static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_op *op)
@@ -325,7 +338,9 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
     v.vex = in->prefixes & X86_PREFIX_VEX;
     v.aligned = in->has_mem && in->flags & X86_FLAG_ALIGNED && v.mem_bytes >= 16;
     v.sse = in->flags & (X86_FLAG_SSE | X86_FLAG_VEX);
-    v.mmx = in->flags & X86_FLAG_MMX;
+    /* From memory these two leave the x87 state alone. */
+    bool only_reads = in->has_mem && (in->id == X86_CVTPI2PS || in->id == X86_CVTPI2PD);
+    v.mmx = in->flags & X86_FLAG_MMX && !only_reads;
     v.fp = in->flags & X86_FLAG_SSE_FP;
     v.flags_out = in->flags & X86_FLAG_WRITES_FLAGS;
     v.explicit_length = in->id == X86_PCMPESTRI || in->id == X86_PCMPESTRM ||

@@ -292,7 +292,8 @@ static void emit_thunk(struct code *c, const struct x86_insn *in)
     load_rest(c, &s);
     emit_insn(c, in, &s);
     store_results(c, &s);
-    if (in->flags & X86_FLAG_MMX)
+    /* The x87 state is saved then; cvtpi2ps from memory finds it in its registers and leaves it. */
+    if ((s.reg && is_mmx(s.reg)) || (s.rm && !s.mem && is_mmx(s.rm)))
         EMIT(c, 0x0f, 0x77); /* emms */
     if (s.vex)
         EMIT(c, 0xc5, 0xf8, 0x77); /* vzeroupper */
