@@ -156,8 +156,10 @@ enum conform_rule {
 enum conform_rule conform_rule_of(const struct x86_insn *insn);
 /* What is not compared after this case, which ended with `vector`. */
 struct conform_masks {
-    uint64_t memory_at; /* the pages from here on: this many bytes */
-    unsigned memory_bytes;
+    struct {
+        uint64_t at; /* memory from here on */
+        unsigned bytes;
+    } memory[2];
     uint64_t cr2_low; /* bits of CR2 */
     bool vectors;     /* vector registers */
     bool mxcsr;

@@ -108,22 +108,30 @@ static void compare_fpu(struct diff *d, const uint8_t *a, const uint8_t *b, cons
     }
 }
 
+static bool masked(const struct conform_masks *m, uint64_t linear)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(m->memory); i++)
+        if (linear - m->memory[i].at < m->memory[i].bytes)
+            return true;
+    return false;
+}
+
 static void compare_memory(struct diff *d, const struct conform_case *c,
                            const struct conform_result *a, const struct conform_result *b,
                            const struct conform_masks *m)
 {
     for (unsigned i = 0; i < CONFORM_PAGES; i++) {
-        uint64_t masked = m->memory_at - conform_page_at(i);
+        uint64_t page = conform_page_at(i);
         const uint8_t *x = a->changed >> i & 1 ? a->mem[i] : c->mem[i];
         const uint8_t *y = b->changed >> i & 1 ? b->mem[i] : c->mem[i];
         unsigned at = 0;
         char name[24];
-        while (at < 4096 && (x[at] == y[at] || at - masked < m->memory_bytes))
+        while (at < 4096 && (x[at] == y[at] || masked(m, page + at)))
             at++;
         if (at == 4096)
             continue;
         unsigned n = MIN(16u, 4096 - at);
-        snprintf(name, sizeof(name), "[%llx]", (unsigned long long)conform_page_at(i) + at);
+        snprintf(name, sizeof(name), "[%llx]", (unsigned long long)page + at);
         note_bytes(d, name, x + at, y + at, c->mem[i] + at, n);
     }
 }

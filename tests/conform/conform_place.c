@@ -281,6 +281,29 @@ static void place_branch(struct conform_rng *rng, struct conform_case *c)
     }
 }
 
+/* An area of FXSAVE or XSAVE, with a header that is mostly good. */
+static bool place_image(struct conform_rng *rng, struct conform_case *c)
+{
+    bool fx = c->insn.id == X86_FXSAVE || c->insn.id == X86_FXRSTOR;
+    uint64_t at = CONFORM_DATA + (conform_below(rng, 8192 - 1024) & ~UINT64_C(63));
+    if (conform_chance(rng, 10))
+        at = fx ? at + 16 : at + 32;
+    aim(rng, c, at - segment_base(&c->insn));
+    if (effective(c) != at)
+        return false;
+    c->in.r[0] &= ~UINT64_C(0x200); /* PKRU is not ours */
+    poke(c, at + 24, conform_random(rng) & 0xffff, 4);
+    if (fx)
+        return true;
+    poke(c, at + 512, conform_random(rng) & 7, 8);
+    poke(c, at + 520, 0, 8);
+    for (unsigned i = 16; i < 64; i += 8)
+        poke(c, at + 512 + i, 0, 8);
+    if (conform_chance(rng, 10))
+        poke(c, at + 512 + conform_below(rng, 64), 1u << conform_below(rng, 8), 1);
+    return true;
+}
+
 /* Operands that the mnemonic implies. */
 static bool place_implied(struct conform_rng *rng, struct conform_case *c)
 {
@@ -317,6 +340,13 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
         poke(c, effective(c),
              conform_random(rng) & (conform_chance(rng, 80) ? 0xffff : ~UINT64_C(0x20000)), 4);
         return true;
+    case X86_FXSAVE:
+    case X86_FXRSTOR:
+    case X86_XSAVE:
+    case X86_XSAVEOPT:
+    case X86_XSAVEC:
+    case X86_XRSTOR:
+        return place_image(rng, c);
     case X86_POPF: /* a trap flag would be for the test's own debugger */
         poke(c, c->in.r[RSP], conform_random(rng) & ~UINT64_C(0x100), 8);
         return bytes_at(c, c->in.r[RSP], 8) != NULL;

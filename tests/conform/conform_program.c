@@ -80,6 +80,12 @@ static bool unfit(const struct x86_insn *in)
     case X86_FRSTOR:
     case X86_FNSAVE: /* hold pointers to code and data, see conform_rules.c */
     case X86_FNSTENV:
+    case X86_FXSAVE:
+    case X86_FXRSTOR:
+    case X86_XSAVE:
+    case X86_XSAVEOPT:
+    case X86_XSAVEC:
+    case X86_XRSTOR:
         return true;
     case X86_BT:
     case X86_BTS:

@@ -46,14 +46,6 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
     case X86_VMMCALL:
     case X86_MONITOR:
     case X86_MWAIT:
-    /* Their images hold what CPUs leave open: reserved bytes, pointers of the last x87 instruction.
-     * tests/unit/engine_soft looks at them. */
-    case X86_FXSAVE:
-    case X86_FXRSTOR:
-    case X86_XSAVE:
-    case X86_XSAVEOPT:
-    case X86_XSAVEC:
-    case X86_XRSTOR:
         return CONFORM_SKIP;
     case X86_NOP: /* 0f 0d between registers: undefined on AMD's CPUs, nothing on Intel's */
         return insn->map == 1 && insn->opcode == 0x0d ? CONFORM_SKIP : CONFORM_COMPARE;
@@ -91,8 +83,17 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
 static void mask_environment(const struct conform_case *c, struct conform_masks *m)
 {
     bool narrow = c->insn.opsize == 2;
-    m->memory_at = conform_effective(c) + (narrow ? 6 : 12);
-    m->memory_bytes = narrow ? 8 : 16;
+    m->memory[0].at = conform_effective(c) + (narrow ? 6 : 12);
+    m->memory[0].bytes = narrow ? 8 : 16;
+}
+
+/* The same in the image of FXSAVE; and the mask of MXCSR, which has a bit 17 on AMD's CPUs. */
+static void mask_image(const struct conform_case *c, struct conform_masks *m)
+{
+    m->memory[0].at = conform_effective(c) + 6;
+    m->memory[0].bytes = 18;
+    m->memory[1].at = conform_effective(c) + 28;
+    m->memory[1].bytes = 4;
 }
 
 struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
@@ -104,6 +105,13 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
         mask_environment(c, &m);
         m.cr2_low = 4095; /* the order of their accesses is the CPU's own */
         break;
+    case X86_FXSAVE:
+    case X86_XSAVE:
+    case X86_XSAVEOPT:
+    case X86_XSAVEC:
+        mask_image(c, &m);
+        m.cr2_low = 4095;
+        break;
     case X86_DPPS: /* which step of theirs has raised the exception is not to be seen */
     case X86_DPPD:
     case X86_VDPPS:
@@ -112,6 +120,8 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
         break;
     case X86_FLDENV:
     case X86_FRSTOR:
+    case X86_FXRSTOR:
+    case X86_XRSTOR:
         m.cr2_low = 4095;
         break;
     default:

@@ -211,27 +211,19 @@ static unsigned put_env(struct soft_cpu *cpu, uint8_t *to, unsigned size)
     return 28;
 }
 
-/* Recomputes ES and B from exceptions and masks. */
-static void summarize(uint8_t *legacy)
-{
-    uint16_t fcw = le16_read(legacy), fsw = le16_read(legacy + OFF_FSW);
-    bool es = fsw & ~fcw & 0x3f;
-    le16_write(legacy + OFF_FSW, (uint16_t)((fsw & 0x7f7f) | (es ? 0x8080 : 0)));
-}
-
 static unsigned get_env(struct soft_cpu *cpu, const uint8_t *from, unsigned size)
 {
     struct soft_fpu *f = &cpu->fpu;
     unsigned step = size == 2 ? 2 : 4;
     uint16_t tags = le16_read(from + 2 * step);
-    le16_write(f->legacy, (uint16_t)((le16_read(from) & 0x1f7f) | 0x40));
+    le16_write(f->legacy, le16_read(from));
     soft_fpu_set_top(cpu, le16_read(from + step) >> 11 & 7);
     le16_write(f->legacy + OFF_FSW, le16_read(from + step));
     f->legacy[OFF_FTW] = 0;
     for (unsigned i = 0; i < 8; i++)
         if ((tags >> (2 * i) & 3) != 3)
             f->legacy[OFF_FTW] |= (uint8_t)(1u << i);
-    summarize(f->legacy);
+    soft_fpu_normalize(cpu);
     reset_pointers(cpu);
     if (size == 2) {
         f->fip = le16_read(from + 6);
@@ -286,7 +278,7 @@ static const struct soft_op *store_env(struct soft_cpu *cpu, const struct soft_o
         reset_pointers(cpu);
     } else {
         le16_write(cpu->fpu.legacy, le16_read(cpu->fpu.legacy) | 0x3f); /* all masked */
-        summarize(cpu->fpu.legacy);
+        soft_fpu_normalize(cpu);
     }
     SOFT_NEXT(cpu, op);
 }

@@ -53,6 +53,7 @@ static void get_x87(struct soft_cpu *cpu, const uint8_t *from, bool wide)
 {
     struct soft_fpu *f = &cpu->fpu;
     memcpy(f->legacy, from, OFF_XMM);
+    soft_fpu_normalize(cpu);
     f->x87_live = false;
     f->fop = le16_read(from + OFF_FOP) & 0x7ff;
     f->fip = wide ? le64_read(from + OFF_FIP) : le32_read(from + OFF_FIP);
@@ -211,18 +212,20 @@ static const struct soft_op *xsave(struct soft_cpu *cpu, const struct soft_op *o
     check_area(cpu, at, n);
     load_area(cpu, at, image, n);
     soft_fpu_unload(cpu);
-    uint64_t use = in_use(cpu), write = optimize ? rfbm & use : rfbm;
+    uint64_t use = in_use(cpu);
+    if (compact && cpu->fpu.mxcsr != 0x1f80) /* there MXCSR counts as SSE's */
+        use |= SSE;
+    uint64_t write = optimize ? rfbm & use : rfbm;
     if (write & X87)
         put_x87(cpu, image, op->c);
-    if (rfbm & (SSE | AVX) && (!compact || write & SSE || cpu->fpu.mxcsr != 0x1f80))
+    if (compact ? write & SSE : rfbm & (SSE | AVX))
         put_mxcsr(cpu, image);
     if (write & SSE)
         put_xmm(cpu, image);
     for (unsigned i = 0; write & AVX && i < n_registers(cpu); i++)
         memcpy(image + OFF_AVX + 16 * i, cpu->fpu.ymm[i] + 16, 16);
     if (compact) {
-        uint64_t bv = rfbm & (use | (cpu->fpu.mxcsr != 0x1f80 ? SSE : 0));
-        le64_write(image + OFF_BV, bv);
+        le64_write(image + OFF_BV, rfbm & use);
         le64_write(image + OFF_COMP, rfbm | COMPACT);
     } else {
         uint64_t old = le64_read(image + OFF_BV);

@@ -33,6 +33,16 @@ void soft_fpu_update_access(struct soft_cpu *cpu)
     cpu->avx_fault = !osxsave || (cpu->xcr0 & 6) != 6 || !protected ? SOFT_UD : ts ? SOFT_NM : 0xff;
 }
 
+void soft_fpu_normalize(struct soft_cpu *cpu)
+{
+    uint8_t *legacy = cpu->fpu.legacy;
+    unsigned fcw = (le16_read(legacy) & 0x1f7fu) | 0x40, fsw = le16_read(legacy + 2) & 0x7f7fu;
+    if (fsw & ~fcw & 0x3f)
+        fsw |= 0x8080;
+    le16_write(legacy, (uint16_t)fcw);
+    le16_write(legacy + 2, (uint16_t)fsw);
+}
+
 uint8_t *soft_fpu_mmx(struct soft_cpu *cpu, unsigned reg)
 {
     unsigned top = le16_read(cpu->fpu.legacy + 2) >> 11 & 7;
@@ -79,6 +89,7 @@ int soft_fpu_from_xsave(struct soft_cpu *cpu, const struct kvm_xsave *xsave)
     cpu->fpu.mxcsr = bv & 6 ? mxcsr : 0x1f80;
     if (bv & 1) {
         memcpy(cpu->fpu.legacy, x, XSAVE_XMM);
+        soft_fpu_normalize(cpu);
         cpu->fpu.fop = le16_read(x + 6);
         cpu->fpu.fip = le64_read(x + 8);
         cpu->fpu.fdp = le64_read(x + 16);
