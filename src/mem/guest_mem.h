@@ -34,8 +34,8 @@ struct guest_mem {
      * order; NULL while logging is off. Bits are set atomically by any thread. */
     _Atomic(_Atomic(uint64_t) *) dirty;
     _Atomic(uint64_t) *dirty_storage;
-    /* Set by an engine that keeps something made of the guest's code: called, from any thread, after
-     * this process (not the guest) wrote [hva, hva + len). NULL: nobody cares. */
+    /* Set by an engine that keeps something made of the guest's code: called, from any thread,
+     * after this process (not the guest) wrote [hva, hva + len). NULL: nobody cares. */
     void (*written)(void *opaque, const uint8_t *hva, uint64_t len);
     void *written_opaque;
 };

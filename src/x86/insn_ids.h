@@ -1,6 +1,6 @@
-/* The instructions that the decoder knows: one id for each mnemonic with one meaning. Conditional ones
- * (Jcc, SETcc, CMOVcc) have one id for all conditions, which is in the low four bits of the opcode.
- * The same list makes the names. */
+/* The instructions that the decoder knows: one id for each mnemonic with one meaning. Conditional
+ * ones (Jcc, SETcc, CMOVcc) have one id for all conditions, which is in the low four bits of the
+ * opcode. The same list makes the names. */
 #ifndef X86_INSN_IDS_H
 #define X86_INSN_IDS_H
 

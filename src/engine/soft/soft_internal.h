@@ -688,8 +688,8 @@ void soft_fpu_unload(struct soft_cpu *cpu);
 /* After a guest has loaded the saved x87 state: reserved bits of FCW, and ES and B of FSW, which
  * follow from exceptions and masks. */
 void soft_fpu_normalize(struct soft_cpu *cpu);
-/* While the x87 state is saved: where MMn is (the image is in the order of the stack), and a new top
- * of the stack, with every register staying what it is. */
+/* While the x87 state is saved: where MMn is (the image is in the order of the stack), and a new
+ * top of the stack, with every register staying what it is. */
 uint8_t *soft_fpu_mmx(struct soft_cpu *cpu, unsigned reg);
 void soft_fpu_set_top(struct soft_cpu *cpu, unsigned top);
 void soft_fpu_to_xsave(struct soft_cpu *cpu, struct kvm_xsave *xsave);
