@@ -708,8 +708,8 @@ static enum x86_decode_result finish(struct reader *r, struct x86_insn *in,
     return r->failed ? r->failed : result;
 }
 
-enum x86_decode_result x86_decode(const uint8_t *code, size_t available, enum x86_code_mode mode,
-                                  struct x86_insn *in)
+enum x86_decode_result decode_insn(const uint8_t *code, size_t available, enum x86_code_mode mode,
+                                   struct x86_insn *in)
 {
     struct reader r = {.code = code, .available = available};
     struct prefixes p = {0};

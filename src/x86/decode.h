@@ -201,11 +201,11 @@ enum x86_decode_result {
  * 64-bit rules, else `mode` gives the default of the code segment. Does not look at CPUID: callers
  * compare `feature`. Real mode and virtual-8086 restrictions (VEX, protected-mode-only
  * instructions) are the caller's. Threads: any (pure). */
-enum x86_decode_result x86_decode(const uint8_t *code, size_t available, enum x86_code_mode mode,
-                                  struct x86_insn *insn);
+enum x86_decode_result decode_insn(const uint8_t *code, size_t available, enum x86_code_mode mode,
+                                   struct x86_insn *insn);
 
 /* "add", "vpaddd": lower-case mnemonic of an id, for traces. */
-const char *x86_insn_name(uint16_t id);
+const char *decode_insn_name(uint16_t id);
 
 /* ---- for tests and tools: what forms there are ---- */
 
@@ -226,7 +226,7 @@ struct x86_form {
 };
 
 /* Forms by index until it returns false. */
-bool x86_form_at(size_t i, struct x86_form *form);
+bool decode_form_at(size_t i, struct x86_form *form);
 
 /* Where CPUID says that a feature is there: leaf, sub-leaf, register (0 eax .. 3 edx), bit. BASE
  * has register -1. */
@@ -236,6 +236,6 @@ struct x86_feature_bit {
     int8_t reg;
     uint8_t bit;
 };
-extern const struct x86_feature_bit x86_feature_bits[X86_N_FEATURES];
+extern const struct x86_feature_bit decode_feature_bits[X86_N_FEATURES];
 
 #endif

@@ -2,7 +2,7 @@
 #include "base/util.h"
 #include "x86/decode_internal.h"
 
-const char *x86_insn_name(uint16_t id)
+const char *decode_insn_name(uint16_t id)
 {
     static const char *const names[] = {"(bad)",
 #define X86_INSN_NAME(name) #name,
@@ -68,7 +68,7 @@ static void describe(const struct decode_row *row, uint8_t map, bool vex, struct
     };
 }
 
-bool x86_form_at(size_t i, struct x86_form *form)
+bool decode_form_at(size_t i, struct x86_form *form)
 {
     for (unsigned map = 0; map < 4; map++) {
         const struct decode_table *t = &decode_tables_legacy[map];
@@ -96,7 +96,7 @@ bool x86_form_at(size_t i, struct x86_form *form)
 
 /* Registers: 0 eax, 1 ebx, 2 ecx, 3 edx. Spec: SDM volume 2, CPUID; AMD APM volume 3, appendix E.
  */
-const struct x86_feature_bit x86_feature_bits[X86_N_FEATURES] = {
+const struct x86_feature_bit decode_feature_bits[X86_N_FEATURES] = {
     [X86_FEATURE_BASE] = {"base", 0, 0, -1, 0},
     [X86_FEATURE_SSE3] = {"pni", 1, 0, 2, 0},
     [X86_FEATURE_SSSE3] = {"ssse3", 1, 0, 2, 9},

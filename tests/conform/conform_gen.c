@@ -298,7 +298,7 @@ bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form, 
     struct encoder e = {.rng = rng, .plain = true};
     encode(&e, form);
     memcpy(code, e.bytes, X86_INSN_MAX_BYTES);
-    return x86_decode(code, X86_INSN_MAX_BYTES, X86_CODE64, insn) == X86_DECODE_OK;
+    return decode_insn(code, X86_INSN_MAX_BYTES, X86_CODE64, insn) == X86_DECODE_OK;
 }
 
 bool conform_generate(const struct x86_form *form, uint64_t seed, unsigned index,
@@ -312,7 +312,7 @@ bool conform_generate(const struct x86_form *form, uint64_t seed, unsigned index
     for (unsigned tries = 0; tries < 20; tries++) {
         struct encoder e = {.rng = &rng};
         unsigned opcode = encode(&e, form);
-        enum x86_decode_result r = x86_decode(e.bytes, X86_INSN_MAX_BYTES, X86_CODE64, &c->insn);
+        enum x86_decode_result r = decode_insn(e.bytes, X86_INSN_MAX_BYTES, X86_CODE64, &c->insn);
         if (r == X86_DECODE_UNDEFINED) {
             if (conform_chance(&rng, 80) || !surely_undefined(form, &e, opcode))
                 continue;

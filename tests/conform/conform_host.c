@@ -7,7 +7,7 @@ uint64_t conform_host_features(void)
 {
     uint64_t features = 0;
     for (unsigned i = 0; i < X86_N_FEATURES; i++) {
-        const struct x86_feature_bit *f = &x86_feature_bits[i];
+        const struct x86_feature_bit *f = &decode_feature_bits[i];
         unsigned r[4] = {0};
         if (f->reg >= 0 && (!__get_cpuid_count(f->leaf, f->subleaf, &r[0], &r[1], &r[2], &r[3]) ||
                             !(r[f->reg] >> f->bit & 1)))

@@ -108,7 +108,7 @@ static void emit_insn(struct program *p)
     struct x86_insn in;
     uint8_t bytes[X86_INSN_MAX_BYTES];
     do {
-        x86_form_at(conform_below(p->rng, p->n_forms), &form);
+        decode_form_at(conform_below(p->rng, p->n_forms), &form);
         if (!(form.modes & 2) || !conform_encode_plain(p->rng, &form, bytes, &in))
             in.id = X86_INVALID;
     } while (in.id == X86_INVALID || !offered(p, in.feature) ||
@@ -261,7 +261,7 @@ void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
     struct program p = {.rng = &rng,
                         .features = features,
                         .code = c->mem[CONFORM_PAGE_CODE] + (CONFORM_START - CONFORM_CODE)};
-    while (x86_form_at(p.n_forms, &form))
+    while (decode_form_at(p.n_forms, &form))
         p.n_forms++;
     conform_random_state(&rng, c);
     set_registers(&rng, c);

@@ -129,7 +129,8 @@ static struct tally must_fault(const struct x86_form *form, bool gp)
 
 static bool wanted(const struct x86_form *form)
 {
-    return form->modes & 2 && (!t.mnemonic || strcasecmp(t.mnemonic, x86_insn_name(form->id)) == 0);
+    return form->modes & 2 &&
+           (!t.mnemonic || strcasecmp(t.mnemonic, decode_insn_name(form->id)) == 0);
 }
 
 /* What to do with a form as a whole: that of its first case. */
@@ -150,7 +151,7 @@ static void report(const struct x86_form *form, const struct tally *tally)
     if (!tally->failed && !t.list)
         return;
     printf("# %s (map %u opcode %02x reg %d%s): %u of %u cases differ, %u fault\n",
-           x86_insn_name(form->id), form->map, form->opcode, form->reg, form->vex ? " vex" : "",
+           decode_insn_name(form->id), form->map, form->opcode, form->reg, form->vex ? " vex" : "",
            tally->failed, tally->run, tally->faulted);
     fflush(stdout);
 }
@@ -163,7 +164,7 @@ static void compare_forms(choose_fn *choose)
     unsigned long run = t.run, failed = t.failed;
     if (!t.cpu)
         SKIP("the address range of the cases is in use");
-    for (size_t i = 0; t.cases && x86_form_at(i, &form); i++) {
+    for (size_t i = 0; t.cases && decode_form_at(i, &form); i++) {
         if (!wanted(&form) || !choose(&form) || !offered(&form) ||
             rule_of_form(&form) != CONFORM_COMPARE)
             continue;
@@ -241,7 +242,7 @@ static void instructions_that_are_not_offered_are_undefined(void)
 {
     struct x86_form form;
     unsigned long failed = t.failed;
-    for (size_t i = 0; x86_form_at(i, &form); i++) {
+    for (size_t i = 0; decode_form_at(i, &form); i++) {
         if (!wanted(&form) || offered(&form))
             continue;
         struct tally tally = must_fault(&form, false);
@@ -254,7 +255,7 @@ static void privileged_instructions_fault_in_user_mode(void)
 {
     struct x86_form form;
     unsigned long failed = t.failed;
-    for (size_t i = 0; x86_form_at(i, &form); i++) {
+    for (size_t i = 0; decode_form_at(i, &form); i++) {
         if (!wanted(&form) || !offered(&form) || rule_of_form(&form) != CONFORM_PRIVILEGED)
             continue;
         struct tally tally = must_fault(&form, true);

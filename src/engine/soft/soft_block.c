@@ -230,8 +230,8 @@ static bool add_insn(struct maker *m)
     struct soft_cpu *cpu = m->cpu;
     struct soft_op *op = &m->ops[m->n_ops];
     enum x86_decode_result r =
-        x86_decode(m->bytes + m->n_bytes, m->n_available - m->n_bytes,
-                   (enum x86_code_mode)(cpu->mode & SOFT_MODE_CODE_MASK), &in);
+        decode_insn(m->bytes + m->n_bytes, m->n_available - m->n_bytes,
+                    (enum x86_code_mode)(cpu->mode & SOFT_MODE_CODE_MASK), &in);
     if (r == X86_DECODE_TRUNCATED)
         return false;
     *op = (struct soft_op){.off = (uint16_t)m->n_bytes, .seg = SOFT_SEG_FLAT_STACK};

@@ -68,7 +68,7 @@ static bool host_os_has_avx(void)
 
 static void set_feature(struct table *t, uint8_t feature)
 {
-    const struct x86_feature_bit *f = &x86_feature_bits[feature];
+    const struct x86_feature_bit *f = &decode_feature_bits[feature];
     for (unsigned i = 0; i < t->n; i++) {
         struct kvm_cpuid_entry2 *e = &t->entries[i];
         uint32_t *const regs[4] = {&e->eax, &e->ebx, &e->ecx, &e->edx};
@@ -159,13 +159,13 @@ int soft_cpuid_supported(struct kvm_cpuid_entry2 *entries, unsigned max, struct 
     struct table t = {.entries = entries};
     if (max < MOST)
         return err_set(err, ENOSPC, "%u CPUID entries are not enough", max);
-    bool avx = host_os_has_avx() && host_has(&x86_feature_bits[X86_FEATURE_AVX]);
+    bool avx = host_os_has_avx() && host_has(&decode_feature_bits[X86_FEATURE_AVX]);
     add_basic(&t);
     add_xsave(&t, avx);
     add_hypervisor(&t);
     add_extended(&t);
     for (unsigned i = 0; i < ARRAY_LEN(passed); i++)
-        if (host_has(&x86_feature_bits[passed[i]]) && (avx || !vector_state(passed[i])))
+        if (host_has(&decode_feature_bits[passed[i]]) && (avx || !vector_state(passed[i])))
             set_feature(&t, passed[i]);
     for (unsigned i = 0; i < ARRAY_LEN(made); i++)
         set_feature(&t, made[i]);
@@ -176,7 +176,7 @@ uint64_t soft_cpuid_features(const struct kvm_cpuid_entry2 *entries, unsigned n)
 {
     uint64_t features = 1;
     for (unsigned f = 1; f < X86_N_FEATURES; f++) {
-        const struct x86_feature_bit *b = &x86_feature_bits[f];
+        const struct x86_feature_bit *b = &decode_feature_bits[f];
         for (unsigned i = 0; i < n; i++) {
             const struct kvm_cpuid_entry2 *e = &entries[i];
             const uint32_t regs[4] = {e->eax, e->ebx, e->ecx, e->edx};
