@@ -49,6 +49,10 @@ struct engine_vm_config {
     struct bus *bus;
     const struct engine_irqchip_ops *irqchip;
     void *irqchip_opaque;
+    /* What the program wants done first in each thread that the engine itself starts (a seccomp
+     * filter); NULL: nothing. vCPU threads are the machine's. */
+    int (*thread_enter)(void *opaque, const char *thread_name, struct err *err);
+    void *thread_opaque;
 };
 
 enum engine_exit {

@@ -84,6 +84,10 @@ static int init_engine(struct machine *m, struct machine_files *files, struct er
         .irqchip = &machine_irqchip_ops,
         .irqchip_opaque = &m->irqchip,
     };
+    if (m->setup.thread_setup) {
+        config.thread_enter = m->setup.thread_setup->enter;
+        config.thread_opaque = m->setup.thread_setup->opaque;
+    }
     int ret = engine_vm_create(m->engine, &in, &config, &m->vm, err);
     if (!ret)
         bus_set_engine(&m->bus, engine_vm_bus_ops(m->vm), m->vm);

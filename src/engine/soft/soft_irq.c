@@ -2,13 +2,15 @@
  * signals.
  *
  * Theory of operation. A route is a remembered message; signalling it posts into a local APIC,
- * which takes no lock. Only when a route's eventfd is asked for (a vhost-user back end) does a
- * thread come into being that waits for those eventfds and signals their routes; a masked route
- * leaves its count in the eventfd, as it does under KVM. */
+ * which takes no lock. A thread waits for the eventfds of those routes that have one (a vhost-user
+ * back end's) and signals their routes; a masked route leaves its count in the eventfd, as it does
+ * under KVM. The thread is there from the start, because vCPUs, whose guests ask for eventfds, may
+ * not start threads. */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "base/log.h"
 #include "engine/soft/soft_vcpu.h"
 #include "engine/soft/soft_vm.h"
 
@@ -104,7 +106,14 @@ static void *serve_eventfds(void *arg)
 {
     struct soft_vm *vm = arg;
     struct soft_irq *irq = vm->irq;
-    for (;;) {
+    struct err err = {0};
+    pthread_setname_np(pthread_self(), "io-irq");
+    if (vm->config.thread_enter)
+        vm->config.thread_enter(vm->config.thread_opaque, "io-irq", &err);
+    if (err.code)
+        LOG_LIMITED(LOG_ERROR, "engine", "no interrupts from other processes error=\"%s\"",
+                    err.msg);
+    while (!err.code) {
         struct epoll_event events[16];
         int n = epoll_wait(irq->epoll_fd, events, ARRAY_LEN(events), -1);
         if (n < 0 && errno != EINTR)
@@ -119,20 +128,18 @@ static void *serve_eventfds(void *arg)
             pthread_mutex_unlock(&irq->lock);
         }
     }
+    return NULL;
 }
 
-/* With the lock held. */
-static int start_thread(struct soft_vm *vm)
+static int start_thread(struct soft_vm *vm, struct err *err)
 {
     struct soft_irq *irq = vm->irq;
-    if (irq->has_thread)
-        return 0;
     struct epoll_event e = {.events = EPOLLIN, .data.fd = irq->stop_fd};
     if (epoll_ctl(irq->epoll_fd, EPOLL_CTL_ADD, irq->stop_fd, &e) < 0)
-        return -errno;
+        return err_sys(err, errno, "could not watch the eventfds of interrupt routes");
     int ret = pthread_create(&irq->thread, NULL, serve_eventfds, vm);
     irq->has_thread = !ret;
-    return -ret;
+    return ret ? err_sys(err, ret, "could not start the thread of interrupt routes") : 0;
 }
 
 static int msi_route_fd(void *engine, struct msi_route *r)
@@ -141,9 +148,7 @@ static int msi_route_fd(void *engine, struct msi_route *r)
     struct soft_irq *irq = vm->irq;
     int ret = 0;
     pthread_mutex_lock(&irq->lock);
-    if (r->fd < 0)
-        ret = start_thread(vm);
-    if (!ret && r->fd < 0) {
+    if (r->fd < 0) {
         r->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.fd = r->fd};
         if (r->fd < 0 || epoll_ctl(irq->epoll_fd, EPOLL_CTL_ADD, r->fd, &e) < 0)
@@ -175,7 +180,7 @@ int soft_irq_init(struct soft_vm *vm, struct err *err)
     irq->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (irq->epoll_fd < 0 || irq->stop_fd < 0)
         return err_sys(err, errno, "could not make the eventfds of the interrupt routes");
-    return 0;
+    return start_thread(vm, err);
 }
 
 void soft_irq_fini(struct soft_vm *vm)
