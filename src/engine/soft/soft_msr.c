@@ -143,12 +143,14 @@ static bool constant(uint32_t msr, uint64_t *value)
     case MSR_MCG_CAP:
     case X86_MSR_FEATURE_CONTROL:
     case X86_MSR_SMBASE:
-    case X86_MSR_HWCR:
     case MSR_SYSCFG:
     case X86_MSR_KVM_ASYNC_PF_EN:
     case X86_MSR_KVM_ASYNC_PF_INT:
     case X86_MSR_KVM_PV_EOI_EN:
         *value = 0;
+        return true;
+    case X86_MSR_HWCR:
+        *value = 1u << 24; /* the TSC counts at the frequency of P0 */
         return true;
     case MSR_DE_CFG:
         *value = 2; /* LFENCE serializes */
