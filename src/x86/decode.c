@@ -135,7 +135,7 @@ static bool read_vex(struct reader *r, struct x86_insn *in, struct prefixes *p)
     if (in->mode != X86_CODE64)
         in->rex = 0;
     in->rex |= (uint8_t)(w << 3);
-    in->vex_vvvv = (uint8_t)(~b >> 3 & (in->mode == X86_CODE64 ? 15 : 7));
+    in->vex_vvvv = ~b >> 3 & 15;
     in->vex_l = b >> 2 & 1;
     in->mandatory = mandatory[b & 3];
     in->prefixes |= X86_PREFIX_VEX;
@@ -652,7 +652,8 @@ static bool bad_memory(const struct x86_insn *in, const struct decode_row *row)
 static bool bad_gather(const struct x86_insn *in)
 {
     unsigned dst = in->operands[0].reg, mask = in->vex_vvvv;
-    return (in->modrm & 7) != 4 || dst == mask || dst == in->mem_index || mask == in->mem_index;
+    return in->adsize == 2 || (in->modrm & 7) != 4 || dst == mask || dst == in->mem_index ||
+           mask == in->mem_index;
 }
 
 static bool refused(const struct x86_insn *in, const struct decode_row *row)
@@ -660,8 +661,6 @@ static bool refused(const struct x86_insn *in, const struct decode_row *row)
     unsigned cr = in->operands[in->operands[0].kind == X86_OPERAND_CR ? 0 : 1].reg;
     if (in->prefixes & X86_PREFIX_LOCK &&
         !(row->attr & A_LOCK && in->operands[0].kind == X86_OPERAND_MEM))
-        return true;
-    if (in->prefixes & X86_PREFIX_VEX && !uses_vvvv(row) && in->vex_vvvv)
         return true;
     if (bad_memory(in, row))
         return true;
@@ -737,6 +736,10 @@ enum x86_decode_result decode_insn(const uint8_t *code, size_t available, enum x
     row = find_row(in, row, p.rep);
     if (!row || r.failed)
         return finish(&r, in, X86_DECODE_UNDEFINED);
+    if (in->prefixes & X86_PREFIX_VEX && !uses_vvvv(row) && in->vex_vvvv)
+        return finish(&r, in, X86_DECODE_UNDEFINED);
+    if (mode != X86_CODE64) /* eight registers: the top bit is ignored, where there is an operand */
+        in->vex_vvvv &= 7;
     in->id = row->id;
     in->feature = row->feature;
     if (row->attr & A_AVX2_256 && in->vex_l && row->feature == X86_FEATURE_AVX)
