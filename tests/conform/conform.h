@@ -34,6 +34,11 @@
 
 #define CONFORM_FILL 0xcc /* int3 */
 
+/* Selectors as Linux gives them to user code; DS and ES are SS. */
+#define CONFORM_CS64 0x33
+#define CONFORM_CS32 0x23
+#define CONFORM_SS   0x2b
+
 enum conform_page {
     CONFORM_PAGE_DATA0,
     CONFORM_PAGE_DATA1,
@@ -65,7 +70,8 @@ struct conform_state {
 struct conform_case {
     struct conform_state in;
     uint8_t mem[CONFORM_PAGES][4096];
-    unsigned code_bytes;  /* from CONFORM_START on, for printing */
+    unsigned code_bytes;     /* from CONFORM_START on, for printing */
+    enum x86_code_mode mode; /* 64 or 32; 32-bit code is in a flat segment */
     struct x86_insn insn; /* of the single instruction; id X86_INVALID for one that must be #UD */
 };
 
@@ -127,14 +133,17 @@ uint64_t conform_number(struct conform_rng *rng);
 
 /* ---- cases ---- */
 
-/* Makes case number `index` of a form. False: none can be made with this number. */
-bool conform_generate(const struct x86_form *form, uint64_t seed, unsigned index,
-                      struct conform_case *c);
+/* Makes case number `index` of a form in 64- or 32-bit code. False: none can be made with this
+ * number. */
+bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint64_t seed,
+                      unsigned index, struct conform_case *c);
 /* Registers, vector and x87 state and memory at random. */
 void conform_random_state(struct conform_rng *rng, struct conform_case *c);
 /* Arranges registers, memory and displacement so that the instruction's operands lie in mapped
  * memory, mostly. May rewrite displacements in c->mem. False: it cannot be arranged safely. */
 bool conform_place(struct conform_rng *rng, struct conform_case *c);
+/* In 32-bit code the upper halves of registers are zero. */
+void conform_narrow_registers(struct conform_case *c);
 /* Linear address of the memory operand. */
 uint64_t conform_effective(const struct conform_case *c);
 /* A random encoding of a form whose memory operand, if it has one, is [rbp + disp32] or
@@ -163,6 +172,8 @@ struct conform_masks {
     uint64_t cr2_low; /* bits of CR2 */
     bool vectors;     /* vector registers */
     bool mxcsr;
+    uint64_t flags; /* bits of RFLAGS */
+    bool registers; /* general registers */
 };
 struct conform_masks conform_masks_of(const struct conform_case *c, int vector);
 

@@ -174,10 +174,10 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
     }
     if (a->out.rip != b->out.rip)
         note(&d, "rip", a->out.rip, b->out.rip, c->in.rip);
-    if ((a->out.rflags ^ b->out.rflags) & FLAGS_COMPARED)
-        note(&d, "rflags", a->out.rflags & FLAGS_COMPARED, b->out.rflags & FLAGS_COMPARED,
-             c->in.rflags);
-    for (unsigned i = 0; i < 16; i++)
+    uint64_t flags = FLAGS_COMPARED & ~m.flags;
+    if ((a->out.rflags ^ b->out.rflags) & flags)
+        note(&d, "rflags", a->out.rflags & flags, b->out.rflags & flags, c->in.rflags);
+    for (unsigned i = 0; !m.registers && i < 16; i++)
         if (a->out.r[i] != b->out.r[i])
             note(&d, names[i], a->out.r[i], b->out.r[i], c->in.r[i]);
     compare_fpu(&d, a->out.xsave, b->out.xsave, c->in.xsave, &m);
@@ -191,7 +191,7 @@ void conform_print_case(const struct conform_case *c)
     printf("#   ");
     for (unsigned i = 0; i < c->code_bytes; i++)
         printf(" %02x", code[i]);
-    printf("  %s", decode_insn_name(c->insn.id));
+    printf("  %s%s", c->mode == X86_CODE64 ? "" : "(32) ", x86_insn_name(c->insn.id));
     if (c->insn.has_mem)
         printf(" [%llx]", (unsigned long long)conform_effective(c));
     printf("  fcw %04x fsw %04x mxcsr %04x\n", (unsigned)field(c->in.xsave, FCW_AT, 2),

@@ -150,6 +150,7 @@ void conform_random_state(struct conform_rng *rng, struct conform_case *c)
 {
     for (unsigned i = 0; i < 16; i++)
         c->in.r[i] = conform_number(rng);
+    conform_narrow_registers(c);
     c->in.rip = CONFORM_START;
     c->in.rflags = 0x202 | (conform_random(rng) & 0x8d5); /* IF, and the arithmetic flags */
     if (conform_chance(rng, 20))
@@ -178,6 +179,7 @@ void conform_fill_read_only(uint8_t page[4096])
 
 struct encoder {
     struct conform_rng *rng;
+    enum x86_code_mode mode;
     bool plain; /* no segment and lock prefixes, memory is [rbp + disp32] or [r13 + disp32] */
     uint8_t bytes[32];
     unsigned n;
@@ -198,8 +200,10 @@ static void put_prefixes(struct encoder *e, const struct x86_form *form)
     struct conform_rng *rng = e->rng;
     if (conform_chance(rng, 8))
         put(e, 0x67);
-    if (!e->plain && conform_chance(rng, 5))
+    if (!e->plain && e->mode == X86_CODE64 && conform_chance(rng, 5))
         put(e, 0x65); /* gs */
+    if (!e->plain && conform_chance(rng, 4))
+        put(e, 0x26 | (unsigned)conform_below(rng, 4) << 3); /* es cs ss ds */
     if (form->vex)
         return;
     if (!e->plain && conform_chance(rng, 6))
@@ -222,7 +226,7 @@ static void put_opcode(struct encoder *e, const struct x86_form *form)
     struct conform_rng *rng = e->rng;
     uint64_t random = conform_random(rng);
     if (!form->vex) {
-        if (conform_chance(rng, 60))
+        if (e->mode == X86_CODE64 && conform_chance(rng, 60))
             put(e, 0x40 | (random & 15));
         if (form->map)
             put(e, 0x0f);
@@ -237,6 +241,10 @@ static void put_opcode(struct encoder *e, const struct x86_form *form)
     unsigned l = form->vex_l >= 0 ? (unsigned)form->vex_l : random >> 1 & 1;
     unsigned vvvv = conform_chance(rng, 50) ? random >> 4 & 15 : 0;
     unsigned rxb = random >> 8 & 7; /* inverted in the encoding */
+    if (e->mode != X86_CODE64) {    /* else it is lds or les */
+        rxb |= 6;
+        vvvv &= 7;
+    }
     if (form->map == 1 && !w && (rxb & 3) == 3 && conform_chance(rng, 80)) {
         put(e, 0xc5);
         put(e, (rxb & 4) << 5 | (~vvvv & 15) << 3 | l << 2 | pp);
@@ -295,24 +303,25 @@ static unsigned encode(struct encoder *e, const struct x86_form *form)
 bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form, uint8_t *code,
                           struct x86_insn *insn)
 {
-    struct encoder e = {.rng = rng, .plain = true};
+    struct encoder e = {.rng = rng, .mode = X86_CODE64, .plain = true};
     encode(&e, form);
     memcpy(code, e.bytes, X86_INSN_MAX_BYTES);
     return decode_insn(code, X86_INSN_MAX_BYTES, X86_CODE64, insn) == X86_DECODE_OK;
 }
 
-bool conform_generate(const struct x86_form *form, uint64_t seed, unsigned index,
-                      struct conform_case *c)
+bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint64_t seed,
+                      unsigned index, struct conform_case *c)
 {
     uint64_t mixed = seed ^ (uint64_t)form->id << 48 ^ (uint64_t)form->opcode << 40 ^
                      (uint64_t)form->map << 38 ^ (uint64_t)form->vex << 37 ^
                      (uint64_t)(uint8_t)form->reg << 29 ^ index;
     struct conform_rng rng = {mixed};
     conform_random(&rng);
+    c->mode = mode;
     for (unsigned tries = 0; tries < 20; tries++) {
-        struct encoder e = {.rng = &rng};
+        struct encoder e = {.rng = &rng, .mode = mode};
         unsigned opcode = encode(&e, form);
-        enum x86_decode_result r = decode_insn(e.bytes, X86_INSN_MAX_BYTES, X86_CODE64, &c->insn);
+        enum x86_decode_result r = x86_decode(e.bytes, X86_INSN_MAX_BYTES, mode, &c->insn);
         if (r == X86_DECODE_UNDEFINED) {
             if (conform_chance(&rng, 80) || !surely_undefined(form, &e, opcode))
                 continue;

@@ -45,16 +45,19 @@ static struct {
 
 /* ---- the child ---- */
 
-/* Loads everything and jumps. Offsets are those of struct conform_state. */
-__attribute__((noinline, noreturn)) static void enter(const struct conform_state *in)
+/* Loads everything and jumps, by a far jump: it chooses the code size too. Offsets are those of
+ * struct conform_state. */
+__attribute__((noinline, noreturn)) static void enter(const struct conform_state *in,
+                                                      uint16_t selector)
 {
     __asm__ volatile("mov %c[xsave](%%rdi), %%al\n\t" /* touch it before the stack is gone */
                      "lea %c[xsave](%%rdi), %%rcx\n\t"
                      "mov $7, %%eax\n\t"
                      "xor %%edx, %%edx\n\t"
                      "xrstor64 (%%rcx)\n\t"
-                     "mov %c[rip](%%rdi), %%rax\n\t"
-                     "mov %%rax, conform_native_target(%%rip)\n\t"
+                     "mov %c[rip](%%rdi), %%eax\n\t"
+                     "mov %%eax, conform_native_target(%%rip)\n\t"
+                     "mov %%si, 4 + conform_native_target(%%rip)\n\t"
                      "pushq %c[rflags](%%rdi)\n\t"
                      "popfq\n\t"
                      "mov 0(%%rdi), %%rax\n\t"
@@ -73,14 +76,14 @@ __attribute__((noinline, noreturn)) static void enter(const struct conform_state
                      "mov 112(%%rdi), %%r14\n\t"
                      "mov 120(%%rdi), %%r15\n\t"
                      "mov 56(%%rdi), %%rdi\n\t"
-                     "jmp *conform_native_target(%%rip)\n\t"
+                     "ljmp *conform_native_target(%%rip)\n\t"
                      ".pushsection .bss\n\t"
                      ".balign 8\n\t"
                      ".local conform_native_target\n\t"
                      "conform_native_target: .skip 8\n\t"
                      ".popsection"
                      :
-                     : "D"(in), [xsave] "i"(offsetof(struct conform_state, xsave)),
+                     : "D"(in), "S"(selector), [xsave] "i"(offsetof(struct conform_state, xsave)),
                        [rip] "i"(offsetof(struct conform_state, rip)),
                        [rflags] "i"(offsetof(struct conform_state, rflags))
                      : "memory");
@@ -150,6 +153,7 @@ static void child_setup(void)
     for (unsigned i = 0; i < CONFORM_PAGES; i++)
         map_page(conform_page_at(i));
     map_constant_pages();
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(CONFORM_SS));
     syscall(SYS_arch_prctl, ARCH_SET_GS, CONFORM_GS_BASE);
     stack_t stack = {.ss_sp = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE,
                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
@@ -167,7 +171,7 @@ static void run_one(const struct conform_case *c, struct conform_result *r)
         memcpy((void *)conform_page_at(i), c->mem[i], 4096);
     child.result = r;
     if (!setjmp(child.back))
-        enter(&c->in);
+        enter(&c->in, c->mode == X86_CODE64 ? CONFORM_CS64 : CONFORM_CS32);
     r->changed = 0;
     for (unsigned i = 0; i < CONFORM_PAGES; i++) {
         const void *page = (const void *)conform_page_at(i);

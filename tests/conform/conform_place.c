@@ -108,6 +108,8 @@ static void aim(struct conform_rng *rng, struct conform_case *c, uint64_t offset
 {
     struct x86_insn *in = &c->insn;
     uint64_t index = 0;
+    if (in->adsize == 2) /* reaches nothing, whatever the registers are */
+        return;
     if (in->mem_vsib) {
         small_index(rng, c);
     } else if (in->mem_index != X86_NO_REG) {
@@ -140,15 +142,15 @@ uint64_t conform_effective(const struct conform_case *c)
         at += c->in.r[in->mem_base];
     if (in->mem_index != X86_NO_REG && !in->mem_vsib)
         at += c->in.r[in->mem_index] << in->mem_scale;
-    if (in->adsize == 4)
-        at = (uint32_t)at;
+    if (in->adsize != 8)
+        at = in->adsize == 4 ? (uint32_t)at : (uint16_t)at;
     return at + segment_base(in);
 }
 
 /* The same when a displacement may have been patched. */
 static uint64_t effective(struct conform_case *c)
 {
-    decode_insn(code_of(c), X86_INSN_MAX_BYTES, X86_CODE64, &c->insn);
+    x86_decode(code_of(c), X86_INSN_MAX_BYTES, c->mode, &c->insn);
     return conform_effective(c);
 }
 
@@ -156,7 +158,9 @@ static uint64_t effective(struct conform_case *c)
 static bool safe(uint64_t linear)
 {
     bool canonical = (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
-    return (linear >= CONFORM_LOW + 65536 && linear < CONFORM_HIGH - 65536) || !canonical;
+    bool nothing = linear < 65536 || (linear >= 0xffff0000 && linear < 0x100010000);
+    return (linear >= CONFORM_LOW + 65536 && linear < CONFORM_HIGH - 65536) || nothing ||
+           !canonical;
 }
 
 /* BT and its like address bits around their operand. */
@@ -172,9 +176,17 @@ static bool must_align(const struct x86_insn *in)
     return in->map >= 2 && in->flags & X86_FLAG_SSE && in->feature == X86_FEATURE_SHA;
 }
 
+static bool by_element(const struct x86_insn *in)
+{
+    return in->id == X86_VMASKMOVPS || in->id == X86_VMASKMOVPD || in->id == X86_VPMASKMOVD ||
+           in->id == X86_VPMASKMOVQ;
+}
+
 static bool place_memory(struct conform_rng *rng, struct conform_case *c)
 {
     struct x86_insn *in = &c->insn;
+    if (by_element(in) && in->adsize == 2) /* may wrap within the operand or not */
+        return false;
     if (bit_offset(in))
         c->in.r[in->operands[1].reg] = conform_below(rng, 4096) - 2048;
     uint64_t at = target(rng);
@@ -215,7 +227,7 @@ static bool place_strings(struct conform_rng *rng, struct conform_case *c)
         memset(c->mem[CONFORM_PAGE_DATA1], 0x5a, 4096);
         c->in.r[0] = UINT64_C(0x5a5a5a5a5a5a5a5a);
     }
-    uint64_t mask = in->adsize == 4 ? UINT32_MAX : UINT64_MAX;
+    uint64_t mask = in->adsize == 2 ? UINT16_MAX : in->adsize == 4 ? UINT32_MAX : UINT64_MAX;
     return safe((c->in.r[6] & mask) + segment_base(in)) && safe(c->in.r[7] & mask);
 }
 
@@ -224,6 +236,8 @@ static bool uses_stack(const struct x86_insn *in)
     switch (in->id) {
     case X86_PUSH:
     case X86_POP:
+    case X86_PUSHA:
+    case X86_POPA:
     case X86_PUSHF:
     case X86_POPF:
     case X86_ENTER:
@@ -251,7 +265,8 @@ static uint64_t stack_target(struct conform_rng *rng)
 
 static bool stack_is_safe(const struct conform_case *c)
 {
-    return safe(c->in.r[RSP]) && safe(c->in.r[RSP] - 65536 + 4096);
+    uint64_t mask = c->mode == X86_CODE64 ? UINT64_MAX : UINT32_MAX;
+    return safe(c->in.r[RSP] & mask) && safe((c->in.r[RSP] - 65536 + 4096) & mask);
 }
 
 /* Where the branch is to go is a number in a register, in memory or in the code. */
@@ -318,7 +333,7 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
     case X86_VMASKMOVDQU: /* which bytes fault, and whether those that the mask leaves out do, is
                              up to the CPU: within the writable pages */
         c->in.r[7] = CONFORM_DATA + conform_below(rng, 8192 - 16) - segment_base(in);
-        return true;
+        return in->adsize != 2 && in->mem_segment != X86_CS;
     case X86_ENTER: /* mostly a frame that fits */
         frame = conform_below(rng, 256) | conform_below(rng, 10) << 16;
         if (conform_chance(rng, 80))
@@ -355,7 +370,7 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
     }
 }
 
-bool conform_place(struct conform_rng *rng, struct conform_case *c)
+static bool place(struct conform_rng *rng, struct conform_case *c)
 {
     struct x86_insn *in = &c->insn;
     if (uses_stack(in))
@@ -373,4 +388,17 @@ bool conform_place(struct conform_rng *rng, struct conform_case *c)
     if (in->flags & X86_FLAG_BRANCH)
         place_branch(rng, c);
     return !uses_stack(in) || stack_is_safe(c);
+}
+
+void conform_narrow_registers(struct conform_case *c)
+{
+    for (unsigned i = 0; i < 8 && c->mode != X86_CODE64; i++)
+        c->in.r[i] = (uint32_t)c->in.r[i];
+}
+
+bool conform_place(struct conform_rng *rng, struct conform_case *c)
+{
+    bool good = place(rng, c);
+    conform_narrow_registers(c);
+    return good;
 }

@@ -263,6 +263,7 @@ void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
                         .code = c->mem[CONFORM_PAGE_CODE] + (CONFORM_START - CONFORM_CODE)};
     while (decode_form_at(p.n_forms, &form))
         p.n_forms++;
+    c->mode = X86_CODE64;
     conform_random_state(&rng, c);
     set_registers(&rng, c);
     unsigned n = 5 + (unsigned)conform_below(&rng, 36);

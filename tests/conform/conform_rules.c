@@ -3,6 +3,13 @@
 
 #define VECTOR_XM 19
 
+#define RFLAGS_CF 0x001
+#define RFLAGS_PF 0x004
+#define RFLAGS_AF 0x010
+#define RFLAGS_ZF 0x040
+#define RFLAGS_SF 0x080
+#define RFLAGS_OF 0x800
+
 enum conform_rule conform_rule_of(const struct x86_insn *insn)
 {
     switch (insn->id) {
@@ -27,6 +34,8 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
     case X86_VERR:
     case X86_VERW:
     case X86_LSS:
+    case X86_LDS:
+    case X86_LES:
     case X86_LFS:
     case X86_LGS:
     case X86_CALL_FAR:
@@ -41,6 +50,7 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
     case X86_SYSENTER:
     case X86_INT:
     case X86_INT1:
+    case X86_INTO: /* has a trap's rip */
     case X86_INT3:
     case X86_VMCALL:
     case X86_VMMCALL:
@@ -68,7 +78,7 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
     case X86_RET_NEAR:
     case X86_LOOPCC: /* on AMD's CPUs F2 and F3 choose the condition of LOOPcc too */
     case X86_JRCXZ:
-        return insn->prefixes & X86_PREFIX_OPSIZE ||
+        return (insn->mode == X86_CODE64 && insn->prefixes & X86_PREFIX_OPSIZE) ||
                        (insn->id == X86_LOOPCC &&
                         insn->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE))
                    ? CONFORM_SKIP
@@ -111,6 +121,23 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
     case X86_XSAVEC:
         mask_image(c, &m);
         m.cr2_low = 4095;
+        break;
+    /* These two rows cannot be run on a host in 64-bit mode, so their undefined flags are not its.
+     */
+    case X86_DAA:
+    case X86_DAS:
+        m.flags = RFLAGS_OF;
+        break;
+    case X86_AAA:
+    case X86_AAS:
+        m.flags = RFLAGS_OF | RFLAGS_SF | RFLAGS_ZF | RFLAGS_PF;
+        break;
+    case X86_AAM:
+    case X86_AAD:
+        m.flags = RFLAGS_OF | RFLAGS_AF | RFLAGS_CF;
+        break;
+    case X86_POPA: /* may have loaded some when it faults */
+        m.registers = vector != CONFORM_NO_FAULT;
         break;
     case X86_DPPS: /* which step of theirs has raised the exception is not to be seen */
     case X86_DPPD:

@@ -31,10 +31,6 @@
 #define CR4  UINT64_C(0x506a0)    /* OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PGE PAE */
 #define EFER UINT64_C(0xd01)      /* NXE LMA LME SCE */
 
-/* Selectors as Linux gives them to user code. */
-#define USER_CS 0x33
-#define USER_SS 0x2b
-
 /* More instructions than any case needs. */
 #define STEPS_MAX 100000
 
@@ -77,7 +73,10 @@ static void make_tables(struct soft *s)
     map(s, CONFORM_DATA + 8192, RO_AT, false);
 }
 
-static void set_segment(struct soft_cpu *cpu, unsigned seg, uint16_t sel, unsigned type)
+#define TYPE_CODE 11
+#define TYPE_DATA 3
+
+static void set_segment(struct soft_cpu *cpu, unsigned seg, uint16_t sel, unsigned type, bool wide)
 {
     cpu->seg[seg] = (struct soft_seg){.limit = UINT32_MAX,
                                       .sel = sel,
@@ -85,10 +84,17 @@ static void set_segment(struct soft_cpu *cpu, unsigned seg, uint16_t sel, unsign
                                       .s = 1,
                                       .dpl = 3,
                                       .present = 1,
-                                      .l = type == 11,
-                                      .db = type != 11,
+                                      .l = wide,
+                                      .db = !wide,
                                       .g = 1,
                                       .unusable = sel == 0};
+}
+
+static void set_code_size(struct soft_cpu *cpu, enum x86_code_mode mode)
+{
+    bool wide = mode == X86_CODE64;
+    set_segment(cpu, X86_CS, wide ? CONFORM_CS64 : CONFORM_CS32, TYPE_CODE, wide);
+    soft_update_mode(cpu);
 }
 
 static void set_system_state(struct soft *s)
@@ -102,15 +108,14 @@ static void set_system_state(struct soft *s)
     cpu->cpl = 3;
     cpu->tr = (struct soft_seg){.type = 11, .present = 1}; /* no ports for user code */
     cpu->idt_limit = 0; /* any fault under soft_run() ends in a shutdown */
-    set_segment(cpu, X86_CS, USER_CS, 11);
-    set_segment(cpu, X86_SS, USER_SS, 3);
-    set_segment(cpu, X86_DS, 0, 3);
-    set_segment(cpu, X86_ES, 0, 3);
-    set_segment(cpu, X86_FS, 0, 3);
-    set_segment(cpu, X86_GS, 0, 3);
+    set_segment(cpu, X86_SS, CONFORM_SS, TYPE_DATA, false);
+    set_segment(cpu, X86_DS, CONFORM_SS, TYPE_DATA, false);
+    set_segment(cpu, X86_ES, CONFORM_SS, TYPE_DATA, false);
+    set_segment(cpu, X86_FS, 0, TYPE_DATA, false);
+    set_segment(cpu, X86_GS, 0, TYPE_DATA, false);
     cpu->seg[X86_GS].base = CONFORM_GS_BASE;
     cpu->features = s->features;
-    soft_update_mode(cpu);
+    set_code_size(cpu, X86_CODE64);
     soft_tlb_flush(cpu);
 }
 
@@ -129,6 +134,8 @@ static void load(struct soft *s, const struct conform_case *c)
         memcpy(page_of(s, i), c->mem[i], 4096);
     guest_mem_mark_dirty(&s->mem, PAGES_AT + 4096 * CONFORM_PAGE_CODE, 4096);
     soft_vm_dma_written(cpu->vm, page_of(s, CONFORM_PAGE_CODE), 4096);
+    if ((cpu->mode & SOFT_MODE_CODE_MASK) != (uint32_t)c->mode)
+        set_code_size(cpu, c->mode);
     memcpy(cpu->r, c->in.r, sizeof(c->in.r));
     cpu->rip = c->in.rip;
     soft_rflags_set(cpu, c->in.rflags);

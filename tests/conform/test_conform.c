@@ -26,6 +26,7 @@
 /* Options, and what came of it. */
 static struct {
     uint64_t seed;
+    enum x86_code_mode mode;
     unsigned cases, programs, verbose;
     const char *mnemonic;
     bool list;
@@ -82,7 +83,7 @@ static struct tally compare_form(const struct x86_form *form)
     unsigned n = 0;
     for (unsigned i = 0; i < t.cases; i++) {
         struct conform_case *c = &t.batch->cases[n];
-        if (!conform_generate(form, t.seed, i, c))
+        if (!conform_generate(form, t.mode, t.seed, i, c))
             continue;
         if (c->insn.id != X86_INVALID && conform_rule_of(&c->insn) != CONFORM_COMPARE)
             continue;
@@ -110,7 +111,7 @@ static struct tally must_fault(const struct x86_form *form, bool gp)
     struct tally tally = {0};
     struct conform_case *c = &t.batch->cases[0];
     for (unsigned i = 0; i < MIN(t.cases, 20u); i++) {
-        if (!conform_generate(form, t.seed, i, c) || c->insn.id != form->id)
+        if (!conform_generate(form, t.mode, t.seed, i, c) || c->insn.id != form->id)
             continue;
         t.soft->run(t.soft->self, c, t.ours, 1);
         tally.run++;
@@ -129,8 +130,8 @@ static struct tally must_fault(const struct x86_form *form, bool gp)
 
 static bool wanted(const struct x86_form *form)
 {
-    return form->modes & 2 &&
-           (!t.mnemonic || strcasecmp(t.mnemonic, decode_insn_name(form->id)) == 0);
+    return form->modes & (t.mode == X86_CODE64 ? 2 : 1) &&
+           (!t.mnemonic || strcasecmp(t.mnemonic, x86_insn_name(form->id)) == 0);
 }
 
 /* What to do with a form as a whole: that of its first case. */
@@ -138,7 +139,7 @@ static enum conform_rule rule_of_form(const struct x86_form *form)
 {
     struct conform_case *c = &t.batch->cases[0];
     for (unsigned i = 0; i < 50; i++)
-        if (conform_generate(form, t.seed, i, c) && c->insn.id == form->id &&
+        if (conform_generate(form, t.mode, t.seed, i, c) && c->insn.id == form->id &&
             conform_rule_of(&c->insn) != CONFORM_SKIP)
             return conform_rule_of(&c->insn);
     return CONFORM_SKIP;
@@ -193,6 +194,18 @@ static bool is_vex(const struct x86_form *form)
 static bool is_general(const struct x86_form *form)
 {
     return !is_vex(form) && !is_x87(form) && !is_mmx_or_sse(form);
+}
+
+static bool is_any(const struct x86_form *form)
+{
+    return true;
+}
+
+static void all_instructions_in_32_bit_code_do_what_the_cpu_does(void)
+{
+    t.mode = X86_CODE32;
+    compare_forms(is_any);
+    t.mode = X86_CODE64;
 }
 
 static void general_instructions_do_what_the_cpu_does(void)
@@ -268,6 +281,7 @@ int main(int argc, char **argv)
 {
     int opt;
     t.seed = SAMPLE_SEED;
+    t.mode = X86_CODE64;
     t.cases = SAMPLE_CASES;
     t.programs = SAMPLE_PROGRAMS;
     t.verbose = 3;
@@ -301,6 +315,7 @@ int main(int argc, char **argv)
     TAP_RUN(mmx_and_sse_instructions_do_what_the_cpu_does);
     TAP_RUN(vex_instructions_do_what_the_cpu_does);
     TAP_RUN(x87_instructions_do_what_the_cpu_does);
+    TAP_RUN(all_instructions_in_32_bit_code_do_what_the_cpu_does);
     TAP_RUN(programs_do_what_the_cpu_does);
     TAP_RUN(instructions_that_are_not_offered_are_undefined);
     TAP_RUN(privileged_instructions_fault_in_user_mode);

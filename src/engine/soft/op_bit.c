@@ -26,7 +26,7 @@
     static const struct soft_op *name##_m##bits(struct soft_cpu *cpu, const struct soft_op *op)    \
     {                                                                                              \
         uint##bits##_t n = (uint##bits##_t)op->imm;                                                \
-        uint64_t at = soft_bit_address(cpu, op, bits, &n);                                         \
+        uint64_t at = soft_bit_address(cpu, op, bits, &n, name##_writes ? SOFT_WRITE : SOFT_READ); \
         if (!name##_writes) {                                                                      \
             name##bits(cpu, soft_load##bits(cpu, at), n);                                          \
             SOFT_NEXT(cpu, op);                                                                    \
@@ -43,23 +43,22 @@
 
 /* Where the bit is: a register as the bit's number reaches beyond the operand, signed. */
 static uint64_t bit_address(struct soft_cpu *cpu, const struct soft_op *op, unsigned bits,
-                            int64_t n)
+                            int64_t n, enum soft_access access)
 {
-    struct soft_op moved = *op;
     uint64_t at = soft_offset(cpu, op) + (uint64_t)((n >> __builtin_ctz(bits)) * (bits / 8));
     if (op->ea & SOFT_EA_16)
         at = (uint16_t)at;
     else if (op->ea & SOFT_EA_32)
         at = (uint32_t)at;
     if (op->ea & SOFT_EA_SEGMENTED)
-        return soft_linear_segmented(cpu, moved.seg, at, bits / 8, SOFT_WRITE);
+        return soft_linear_segmented(cpu, op->seg, at, bits / 8, access);
     return at + cpu->seg_base[op->seg];
 }
 
-#define soft_bit_address(cpu, op, bits, n)                                                         \
-    ((op)->c                                                                                       \
-         ? (*(n) = *soft_r##bits(cpu, (op)->b), bit_address(cpu, op, bits, (int##bits##_t) * (n))) \
-         : soft_address(cpu, op, (bits) / 8, SOFT_WRITE))
+#define soft_bit_address(cpu, op, bits, n, access)                                                 \
+    ((op)->c ? (*(n) = *soft_r##bits(cpu, (op)->b),                                                \
+                bit_address(cpu, op, bits, (int##bits##_t) * (n), access))                         \
+             : soft_address(cpu, op, (bits) / 8, access))
 
 #define BITS(bits, sfx, con, mod)                                                                  \
     BIT(bt, bits, sfx, mod)                                                                        \

@@ -37,9 +37,14 @@ static void store_chosen(struct soft_cpu *cpu, uint64_t at, const uint8_t *v, co
 
 static const struct soft_op *masked_store(struct soft_cpu *cpu, const struct soft_op *op)
 {
+    const uint8_t *mask = cpu->fpu.ymm[op->b];
+    bool any = false;
     soft_vector_check(cpu, true);
-    store_chosen(cpu, soft_address(cpu, op, 1, SOFT_WRITE), cpu->fpu.ymm[op->a],
-                 cpu->fpu.ymm[op->b], op->size, op->c);
+    for (unsigned i = 0; i < op->size / op->c; i++)
+        any |= chosen(mask, i, op->c);
+    if (any)
+        store_chosen(cpu, soft_address(cpu, op, 1, SOFT_WRITE), cpu->fpu.ymm[op->a], mask, op->size,
+                     op->c);
     SOFT_NEXT(cpu, op);
 }
 

@@ -145,17 +145,18 @@ static const struct soft_op *arpl(struct soft_cpu *cpu, const struct soft_op *op
 {
     if (!(cpu->mode & SOFT_MODE_PROTECTED))
         soft_raise(cpu, SOFT_UD);
-    uint16_t rpl = *soft_r16(cpu, op->b) & 3, *p = soft_r16(cpu, op->a);
+    uint16_t rpl = *soft_r16(cpu, op->b) & 3, sel = *soft_r16(cpu, op->a);
     uint64_t at = 0;
     if (op->c) {
-        at = soft_address(cpu, op, 2, SOFT_WRITE);
-        p = soft_rmw_begin(cpu, at, 2);
+        at = soft_address(cpu, op, 2, SOFT_READ);
+        sel = soft_load16(cpu, at);
     }
-    bool less = (*p & 3) < rpl;
-    if (less)
-        *p = (uint16_t)((*p & ~3u) | rpl);
-    if (op->c)
-        soft_rmw_end(cpu, p, at, 2);
+    bool less = (sel & 3) < rpl; /* only then memory is written */
+    sel = (uint16_t)((sel & ~3u) | rpl);
+    if (less && op->c)
+        soft_store16(cpu, soft_address(cpu, op, 2, SOFT_WRITE), sel);
+    else if (less)
+        *soft_r16(cpu, op->a) = sel;
     cpu->fl = less ? cpu->fl | SOFT_FL_ZF : cpu->fl & ~(uint32_t)SOFT_FL_ZF;
     SOFT_NEXT(cpu, op);
 }
