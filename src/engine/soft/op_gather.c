@@ -9,6 +9,13 @@ static bool chosen(const uint8_t *mask, unsigned i, unsigned bytes)
     return mask[(i + 1) * bytes - 1] & 0x80;
 }
 
+/* Linear address of an element: outside of 64-bit code they wrap at 4 GiB. */
+static uint64_t element_at(const struct soft_cpu *cpu, uint64_t at, unsigned offset)
+{
+    bool wide = (cpu->mode & SOFT_MODE_CODE_MASK) == SOFT_MODE_CODE64;
+    return wide ? at + offset : (uint32_t)(at + offset);
+}
+
 /* op->a: destination, op->b: mask, op->c: element size, op->size: vector size. */
 static const struct soft_op *masked_load(struct soft_cpu *cpu, const struct soft_op *op)
 {
@@ -18,7 +25,7 @@ static const struct soft_op *masked_load(struct soft_cpu *cpu, const struct soft
     uint64_t at = soft_address(cpu, op, 1, SOFT_READ);
     for (unsigned i = 0; i < op->size / op->c; i++)
         if (chosen(mask, i, op->c))
-            soft_load_bytes(cpu, at + i * op->c, v + i * op->c, op->c);
+            soft_load_bytes(cpu, element_at(cpu, at, i * op->c), v + i * op->c, op->c);
     memcpy(cpu->fpu.ymm[op->a], v, 32);
     SOFT_NEXT(cpu, op);
 }
@@ -29,10 +36,10 @@ static void store_chosen(struct soft_cpu *cpu, uint64_t at, const uint8_t *v, co
 {
     for (unsigned i = 0; i < bytes / element; i++)
         if (chosen(mask, i, element))
-            soft_check_store(cpu, at + i * element, element);
+            soft_check_store(cpu, element_at(cpu, at, i * element), element);
     for (unsigned i = 0; i < bytes / element; i++)
         if (chosen(mask, i, element))
-            soft_store_bytes(cpu, at + i * element, v + i * element, element);
+            soft_store_bytes(cpu, element_at(cpu, at, i * element), v + i * element, element);
 }
 
 static const struct soft_op *masked_store(struct soft_cpu *cpu, const struct soft_op *op)
