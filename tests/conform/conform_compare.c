@@ -191,7 +191,7 @@ void conform_print_case(const struct conform_case *c)
     printf("#   ");
     for (unsigned i = 0; i < c->code_bytes; i++)
         printf(" %02x", code[i]);
-    printf("  %s%s", c->mode == X86_CODE64 ? "" : "(32) ", x86_insn_name(c->insn.id));
+    printf("  %s%s", c->mode == X86_CODE64 ? "" : "(32) ", decode_insn_name(c->insn.id));
     if (c->insn.has_mem)
         printf(" [%llx]", (unsigned long long)conform_effective(c));
     printf("  fcw %04x fsw %04x mxcsr %04x\n", (unsigned)field(c->in.xsave, FCW_AT, 2),

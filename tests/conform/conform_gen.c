@@ -321,7 +321,7 @@ bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint
     for (unsigned tries = 0; tries < 20; tries++) {
         struct encoder e = {.rng = &rng, .mode = mode};
         unsigned opcode = encode(&e, form);
-        enum x86_decode_result r = x86_decode(e.bytes, X86_INSN_MAX_BYTES, mode, &c->insn);
+        enum x86_decode_result r = decode_insn(e.bytes, X86_INSN_MAX_BYTES, mode, &c->insn);
         if (r == X86_DECODE_UNDEFINED) {
             if (conform_chance(&rng, 80) || !surely_undefined(form, &e, opcode))
                 continue;

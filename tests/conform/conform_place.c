@@ -150,7 +150,7 @@ uint64_t conform_effective(const struct conform_case *c)
 /* The same when a displacement may have been patched. */
 static uint64_t effective(struct conform_case *c)
 {
-    x86_decode(code_of(c), X86_INSN_MAX_BYTES, c->mode, &c->insn);
+    decode_insn(code_of(c), X86_INSN_MAX_BYTES, c->mode, &c->insn);
     return conform_effective(c);
 }
 

@@ -131,7 +131,7 @@ static struct tally must_fault(const struct x86_form *form, bool gp)
 static bool wanted(const struct x86_form *form)
 {
     return form->modes & (t.mode == X86_CODE64 ? 2 : 1) &&
-           (!t.mnemonic || strcasecmp(t.mnemonic, x86_insn_name(form->id)) == 0);
+           (!t.mnemonic || strcasecmp(t.mnemonic, decode_insn_name(form->id)) == 0);
 }
 
 /* What to do with a form as a whole: that of its first case. */
