@@ -656,17 +656,6 @@ static bool bad_gather(const struct x86_insn *in)
            mask == in->mem_index;
 }
 
-/* Outside of 64-bit mode VEX.W, where it is the size of a general register, counts as 0; only
- * vpextrq and vpinsrq do not exist. */
-static bool narrow_only(struct x86_insn *in, const struct decode_row *row)
-{
-    bool wide = in->rex & 8;
-    if (in->mode == X86_CODE64 || row->attr & (A_W0 | A_W1))
-        return false;
-    in->rex &= (uint8_t)~8;
-    return wide && (row->id == X86_VPEXTRD || row->id == X86_VPINSRD);
-}
-
 static bool refused(const struct x86_insn *in, const struct decode_row *row)
 {
     unsigned cr = in->operands[in->operands[0].kind == X86_OPERAND_CR ? 0 : 1].reg;
@@ -753,8 +742,9 @@ enum x86_decode_result decode_insn(const uint8_t *code, size_t available, enum x
         in->vex_vvvv &= 7;
     in->id = row->id;
     in->feature = row->feature;
-    if (narrow_only(in, row))
-        return finish(&r, in, X86_DECODE_UNDEFINED);
+    /* There VEX.W, where it is the size of a general register, counts as 0. */
+    if (mode != X86_CODE64 && !(row->attr & (A_W0 | A_W1)))
+        in->rex &= (uint8_t)~8;
     if (row->attr & A_AVX2_256 && in->vex_l && row->feature == X86_FEATURE_AVX)
         in->feature = X86_FEATURE_AVX2;
     in->flags = row->flags;

@@ -59,6 +59,9 @@ enum conform_rule conform_rule_of(const struct x86_insn *insn)
         return CONFORM_SKIP;
     case X86_NOP: /* 0f 0d between registers: undefined on AMD's CPUs, nothing on Intel's */
         return insn->map == 1 && insn->opcode == 0x0d ? CONFORM_SKIP : CONFORM_COMPARE;
+    case X86_VPEXTRD: /* with VEX.W in 32-bit code: undefined on AMD's CPUs, Intel ignores it */
+    case X86_VPINSRD:
+        return insn->mode == X86_CODE64 ? CONFORM_COMPARE : CONFORM_SKIP;
     case X86_MOV_SEG:
         return insn->opcode == 0x8e ? CONFORM_SKIP : CONFORM_COMPARE;
     case X86_POP:
