@@ -243,6 +243,14 @@ void pc_enter(struct pc *pc, enum guest_mode mode)
         abort();
 }
 
+void pc_put(struct pc *pc, const void *code, size_t bytes, enum guest_mode mode)
+{
+    if (guest_mem_write(&pc->mem, GUEST_BASE, code, bytes))
+        abort();
+    build_tables(pc);
+    pc_enter(pc, mode);
+}
+
 void pc_load(struct pc *pc, const char *name, enum guest_mode mode)
 {
     char path[512];

@@ -58,6 +58,8 @@ const char *pc_open(struct pc *pc, unsigned n_vcpus);
 void pc_close(struct pc *pc);
 /* Loads guest/<name>.S and sets vCPU 0 to enter it. Aborts if there is no such binary. */
 void pc_load(struct pc *pc, const char *name, enum guest_mode mode);
+/* The same with code that the caller has. */
+void pc_put(struct pc *pc, const void *code, size_t bytes, enum guest_mode mode);
 void pc_enter(struct pc *pc, enum guest_mode mode);
 /* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or 60 s have passed (then
  * the reason is KICKED and `ended` false). */

@@ -2,6 +2,7 @@
  *
  * Tasks are not switched: a far transfer to a TSS or task gate, and iret with NT set, raise #GP (of
  * the selector) and #TS. Spec: SDM volume 3, 5.8; volume 2, the instructions. */
+#include "engine/soft/soft_op.h"
 #include "engine/soft/soft_segment.h"
 
 static bool in_long(const struct soft_cpu *cpu)
@@ -596,7 +597,7 @@ static const struct soft_op *lldt_(struct soft_cpu *cpu, const struct soft_op *o
     }
     s.sel = sel;
     cpu->ldtr = s;
-    return op + 1;
+    SOFT_NEXT(cpu, op);
 }
 
 static const struct soft_op *ltr_(struct soft_cpu *cpu, const struct soft_op *op)
@@ -616,7 +617,7 @@ static const struct soft_op *ltr_(struct soft_cpu *cpu, const struct soft_op *op
     soft_store_system(cpu, cpu->gdt_base + (sel & ~7u) + 5, (d >> 40 & 0xff) | 2, 1);
     s.type |= 2;
     cpu->tr = s;
-    return op + 1;
+    SOFT_NEXT(cpu, op);
 }
 
 /* Whether LAR (kinds as listed in the manual) or LSL may look at this descriptor. */
@@ -651,14 +652,14 @@ static const struct soft_op *lar_lsl(struct soft_cpu *cpu, const struct soft_op 
     bool ok = visible(cpu, sel, &d, limit);
     set_zf(cpu, ok);
     if (!ok)
-        return op + 1;
+        SOFT_NEXT(cpu, op);
     soft_segment_unpack(&s, sel, d);
     uint32_t value = limit ? s.limit : (uint32_t)(d >> 32) & 0x00ffff00u;
     if (op->size == 2)
         *soft_r16(cpu, op->b) = (uint16_t)value;
     else
         *soft_r64(cpu, op->b) = value;
-    return op + 1;
+    SOFT_NEXT(cpu, op);
 }
 
 static const struct soft_op *verr_verw(struct soft_cpu *cpu, const struct soft_op *op)
@@ -674,7 +675,7 @@ static const struct soft_op *verr_verw(struct soft_cpu *cpu, const struct soft_o
         ok = ok && ((!write && conforming) || (dpl >= cpu->cpl && dpl >= (sel & 3u)));
     }
     set_zf(cpu, ok);
-    return op + 1;
+    SOFT_NEXT(cpu, op);
 }
 
 /* lds, les, lfs, lgs, lss */
@@ -711,7 +712,7 @@ static const struct soft_op *mov_from_segment(struct soft_cpu *cpu, const struct
         *soft_r16(cpu, op->a) = sel;
     else
         *soft_r64(cpu, op->a) = sel;
-    return op + 1;
+    SOFT_NEXT(cpu, op);
 }
 
 static void bind_rm16(const struct x86_insn *in, struct soft_op *op, unsigned which)
