@@ -19,6 +19,10 @@
             SKIP(why_not);                                                                         \
     } while (0)
 
+static const struct engine *const engines[] = {&kvm_engine, &soft_engine, NULL};
+static const struct engine *engine; /* the one under test, and where its guests are */
+static const char *guest_dir;
+
 static bool ran_well(struct pc *pc)
 {
     struct engine_exit_info info = pc_run(pc);
@@ -442,25 +446,26 @@ static int load_all(struct pc *pc, struct state_reader *r)
     return 0;
 }
 
-static void a_saved_guest_goes_on_in_a_new_vm(void)
+/* Runs a guest to its seventh step in `a` (open, and closed here), the rest in a new VM of `to`. */
+static void saves_and_goes_on(struct pc *a, const struct engine *to)
 {
-    struct pc a, b;
+    struct pc b;
     struct state_writer w;
     struct state_reader r;
     struct kvm_clock_data clock = {0};
-    OPEN(a, 1);
-    a.traced = stop_at_7;
-    pc_load(&a, "count", GUEST_LONG);
-    CHECK_EQ(pc_run(&a).reason, ENGINE_EXIT_KICKED);
-    CHECK_EQ(a.n_trace, 7);
-    engine_vcpu_paused(a.vcpus[0]);
+    a->traced = stop_at_7;
+    pc_load(a, "count", GUEST_LONG);
+    CHECK_EQ(pc_run(a).reason, ENGINE_EXIT_KICKED);
+    CHECK_EQ(a->n_trace, 7);
+    engine_vcpu_paused(a->vcpus[0]);
     state_writer_init(&w);
-    CHECK_EQ(save_all(&a, &w), 0);
-    CHECK_EQ(engine_vm_get_clock(a.vm, &clock, NULL), 0);
+    CHECK_EQ(save_all(a, &w), 0);
+    CHECK_EQ(engine_vm_get_clock(a->vm, &clock, NULL), 0);
+    pc_setup(to, guest_dir);
     OPEN(b, 1);
-    memcpy(guest_mem_ptr(&b.mem, 0, GUEST_RAM_BYTES), guest_mem_ptr(&a.mem, 0, GUEST_RAM_BYTES),
+    memcpy(guest_mem_ptr(&b.mem, 0, GUEST_RAM_BYTES), guest_mem_ptr(&a->mem, 0, GUEST_RAM_BYTES),
            GUEST_RAM_BYTES);
-    pc_close(&a);
+    pc_close(a);
     state_reader_init(&r, w.data, w.len_bytes);
     REQUIRE(load_all(&b, &r) == 0);
     clock.flags = 0;
@@ -471,6 +476,28 @@ static void a_saved_guest_goes_on_in_a_new_vm(void)
     CHECK_EQ(b.trace[12], 20);
     state_writer_fini(&w);
     pc_close(&b);
+}
+
+static void a_saved_guest_goes_on_in_a_new_vm(void)
+{
+    struct pc a;
+    OPEN(a, 1);
+    saves_and_goes_on(&a, engine);
+}
+
+static void a_guest_saved_under_another_engine_goes_on_here(void)
+{
+    struct pc a;
+    for (unsigned i = 0; engines[i]; i++) {
+        if (engines[i] == engine)
+            continue;
+        pc_setup(engines[i], guest_dir);
+        const char *why = pc_open(&a, 1);
+        pc_setup(engine, guest_dir);
+        if (why)
+            SKIP(why);
+        saves_and_goes_on(&a, engine);
+    }
 }
 
 static void setting_the_first_state_again_is_a_reset(void)
@@ -574,8 +601,6 @@ static void a_second_processor_starts_by_sipi(void)
     pc_close(&pc);
 }
 
-static const struct engine *const engines[] = {&kvm_engine, &soft_engine, NULL};
-
 static int run_all(void)
 {
     TAP_RUN(ports_see_every_width_and_string_instructions);
@@ -594,6 +619,7 @@ static int run_all(void)
     TAP_RUN(a_kick_between_an_io_exit_and_the_next_instruction_completes_the_io);
     TAP_RUN(local_apic_state_comes_out_and_goes_back);
     TAP_RUN(a_saved_guest_goes_on_in_a_new_vm);
+    TAP_RUN(a_guest_saved_under_another_engine_goes_on_here);
     TAP_RUN(setting_the_first_state_again_is_a_reset);
     TAP_RUN(faults_reach_their_handlers_with_error_codes);
     TAP_RUN(a_triple_fault_is_a_shutdown);
@@ -609,7 +635,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s ENGINE GUEST-DIR\n", argv[0]);
         return 2;
     }
-    const struct engine *engine = NULL;
+    guest_dir = argv[2];
     for (unsigned i = 0; engines[i]; i++)
         if (strcmp(engine_name(engines[i]), argv[1]) == 0)
             engine = engines[i];

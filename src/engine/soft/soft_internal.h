@@ -349,7 +349,8 @@ struct soft_cpu {
         uint64_t kvm_system_time, kvm_wall_clock, kvm_steal_time, kvm_poll_control, kvm_pv_eoi,
             kvm_async_pf[2];
     } msr;
-    uint64_t tsc_offset; /* guest TSC = host TSC (scaled) + offset */
+    uint64_t tsc_offset; /* guest TSC = host TSC, scaled, + offset */
+    uint64_t tsc_scale;  /* guest's frequency in the host's, times 2^32; 0: the same */
     uint32_t tsc_khz;
 
     /* Events. */
@@ -663,6 +664,10 @@ void soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t value);
 bool soft_msr_get(struct soft_cpu *cpu, uint32_t msr, uint64_t *value);
 bool soft_msr_set(struct soft_cpu *cpu, uint32_t msr, uint64_t value);
 uint64_t soft_tsc(const struct soft_cpu *cpu);
+/* The host's TSC at the guest's frequency: what the offset is added to. */
+uint64_t soft_tsc_scaled(const struct soft_cpu *cpu, uint64_t host_tsc);
+/* The guest's TSC counts at this frequency from now on; its value does not change. */
+void soft_tsc_set_khz(struct soft_cpu *cpu, uint32_t khz);
 /* Writes the guest's kvmclock page anew; notes in it that the vCPU was paused. */
 void soft_msr_clock_update(struct soft_cpu *cpu);
 void soft_msr_clock_paused(struct soft_cpu *cpu);

@@ -21,9 +21,26 @@
 #define MSR_DE_CFG          0xc0011029u
 #define MSR_PATCH_LEVEL     0x8bu
 
+uint64_t soft_tsc_scaled(const struct soft_cpu *cpu, uint64_t host_tsc)
+{
+    if (likely(!cpu->tsc_scale))
+        return host_tsc;
+    return (uint64_t)((unsigned __int128)host_tsc * cpu->tsc_scale >> 32);
+}
+
 uint64_t soft_tsc(const struct soft_cpu *cpu)
 {
-    return __builtin_ia32_rdtsc() + cpu->tsc_offset;
+    return soft_tsc_scaled(cpu, __builtin_ia32_rdtsc()) + cpu->tsc_offset;
+}
+
+void soft_tsc_set_khz(struct soft_cpu *cpu, uint32_t khz)
+{
+    uint32_t host_khz = soft_vm_tsc_khz(cpu->vm);
+    uint64_t now = soft_tsc(cpu);
+    cpu->tsc_khz = khz;
+    cpu->tsc_scale = khz == host_khz ? 0 : ((uint64_t)khz << 32) / host_khz;
+    cpu->tsc_offset += now - soft_tsc(cpu);
+    lapic_set_tsc_khz(cpu->lapic, khz);
 }
 
 /* ---- paravirtual time ---- */
@@ -42,7 +59,7 @@ static void write_clock(struct soft_cpu *cpu, uint8_t flags)
     struct pvclock_vcpu_time_info t = {.flags = PVCLOCK_TSC_STABLE | flags};
     pvclock_scale(cpu->tsc_khz, &t.tsc_to_system_mul, &t.tsc_shift);
     soft_vm_clock_pair(cpu->vm, &t.tsc_timestamp, &t.system_time);
-    t.tsc_timestamp += cpu->tsc_offset;
+    t.tsc_timestamp = soft_tsc_scaled(cpu, t.tsc_timestamp) + cpu->tsc_offset;
     pvclock_write(to, &t);
     guest_mem_mark_dirty(cpu->vm->config.mem, msr & ~UINT64_C(1), sizeof(*to));
 }
@@ -230,7 +247,7 @@ static bool set_time(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
     switch (msr) {
     case X86_MSR_TSC:
         offset = cpu->tsc_offset;
-        cpu->tsc_offset = v - __builtin_ia32_rdtsc();
+        cpu->tsc_offset = v - soft_tsc_scaled(cpu, __builtin_ia32_rdtsc());
         cpu->msr.tsc_adjust += cpu->tsc_offset - offset;
         break;
     case X86_MSR_TSC_ADJUST:

@@ -50,6 +50,7 @@ void soft_state_power_on(struct soft_cpu *cpu)
 {
     cpu->cr0 = 0x60000010;
     cpu->xcr0 = 1;
+    cpu->tsc_scale = 0;
     memset(&cpu->msr, 0, sizeof(cpu->msr));
     cpu->msr.pat = UINT64_C(0x0007040600070406);
     cpu->msr.misc_enable = 1;
@@ -331,6 +332,8 @@ int soft_state_set(struct engine_vcpu *vcpu, const struct engine_vcpu_state *s, 
     if (ret)
         return ret;
     set_regs(cpu, &s->regs);
+    if (s->tsc_khz)
+        soft_tsc_set_khz(cpu, s->tsc_khz);
     if (s->xcrs.nr_xcrs)
         cpu->xcr0 = s->xcrs.xcrs[0].value;
     ret = soft_fpu_from_xsave(cpu, &s->xsave);
