@@ -7,14 +7,22 @@
 #include "dev/virtio/virtio_net_internal.h"
 
 /* How often an empty ring is looked at again before kicks are enabled. */
-#define LOOKUPS_MAX   3
-#define PUBLISH_EVERY 32
+#define LOOKUPS_MAX 3
+/* Publish when this much waits: the guest's TCP sends on only as what it sent is given back, so
+ * that it makes the next packet while we send this one. */
+#define PUBLISH_FRAMES 32
+#define PUBLISH_BYTES  (64 * 1024)
 
-static void tx_publish(struct virtio_net_pair *p, unsigned *unpublished)
+/* What was sent and not yet given back. */
+struct unpublished {
+    unsigned frames, bytes;
+};
+
+static void tx_publish(struct virtio_net_pair *p, struct unpublished *u)
 {
-    if (!*unpublished)
+    if (!u->frames)
         return;
-    *unpublished = 0;
+    *u = (struct unpublished){0};
     if (virtq_publish(virtio_net_vq(p, true))) {
         virtio_net_count(&p->tx.stat.interrupts, 1);
         virtio_queue_interrupt(&p->net->dev, 2 * p->index + 1);
@@ -55,7 +63,7 @@ static int send_chain(struct virtio_net_pair *p, const struct virtq_chain *c, in
 }
 
 /* Returns 1 after a packet, 0 if the ring is empty or must wait, -errno. */
-static int serve_one(struct virtio_net_pair *p, int64_t now_ns, unsigned *unpublished,
+static int serve_one(struct virtio_net_pair *p, int64_t now_ns, struct unpublished *u,
                      struct err *err)
 {
     struct virtio_net_tx *tx = &p->tx;
@@ -74,8 +82,9 @@ static int serve_one(struct virtio_net_pair *p, int64_t now_ns, unsigned *unpubl
         return 0;
     }
     virtq_push(vq, &c, 0);
-    if (++*unpublished >= PUBLISH_EVERY)
-        tx_publish(p, unpublished);
+    u->bytes += c.out_bytes;
+    if (++u->frames >= PUBLISH_FRAMES || u->bytes >= PUBLISH_BYTES)
+        tx_publish(p, u);
     return 1;
 }
 
@@ -87,7 +96,7 @@ void virtio_net_tx_serve(struct virtio_net_pair *p)
     struct err err = {0};
     int64_t now_ns =
         atomic_load_explicit(&n->tx_limit.on, memory_order_relaxed) ? loop_now_ns(p->loop) : 0;
-    unsigned unpublished = 0;
+    struct unpublished unpublished = {0};
     int ret = 1, done = 0;
     tx->more = false;
     /* 5.1.6.5.5: queues of pairs that are off are not read. */
