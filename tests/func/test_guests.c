@@ -104,6 +104,19 @@ static void real_mode_runs(void)
     pc_close(&pc);
 }
 
+static void a_large_page_leaves_the_tlb_as_a_whole(void)
+{
+    struct pc pc;
+    OPEN(pc, 1);
+    pc_load(&pc, "invlpg", GUEST_LONG);
+    CHECK(ran_well(&pc));
+    CHECK_EQ(pc.n_trace, 3);
+    CHECK_EQ(pc.trace[0], 0x1111);
+    CHECK_EQ(pc.trace[1], 0x2222);
+    CHECK_EQ(pc.trace[2], 0x3003);
+    pc_close(&pc);
+}
+
 static void protected_mode_runs(void)
 {
     struct pc pc;
@@ -607,6 +620,7 @@ static int run_all(void)
     TAP_RUN(memory_devices_see_every_width_and_alignment);
     TAP_RUN(real_mode_runs);
     TAP_RUN(protected_mode_runs);
+    TAP_RUN(a_large_page_leaves_the_tlb_as_a_whole);
     TAP_RUN(doorbells_signal_eventfds_and_only_what_matches);
     TAP_RUN(a_doorbell_and_an_msi_go_back_and_forth);
     TAP_RUN(a_doorbell_and_an_irqfd_go_back_and_forth);

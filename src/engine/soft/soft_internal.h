@@ -320,6 +320,10 @@ struct soft_cpu {
     _Atomic uint32_t attention; /* nonzero: go back to the run loop before the next block */
     int32_t countdown;          /* blocks until the run loop looks at the time */
     uint32_t epoch;             /* raised when any translation may have changed */
+    unsigned walk_skipped; /* levels that the last page walk did not need: 0 for a small page */
+    /* The TLB has pieces of large pages, in the lower and the upper half; of larger ones than 2
+     * MiB. */
+    bool tlb_large[2], tlb_giant[2];
     uint8_t cpl;
     bool smap_checked; /* supervisor accesses to user pages fault */
     bool aligned;      /* CPL 3 with alignment checks on */

@@ -26,14 +26,32 @@ void soft_tlb_flush(struct soft_cpu *cpu)
     for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
         for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++)
             clear_entry(&cpu->tlb_sets[set][i], i);
+    cpu->tlb_large[0] = cpu->tlb_large[1] = false;
+    cpu->tlb_giant[0] = cpu->tlb_giant[1] = false;
     cpu->epoch++;
+}
+
+/* Of a 2-MiB (or 4-MiB) page all pieces go. */
+static void flush_large(struct soft_cpu *cpu, uint64_t linear)
+{
+    const uint64_t region = UINT64_C(1) << 22;
+    for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
+        for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++)
+            if ((cpu->tlb_sets[set][i].read ^ linear) < region)
+                clear_entry(&cpu->tlb_sets[set][i], i);
 }
 
 void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t linear)
 {
     unsigned i = (linear >> 12) & (SOFT_TLB_ENTRIES - 1);
+    if (cpu->tlb_giant[linear >> 63]) {
+        soft_tlb_flush(cpu);
+        return;
+    }
     for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
         clear_entry(&cpu->tlb_sets[set][i], i);
+    if (cpu->tlb_large[linear >> 63])
+        flush_large(cpu, linear);
     cpu->epoch++;
 }
 
@@ -104,6 +122,10 @@ static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_acc
         e->read = tag;
         if (writable)
             e->write = tag;
+        if (paging(cpu) && cpu->walk_skipped) {
+            cpu->tlb_large[tag >> 63] = true;
+            cpu->tlb_giant[tag >> 63] |= cpu->walk_skipped > 1 && cpu->mode & SOFT_MODE_LONG;
+        }
         e->addend = (uintptr_t)page - tag;
         e->phys = p.phys & ~UINT64_C(4095);
     }

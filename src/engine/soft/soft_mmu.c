@@ -181,6 +181,7 @@ uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access a
         set_bits(cpu, &w, w.entry[i], PTE_A);
     if (access == SOFT_WRITE && !w.dirty)
         set_bits(cpu, &w, w.entry[w.n - 1], PTE_D);
+    cpu->walk_skipped = (cpu->mode & SOFT_MODE_LONG ? 4u : 2u) - w.n;
     *phys = w.phys;
     *writable =
         (w.dirty || access == SOFT_WRITE) && (w.writable || (!user && !(cpu->cr0 & CR0_WP)));
