@@ -8,7 +8,8 @@
 #define TSC_KHZ 2000000 /* two ticks a nanosecond */
 
 static struct {
-    unsigned wakes[LAPIC_MAX], n_eois;
+    _Atomic unsigned wakes[LAPIC_MAX];
+    unsigned n_eois;
     uint8_t eoi;
 } seen;
 
@@ -51,8 +52,10 @@ static void to_x2apic(struct lapic *a)
 static void higher_vectors_come_first_and_lower_ones_wait(void)
 {
     struct lapic *a = start(1);
+    unsigned woken = seen.wakes[0];
     lapic_post(a, 0x41, false);
     lapic_post(a, 0x52, false);
+    CHECK_EQ(seen.wakes[0], woken + 2);
     CHECK_EQ(lapic_pending_vector(a), 0x52);
     lapic_acknowledge(a, 0x52);
     CHECK_EQ(lapic_pending_vector(a), -1); /* 0x41 is of a lower class */
