@@ -73,5 +73,8 @@ const char *image_format_name(enum image_format format);
 /* Locks an open file as above, for a caller that opens by itself. `look` searches /proc for who has
  * it, to name them; not inside the sandbox. Errors: EBUSY. */
 int image_lock(int fd, const char *name, bool read_only, bool look, struct err *err);
+/* Lets go of them. Closing does so too, but only once the kernel has let go of the file, which a
+ * ring that used it may delay. */
+void image_unlock(int fd);
 
 #endif

@@ -121,3 +121,8 @@ int image_lock(int fd, const char *name, bool read_only, bool look, struct err *
                    read_only ? "; it can be read only while nobody writes to it: stop that first"
                              : "; stop that first, or attach the image to both with 'readonly'");
 }
+
+void image_unlock(int fd)
+{
+    set_locks(fd, writer_does | reader_does, F_UNLCK);
+}

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "blk/image.h"
 #include "blk/raw_internal.h"
 
 static void finish(struct raw *raw, struct blk_request *req, int result)
@@ -303,6 +304,7 @@ static void close_raw(struct blk *b)
     if (raw->zero_iov[0].iov_base)
         munmap(raw->zero_iov[0].iov_base, RAW_ZERO_BYTES);
     raw_bounce_fini(raw);
+    image_unlock(raw->fd);
     close(raw->fd);
     free(raw);
 }
