@@ -209,7 +209,7 @@ def a_directory_of_the_host_is_shared():
             with open(f"{tmp}/{name}/host", "wb") as f:
                 f.write(DATA)
         with VM(SHARE, memory="192M", args=["--share", f"{tmp}/data:data", "--share", f"{tmp}/fixed:fixed,readonly"]) as vm:
-            vm.run()
+            vm.run(180)
         with open(f"{tmp}/data/made/guest", "rb") as f:
             check_eq(hashlib.sha256(f.read()).hexdigest(), SUM, "the sum of what the guest wrote, on the host")
         check_eq(sorted(os.listdir(f"{tmp}/fixed")), ["host"], "what is in the read-only share")
