@@ -30,4 +30,15 @@ struct pvclock_wall_clock {
 };
 static_assert(sizeof(struct pvclock_wall_clock) == 12, "ABI");
 
+/* MSR_KVM_STEAL_TIME points to one a vCPU, 64-byte aligned. */
+struct pvclock_steal_time {
+    uint64_t steal; /* ns that the vCPU could have run and did not; never goes back */
+    uint32_t version;
+    uint32_t flags;    /* 0 */
+    uint8_t preempted; /* bit 0: not on a host CPU now */
+    uint8_t pad8[3];
+    uint32_t pad[11];
+};
+static_assert(sizeof(struct pvclock_steal_time) == 64, "ABI");
+
 #endif

@@ -134,17 +134,19 @@ static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_acc
 
 void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write)
 {
-    uint32_t value = 0;
+    uint32_t value;
     unsigned at = offset & 3;
-    size = MIN(size, 4 - at);
-    if (write && !at) {
-        memcpy(&value, buf, size);
+    if (write) {
+        if (at || size < 4)
+            return; /* registers take whole words */
+        memcpy(&value, buf, 4);
         lapic_mmio_write(cpu->lapic, offset, value, soft_tsc(cpu));
         cpu->countdown = -1; /* the timer may have changed */
-    } else if (!write) {
-        value = lapic_mmio_read(cpu->lapic, offset & ~3u, soft_tsc(cpu)) >> (8 * at);
-        memcpy(buf, &value, size);
+        return;
     }
+    memset(buf, 0, size);
+    value = lapic_mmio_read(cpu->lapic, offset & ~3u, soft_tsc(cpu)) >> (8 * at);
+    memcpy(buf, &value, MIN(size, 4 - at));
 }
 
 static enum soft_tlb_set current_set(const struct soft_cpu *cpu)

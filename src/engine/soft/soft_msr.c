@@ -241,18 +241,22 @@ static bool set_efer(struct soft_cpu *cpu, uint64_t v)
     return true;
 }
 
+static void move_tsc(struct soft_cpu *cpu, uint64_t by)
+{
+    uint64_t now = soft_tsc(cpu);
+    cpu->tsc_offset += by;
+    cpu->msr.tsc_adjust += by;
+    lapic_tsc_moved(cpu->lapic, now, now + by);
+}
+
 static bool set_time(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
 {
-    uint64_t offset;
     switch (msr) {
     case X86_MSR_TSC:
-        offset = cpu->tsc_offset;
-        cpu->tsc_offset = v - soft_tsc_scaled(cpu, __builtin_ia32_rdtsc());
-        cpu->msr.tsc_adjust += cpu->tsc_offset - offset;
+        move_tsc(cpu, v - soft_tsc(cpu));
         break;
     case X86_MSR_TSC_ADJUST:
-        cpu->tsc_offset += v - cpu->msr.tsc_adjust;
-        cpu->msr.tsc_adjust = v;
+        move_tsc(cpu, v - cpu->msr.tsc_adjust);
         break;
     case X86_MSR_TSC_DEADLINE:
         lapic_set_tsc_deadline(cpu->lapic, v, soft_tsc(cpu));

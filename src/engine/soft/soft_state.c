@@ -1,6 +1,7 @@
 #include "engine/soft/soft_state.h"
 
 #include "engine/soft/soft_block.h"
+#include "engine/soft/soft_vcpu.h"
 #include "engine/soft/soft_vm.h"
 #include "x86/msr.h"
 
@@ -144,6 +145,9 @@ static int set_sregs(struct soft_cpu *cpu, const struct kvm_sregs *s, struct err
     if (s->cr0 >> 31 & 1 && (!(s->cr0 & 1) || (s->efer & lme && !(s->efer & lma))))
         return err_set(err, EINVAL, "cr0 0x%llx with efer 0x%llx is not a state of any CPU",
                        (unsigned long long)s->cr0, (unsigned long long)s->efer);
+    if (!lapic_load_base(cpu->lapic, s->apic_base))
+        return err_set(err, EINVAL, "no APIC can have the base 0x%llx",
+                       (unsigned long long)s->apic_base);
     cpu->cr0 = s->cr0 | 0x10;
     cpu->cr2 = s->cr2;
     cpu->cr3 = s->cr3;
@@ -158,7 +162,6 @@ static int set_sregs(struct soft_cpu *cpu, const struct kvm_sregs *s, struct err
     cpu->gdt_limit = s->gdt.limit;
     cpu->idt_base = s->idt.base;
     cpu->idt_limit = s->idt.limit;
-    atomic_store(&cpu->lapic->base, s->apic_base);
     cpu->apic_base = s->apic_base;
     lapic_set_tpr(cpu->lapic, (uint32_t)s->cr8 << 4);
     cpu->injected_vector = -1;
@@ -190,9 +193,8 @@ static void get_events(const struct soft_cpu *cpu, struct kvm_vcpu_events *e)
         e->interrupt.nr = (uint8_t)cpu->injected_vector;
     }
     e->interrupt.shadow = cpu->shadow ? KVM_X86_SHADOW_INT_STI : 0;
-    e->nmi.pending = cpu->nmi_pending || atomic_load(&cpu->lapic->events) & LAPIC_EVENT_NMI;
+    e->nmi.pending = cpu->nmi_pending;
     e->nmi.masked = cpu->nmi_blocked;
-    e->sipi_vector = (uint32_t)(atomic_load(&cpu->lapic->events) >> 8 & 0xff);
 }
 
 static void set_events(struct soft_cpu *cpu, const struct kvm_vcpu_events *e)
@@ -308,6 +310,8 @@ int soft_state_get(struct engine_vcpu *vcpu, struct engine_vcpu_state *s, struct
 {
     struct soft_cpu *cpu = to_cpu(vcpu);
     memset(s, 0, sizeof(*s));
+    /* What was posted and not yet seen has no place in the state but its effect. */
+    soft_vcpu_take_events(cpu);
     s->mp_state.mp_state = mp_state(cpu);
     get_events(cpu, &s->events);
     get_regs(cpu, &s->regs);

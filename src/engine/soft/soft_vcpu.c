@@ -81,6 +81,13 @@ static void take_init(struct soft_cpu *cpu)
     }
 }
 
+void soft_vcpu_take_events(struct soft_cpu *cpu)
+{
+    if (lapic_take_nmi(cpu->lapic))
+        cpu->nmi_pending = true;
+    take_init(cpu);
+}
+
 void soft_vcpu_look(struct soft_cpu *cpu)
 {
     if (cpu->countdown < 0) {
@@ -94,11 +101,8 @@ void soft_vcpu_look(struct soft_cpu *cpu)
         soft_tlb_flush(cpu);
     if (why & SOFT_ATTENTION_CLOCK)
         soft_msr_clock_update(cpu);
-    if (why & SOFT_ATTENTION_APIC) {
-        if (lapic_take_nmi(cpu->lapic))
-            cpu->nmi_pending = true;
-        take_init(cpu);
-    }
+    if (why & SOFT_ATTENTION_APIC)
+        soft_vcpu_take_events(cpu);
 }
 
 bool soft_vcpu_take_kick(struct soft_cpu *cpu)

@@ -9,6 +9,8 @@
 
 /* Takes what other threads asked for by attention, and lets the APIC timer expire. */
 void soft_vcpu_look(struct soft_cpu *cpu);
+/* Acts on the NMI, INIT and SIPI that the local APIC holds. */
+void soft_vcpu_take_events(struct soft_cpu *cpu);
 /* Whether a kick has to be reported now; takes it. */
 bool soft_vcpu_take_kick(struct soft_cpu *cpu);
 /* Sleeps until there may be something to do. */
