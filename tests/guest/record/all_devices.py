@@ -60,15 +60,18 @@ def image(name, size=64 << 20):
 
 
 def answer_vsock(path):
-    """Takes one connection of the guest."""
+    """Takes the guest's connections: one each time that it starts."""
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
     server.listen()
 
     def serve():
-        peer = server.accept()[0]
-        peer.recv(100)
-        peer.close()
+        while True:
+            with server.accept()[0] as peer:
+                try:
+                    peer.recv(100)
+                except ConnectionError:
+                    pass
 
     threading.Thread(target=serve, daemon=True).start()
 
@@ -85,7 +88,7 @@ def ask_vsock(path):
                     peer.sendall(b"hello")
                     peer.recv(100)
                     return
-            except ConnectionError:
+            except (ConnectionError, TimeoutError):
                 pass
         time.sleep(0.1)
     raise AssertionError("nobody listens on the guest's port 5000")
