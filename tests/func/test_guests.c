@@ -446,12 +446,20 @@ static int save_all(struct pc *pc, struct state_writer *w)
 
 static int load_all(struct pc *pc, struct state_reader *r)
 {
-    struct engine_vcpu_state s;
+    struct engine_vcpu_state s, first;
     struct err err = {0};
     if (engine_vcpu_state_load(&s, r, 0) || irqchip_load(&pc->chip, r)) {
         printf("# %s\n", r->err.msg);
         return -1;
     }
+    if (engine_vcpu_get_state(pc->vcpus[0], &first, &err)) {
+        printf("# %s\n", err.msg);
+        return -1;
+    }
+    /* It is the same TSC, but each engine measured it for itself, on an emulated host to a
+     * thousandth or so. */
+    if (llabs((int64_t)s.tsc_khz - first.tsc_khz) * 100 < first.tsc_khz)
+        s.tsc_khz = first.tsc_khz;
     if (engine_vcpu_set_state(pc->vcpus[0], &s, &err)) {
         printf("# %s\n", err.msg);
         return -1;
