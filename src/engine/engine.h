@@ -19,6 +19,7 @@
 #include "bus/bus.h"
 #include "mem/guest_mem.h"
 #include "state/state.h"
+#include "x86/msr.h"
 
 struct engine;      /* a kind of engine: see engine_provider.h for its ops */
 struct engine_vm;   /* one VM on it */
@@ -30,7 +31,7 @@ struct engine_probe_input {
 };
 
 #define ENGINE_CPUID_MAX 256
-#define ENGINE_MSRS_MAX  128
+#define ENGINE_MSRS_MAX  X86_SAVED_MSRS_MAX
 #define ENGINE_VCPUS_MAX 64
 
 /* What the interrupt controllers offer to an engine. Called from vCPU threads without the device

@@ -129,6 +129,8 @@ static const struct decode_row x87[] = {
     {X86_FIDIVR, 0xde, PP_ANY, MOD_MEM, 7, -1, X86_FEATURE_BASE, {Mw}, A_RO, X86_FLAG_X87},
     {X86_FDIVP, 0xde, PP_ANY, MOD_REG, 7, -1, X86_FEATURE_BASE, {STi, ST0}, 0, X86_FLAG_X87},
     {X86_FILD, 0xdf, PP_ANY, MOD_MEM, 0, -1, X86_FEATURE_BASE, {Mw}, A_RO, X86_FLAG_X87},
+    /* In no manual of Intel's, on every CPU, and in libm: FFREE that pops. */
+    {X86_FFREEP, 0xdf, PP_ANY, MOD_REG, 0, -1, X86_FEATURE_BASE, {STi}, A_RO, X86_FLAG_X87},
     {X86_FISTTP, 0xdf, PP_ANY, MOD_MEM, 1, -1, X86_FEATURE_BASE, {Mw}, A_WO, X86_FLAG_X87},
     {X86_FIST, 0xdf, PP_ANY, MOD_MEM, 2, -1, X86_FEATURE_BASE, {Mw}, A_WO, X86_FLAG_X87},
     {X86_FISTP, 0xdf, PP_ANY, MOD_MEM, 3, -1, X86_FEATURE_BASE, {Mw}, A_WO, X86_FLAG_X87},

@@ -3,6 +3,8 @@
 #ifndef X86_MSR_H
 #define X86_MSR_H
 
+#include <stdint.h>
+
 #define X86_MSR_TSC               0x00000010u
 #define X86_MSR_APIC_BASE         0x0000001bu
 #define X86_MSR_FEATURE_CONTROL   0x0000003au
@@ -56,5 +58,13 @@
 #define X86_MSR_KVM_PV_EOI_EN       0x4b564d04u
 #define X86_MSR_KVM_POLL_CONTROL    0x4b564d05u
 #define X86_MSR_KVM_ASYNC_PF_INT    0x4b564d06u
+
+/* What a guest can have set and would miss, in the order in which a vCPU's state holds them. Not
+ * here: EFER and the APIC base (struct kvm_sregs has them), what a monitor may not set (feature
+ * MSRs), performance counters (not offered in CPUID). The TSC deadline is the last: it needs the
+ * timer's mode and the TSC. */
+#define X86_SAVED_MSRS_MAX 128
+extern const uint32_t x86_saved_msrs[];
+extern const unsigned x86_n_saved_msrs;
 
 #endif

@@ -14,79 +14,6 @@ static struct kvm_vcpu *to_kvm(struct engine_vcpu *vcpu)
 
 /* ---- which MSRs ---- */
 
-/* What a guest can have set and would miss. Not here: EFER and the APIC base (in sregs), what the
- * VMM may not set (feature MSRs), performance counters (not offered in CPUID). */
-static const uint32_t saved_msrs[] = {
-    X86_MSR_TSC,
-    X86_MSR_TSC_ADJUST,
-    X86_MSR_FEATURE_CONTROL,
-    X86_MSR_SPEC_CTRL,
-    X86_MSR_SMBASE,
-    X86_MSR_UMWAIT_CONTROL,
-    X86_MSR_TSX_CTRL,
-    X86_MSR_SYSENTER_CS,
-    X86_MSR_SYSENTER_ESP,
-    X86_MSR_SYSENTER_EIP,
-    X86_MSR_MCG_STATUS,
-    X86_MSR_MISC_ENABLE,
-    X86_MSR_XFD,
-    X86_MSR_XFD_ERR,
-    X86_MSR_MTRR_PHYS(0),
-    X86_MSR_MTRR_PHYS(1),
-    X86_MSR_MTRR_PHYS(2),
-    X86_MSR_MTRR_PHYS(3),
-    X86_MSR_MTRR_PHYS(4),
-    X86_MSR_MTRR_PHYS(5),
-    X86_MSR_MTRR_PHYS(6),
-    X86_MSR_MTRR_PHYS(7),
-    X86_MSR_MTRR_PHYS(8),
-    X86_MSR_MTRR_PHYS(9),
-    X86_MSR_MTRR_PHYS(10),
-    X86_MSR_MTRR_PHYS(11),
-    X86_MSR_MTRR_PHYS(12),
-    X86_MSR_MTRR_PHYS(13),
-    X86_MSR_MTRR_PHYS(14),
-    X86_MSR_MTRR_PHYS(15),
-    X86_MSR_MTRR_FIX64K,
-    X86_MSR_MTRR_FIX16K(0),
-    X86_MSR_MTRR_FIX16K(1),
-    X86_MSR_MTRR_FIX4K(0),
-    X86_MSR_MTRR_FIX4K(1),
-    X86_MSR_MTRR_FIX4K(2),
-    X86_MSR_MTRR_FIX4K(3),
-    X86_MSR_MTRR_FIX4K(4),
-    X86_MSR_MTRR_FIX4K(5),
-    X86_MSR_MTRR_FIX4K(6),
-    X86_MSR_MTRR_FIX4K(7),
-    X86_MSR_MTRR_DEF_TYPE,
-    X86_MSR_PAT,
-    X86_MSR_U_CET,
-    X86_MSR_S_CET,
-    X86_MSR_PL0_SSP,
-    X86_MSR_PL1_SSP,
-    X86_MSR_PL2_SSP,
-    X86_MSR_PL3_SSP,
-    X86_MSR_SSP_TABLE,
-    X86_MSR_XSS,
-    X86_MSR_STAR,
-    X86_MSR_LSTAR,
-    X86_MSR_CSTAR,
-    X86_MSR_SFMASK,
-    X86_MSR_KERNEL_GS_BASE,
-    X86_MSR_TSC_AUX,
-    X86_MSR_HWCR,
-    X86_MSR_VIRT_SSBD,
-    X86_MSR_KVM_WALL_CLOCK_NEW,
-    X86_MSR_KVM_SYSTEM_TIME_NEW,
-    X86_MSR_KVM_ASYNC_PF_EN,
-    X86_MSR_KVM_STEAL_TIME,
-    X86_MSR_KVM_PV_EOI_EN,
-    X86_MSR_KVM_POLL_CONTROL,
-    X86_MSR_KVM_ASYNC_PF_INT,
-    X86_MSR_TSC_DEADLINE, /* last: see kvm_state_set() */
-};
-static_assert(ARRAY_LEN(saved_msrs) <= ENGINE_MSRS_MAX, "room in struct engine_vcpu_state");
-
 /* KVM lists the MTRRs' registers not at all in some versions, but takes them all. */
 static bool always_there(uint32_t msr)
 {
@@ -112,9 +39,9 @@ int kvm_state_list_msrs(struct kvm_vm *vm, int kvm_fd, struct err *err)
     int ret = kvm_ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
     if (ret < 0)
         return err_sys(err, -ret, "could not list the MSRs that KVM saves");
-    for (size_t i = 0; i < ARRAY_LEN(saved_msrs); i++)
-        if (listed(list, saved_msrs[i]) || always_there(saved_msrs[i]))
-            vm->msrs[vm->n_msrs++] = saved_msrs[i];
+    for (unsigned i = 0; i < x86_n_saved_msrs; i++)
+        if (listed(list, x86_saved_msrs[i]) || always_there(x86_saved_msrs[i]))
+            vm->msrs[vm->n_msrs++] = x86_saved_msrs[i];
     return 0;
 }
 

@@ -13,10 +13,11 @@ static const struct soft_op *fence(struct soft_cpu *cpu, const struct soft_op *o
     SOFT_NEXT(cpu, op);
 }
 
-/* clflush and its like look at the address as a byte load does. */
+/* clflush and its like are checked as a byte load is, and read nothing: a device would notice. */
 static const struct soft_op *touch(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    soft_load8(cpu, soft_address(cpu, op, 1, SOFT_READ));
+    uint8_t *host;
+    soft_span(cpu, soft_address(cpu, op, 1, SOFT_READ), SOFT_READ, &host);
     SOFT_NEXT(cpu, op);
 }
 

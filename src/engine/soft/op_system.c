@@ -64,7 +64,7 @@ static void set_cr0(struct soft_cpu *cpu, uint64_t v)
 /* What CR4 can hold, from what CPUID offers. */
 static uint64_t cr4_known(const struct soft_cpu *cpu)
 {
-    uint64_t known = 0x7ff; /* VME to OSXMMEXCPT, less VMXE and beyond */
+    uint64_t known = 0x7fc; /* TSD to OSXMMEXCPT: no virtual-8086 extensions, no VMX */
     if (cpu->features >> X86_FEATURE_FSGSBASE & 1)
         known |= CR4_FSGS;
     if (cpu->features >> X86_FEATURE_XSAVE & 1)
@@ -98,11 +98,10 @@ static void set_cr4(struct soft_cpu *cpu, uint64_t v)
 static void set_cr3(struct soft_cpu *cpu, uint64_t v)
 {
     if (cpu->mode & SOFT_MODE_LONG) {
-        bool keep = cpu->cr4 & CR4_PCIDE && v >> 63;
-        v &= ~(UINT64_C(1) << 63);
-        if (v >> 52)
+        if (cpu->cr4 & CR4_PCIDE) /* "keep the translations": there is one set, of what goes */
+            v &= ~(UINT64_C(1) << 63);
+        if (v >> SOFT_PHYS_BITS)
             soft_raise_error(cpu, SOFT_GP, 0);
-        (void)keep; /* one set of translations: they belong to the address space that goes */
     }
     cpu->cr3 = v;
     soft_tlb_flush(cpu);

@@ -45,7 +45,7 @@ void soft_fpu_unload(struct soft_cpu *cpu)
 struct x87 {
     soft_thunk_fn *thunk;
     uint8_t mem_bytes, mem_access;
-    bool nowait, control, flags_in, flags_out;
+    bool nowait, control, flags_out;
     uint16_t fop;
 };
 
@@ -317,7 +317,6 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
         .thunk = soft_thunk_get_x87(cpu, in),
         .nowait = in->flags & X86_FLAG_X87_NOWAIT,
         .control = is_control(in->id),
-        .flags_in = in->flags & X86_FLAG_READS_FLAGS,
         .flags_out = in->flags & X86_FLAG_WRITES_FLAGS,
         .fop = (uint16_t)((in->opcode & 7) << 8 | in->modrm),
     };

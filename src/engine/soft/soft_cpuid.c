@@ -46,8 +46,8 @@ static const uint8_t passed[] = {
 };
 /* Features that need nothing of the host. */
 static const uint8_t made[] = {
-    X86_FEATURE_FSGSBASE,  X86_FEATURE_RDTSCP,     X86_FEATURE_LAHF64,
-    X86_FEATURE_PREFETCHW, X86_FEATURE_CLFLUSHOPT,
+    X86_FEATURE_FSGSBASE,   X86_FEATURE_RDTSCP, X86_FEATURE_LAHF64, X86_FEATURE_PREFETCHW,
+    X86_FEATURE_CLFLUSHOPT, X86_FEATURE_CLWB,   X86_FEATURE_RDPID,
 };
 
 static bool vector_state(uint8_t f)
@@ -85,7 +85,7 @@ static void add_basic(struct table *t)
     e->edx = 0x69746e65;
     e->ecx = 0x444d4163;
     e = add(t, 1, -1);
-    e->eax = 0x00300f10;                     /* family 12h, model 1, stepping 0 */
+    e->eax = SOFT_CPUID_SIGNATURE;
     e->ebx = 0x00000800;                     /* CLFLUSH of 64 bytes */
     e->ecx = 1u << 21 | 1u << 24 | 1u << 31; /* x2APIC, TSC deadline, hypervisor */
     /* FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2
@@ -132,7 +132,7 @@ static void add_extended(struct table *t)
     e->edx = 0x69746e65;
     e->ecx = 0x444d4163;
     e = add(t, 0x80000001, -1);
-    e->eax = 0x00300f10;
+    e->eax = SOFT_CPUID_SIGNATURE;
     /* SYSCALL NX 1-GiB pages LM, and the copies of leaf 1 that AMD has */
     e->edx = 1u << 11 | 1u << 20 | 1u << 26 | 1u << 29 | (0x078bfbfd & 0x0183f3fd);
     for (unsigned i = 0; i < 3; i++) {

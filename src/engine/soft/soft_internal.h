@@ -304,6 +304,9 @@ struct soft_fpu {
 
 #define SOFT_CPUID_MAX ENGINE_CPUID_MAX
 
+#define SOFT_CPUID_SIGNATURE 0x00300f10 /* family 12h, model 1, stepping 0 */
+#define SOFT_PHYS_BITS       46         /* of physical addresses: CPUID 80000008h */
+
 struct soft_cpu {
     /* What every instruction touches. */
     uint64_t r[SOFT_N_REGS];
@@ -367,7 +370,8 @@ struct soft_cpu {
     uint64_t passed_breakpoint; /* linear rip + 1 of a debugger's breakpoint already reported */
     bool nmi_blocked, nmi_pending;
     int injected_vector; /* an external interrupt taken and not delivered, or -1 */
-    bool wait_for_sipi, reset_state;
+    bool wait_for_sipi;
+    bool init_received; /* it waits because of an INIT, not since power-on */
     struct kvm_guest_debug debug; /* of the host's debugger */
 
     /* The engine's own. */

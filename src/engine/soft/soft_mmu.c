@@ -12,8 +12,7 @@ enum {
 };
 #define PTE_NX       (UINT64_C(1) << 63)
 #define PTE_ADDRESS  UINT64_C(0x000ffffffffff000)
-#define PHYS_BITS    46
-#define PTE_RESERVED (PTE_ADDRESS & ~((UINT64_C(1) << PHYS_BITS) - 1))
+#define PTE_RESERVED (PTE_ADDRESS & ~((UINT64_C(1) << SOFT_PHYS_BITS) - 1))
 
 enum { ERR_P = 1 << 0, ERR_W = 1 << 1, ERR_U = 1 << 2, ERR_RSVD = 1 << 3, ERR_I = 1 << 4 };
 
@@ -26,11 +25,11 @@ enum { ERR_P = 1 << 0, ERR_W = 1 << 1, ERR_U = 1 << 2, ERR_RSVD = 1 << 3, ERR_I 
 
 /* The entries that a walk went through; rights gather on the way. */
 struct walk {
-    void *entry[4]; /* in guest RAM */
+    void *entry[4];    /* in guest RAM */
+    uint64_t value[4]; /* of each, as the walk read it */
     unsigned n;
     bool wide; /* entries of 8 bytes */
     bool writable, user, nx;
-    bool dirty;     /* of the last entry */
     uint64_t phys;  /* of the byte */
     uint32_t fault; /* ERR_P, ERR_RSVD where it ended early, else 0 with done */
     bool done;
@@ -56,11 +55,11 @@ static bool step(const struct soft_cpu *cpu, struct walk *w, uint64_t phys, uint
         w->fault = ERR_P | ERR_RSVD;
         return false;
     }
-    w->entry[w->n++] = p;
+    w->entry[w->n] = p;
+    w->value[w->n++] = *entry;
     w->writable &= *entry >> 1 & 1;
     w->user &= *entry >> 2 & 1;
     w->nx |= w->wide && *entry & PTE_NX;
-    w->dirty = *entry & PTE_D;
     return true;
 }
 
@@ -156,35 +155,56 @@ static bool allowed(const struct soft_cpu *cpu, const struct walk *w, enum soft_
     return access == SOFT_READ || w->writable || !(cpu->cr0 & CR0_WP);
 }
 
-/* Sets bits in an entry as the CPU does: atomically, and seen by the dirty log. */
-static void set_bits(struct soft_cpu *cpu, const struct walk *w, void *p, uint32_t bits)
+/* Sets bits in an entry as the CPU does: in one step, seen by the dirty log, and only in the entry
+ * that was walked. False: another CPU has changed it meanwhile. */
+static bool set_bits(struct soft_cpu *cpu, struct walk *w, unsigned i, uint32_t bits)
 {
-    if ((read_entry(w, p) & bits) == bits)
-        return;
-    __atomic_fetch_or((uint32_t *)p, bits, __ATOMIC_SEQ_CST);
-    if (cpu->page_flags[((uintptr_t)p >> 12) & cpu->page_mask])
+    uint64_t was = w->value[i];
+    if ((was & bits) == bits)
+        return true;
+    void *p = w->entry[i];
+    w->value[i] = was | bits;
+    bool same;
+    if (w->wide) {
+        same = __atomic_compare_exchange_n((uint64_t *)p, &was, was | bits, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+    } else {
+        uint32_t narrow = (uint32_t)was;
+        same = __atomic_compare_exchange_n((uint32_t *)p, &narrow, narrow | bits, false,
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    if (same && cpu->page_flags[((uintptr_t)p >> 12) & cpu->page_mask])
         soft_written(cpu, p, 4);
+    return same;
+}
+
+/* Accessed bits on the way, and the page's own together with its dirty bit. */
+static bool mark(struct soft_cpu *cpu, struct walk *w, enum soft_access access)
+{
+    unsigned last = w->n - 1;
+    for (unsigned i = 0; i < last; i++)
+        if (!set_bits(cpu, w, i, PTE_A))
+            return false;
+    return set_bits(cpu, w, last, access == SOFT_WRITE ? PTE_A | PTE_D : PTE_A);
 }
 
 uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access access, bool user,
                        uint64_t *phys, bool *writable)
 {
     struct walk w;
-    walk(cpu, &w, linear);
-    if (unlikely(!w.done || !allowed(cpu, &w, access, user))) {
-        uint32_t error = w.done ? ERR_P : w.fault;
-        bool nx = cpu->efer & EFER_NXE && w.wide;
-        return SOFT_MMU_FAULT | error | (access == SOFT_WRITE ? ERR_W : 0) | (user ? ERR_U : 0) |
-               (access == SOFT_FETCH && (nx || cpu->cr4 & CR4_SMEP) ? ERR_I : 0);
-    }
-    for (unsigned i = 0; i < w.n; i++)
-        set_bits(cpu, &w, w.entry[i], PTE_A);
-    if (access == SOFT_WRITE && !w.dirty)
-        set_bits(cpu, &w, w.entry[w.n - 1], PTE_D);
+    do {
+        walk(cpu, &w, linear);
+        if (unlikely(!w.done || !allowed(cpu, &w, access, user))) {
+            uint32_t error = w.done ? ERR_P : w.fault;
+            bool nx = cpu->efer & EFER_NXE && w.wide;
+            return SOFT_MMU_FAULT | error | (access == SOFT_WRITE ? ERR_W : 0) |
+                   (user ? ERR_U : 0) |
+                   (access == SOFT_FETCH && (nx || cpu->cr4 & CR4_SMEP) ? ERR_I : 0);
+        }
+    } while (unlikely(!mark(cpu, &w, access)));
     cpu->walk_skipped = (cpu->mode & SOFT_MODE_LONG ? 4u : 2u) - w.n;
     *phys = w.phys;
-    *writable =
-        (w.dirty || access == SOFT_WRITE) && (w.writable || (!user && !(cpu->cr0 & CR0_WP)));
+    *writable = w.value[w.n - 1] & PTE_D && (w.writable || (!user && !(cpu->cr0 & CR0_WP)));
     return 0;
 }
 

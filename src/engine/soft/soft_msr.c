@@ -9,6 +9,7 @@
 #include "x86/pvclock.h"
 
 #define EFER_KNOWN          UINT64_C(0xd01) /* SCE LME LMA NXE */
+#define EFER_AUTOIBRS       (UINT64_C(1) << 21)
 #define EFER_LME            (UINT64_C(1) << 8)
 #define EFER_LMA            (UINT64_C(1) << 10)
 #define MSR_UCODE           0x8bu
@@ -229,9 +230,16 @@ static bool valid_pat(uint64_t v)
     return true;
 }
 
+/* What EFER can hold, from what CPUID offers. */
+static uint64_t efer_known(const struct soft_cpu *cpu)
+{
+    const struct kvm_cpuid_entry2 *e = soft_cpuid_find(cpu, 0x80000021, 0);
+    return EFER_KNOWN | (e && e->eax >> 8 & 1 ? EFER_AUTOIBRS : 0);
+}
+
 static bool set_efer(struct soft_cpu *cpu, uint64_t v)
 {
-    if (v & ~EFER_KNOWN || ((v ^ cpu->efer) & EFER_LME && cpu->cr0 >> 31 & 1))
+    if (v & ~efer_known(cpu) || ((v ^ cpu->efer) & EFER_LME && cpu->cr0 >> 31 & 1))
         return false;
     uint64_t new = (v & ~EFER_LMA) | (cpu->efer & EFER_LMA);
     if (new != cpu->efer)

@@ -200,29 +200,31 @@ static void deliver(struct soft_cpu *cpu, struct soft_pending event)
     cpu->op = NULL;
 }
 
-/* Delivers at most one event. */
-static void deliver_due(struct soft_cpu *cpu)
+static void deliver_exception(struct soft_cpu *cpu)
 {
-    if (cpu->pending.there) {
-        struct soft_pending event = cpu->pending;
-        cpu->pending.there = false;
-        deliver(cpu, event);
-        return;
-    }
+    struct soft_pending event = cpu->pending;
+    cpu->pending.there = false;
+    deliver(cpu, event);
+}
+
+/* Delivers an NMI or an interrupt if one may be taken now. */
+static bool deliver_interrupt(struct soft_cpu *cpu)
+{
     if (cpu->shadow)
-        return;
+        return false;
     if (cpu->nmi_pending && !cpu->nmi_blocked) {
         cpu->nmi_pending = false;
         cpu->nmi_blocked = true;
         deliver(cpu, (struct soft_pending){.there = true, .vector = SOFT_NMI});
-        return;
+        return true;
     }
     if (!(cpu->rflags & SOFT_RFLAGS_IF))
-        return;
+        return false;
     int vector = take_interrupt(cpu);
-    if (vector >= 0)
-        deliver(cpu,
-                (struct soft_pending){.there = true, .vector = (uint8_t)vector, .external = true});
+    if (vector < 0)
+        return false;
+    deliver(cpu, (struct soft_pending){.there = true, .vector = (uint8_t)vector, .external = true});
+    return true;
 }
 
 /* Whether a halted guest has something to wake up for. */
@@ -281,7 +283,8 @@ static bool debugger_takes(struct soft_cpu *cpu, struct engine_exit_info *info)
 /* Guest code breakpoints (DR7) at rip raise #DB before the instruction, unless RF is set. */
 static void guest_breakpoints(struct soft_cpu *cpu)
 {
-    if (!(cpu->dr7 & 0xff) || cpu->rflags & SOFT_RFLAGS_RF || cpu->pending.there)
+    if (!(cpu->dr7 & 0xff) || cpu->rflags & SOFT_RFLAGS_RF ||
+        cpu->debug.control & KVM_GUESTDBG_USE_HW_BP) /* the registers are the debugger's */
         return;
     uint64_t linear = linear_rip(cpu, cpu->rip), hit = 0;
     for (unsigned i = 0; i < 4; i++)
@@ -327,23 +330,32 @@ static bool ends(struct soft_cpu *cpu, struct engine_exit_info *info)
     return false;
 }
 
-/* False: the run ends, *info says why. */
+/* False: the run ends, *info says why. The order is that of SDM volume 3, table 6-2: traps,
+ * interrupts, breakpoints at the next instruction. */
 static bool between_blocks(struct soft_cpu *cpu, struct engine_exit_info *info)
 {
     for (;;) {
         trap_after_insn(cpu);
         if (ends(cpu, info))
             return false;
+        /* Before anybody may read the state: KVM's has no room for all that a pending exception
+         * holds (DR6, CR2, whether it is a trap). */
+        if (unlikely(cpu->pending.there))
+            deliver_exception(cpu);
         soft_vcpu_look(cpu);
         if (soft_vcpu_take_kick(cpu)) {
             info->reason = ENGINE_EXIT_KICKED;
             return false;
         }
+        if (deliver_interrupt(cpu))
+            continue;
+        if (unlikely(cpu->in_guest_wait || cpu->wait_for_sipi)) {
+            soft_vcpu_wait(cpu);
+            continue;
+        }
         guest_breakpoints(cpu);
-        deliver_due(cpu);
-        if (likely(!cpu->in_guest_wait && !cpu->wait_for_sipi))
+        if (likely(!cpu->pending.there))
             return likely(!cpu->debug.control) || !debugger_stops(cpu, info);
-        soft_vcpu_wait(cpu);
     }
 }
 

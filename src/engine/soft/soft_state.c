@@ -21,7 +21,8 @@ static struct soft_seg real_segment(uint16_t sel, uint64_t base, uint8_t type)
 void soft_state_init(struct soft_cpu *cpu)
 {
     memset(cpu->r, 0, sizeof(cpu->r));
-    cpu->r[SOFT_RDX] = 0x00300f10; /* the CPU's signature */
+    const struct kvm_cpuid_entry2 *signature = soft_cpuid_find(cpu, 1, 0);
+    cpu->r[SOFT_RDX] = signature ? signature->eax : SOFT_CPUID_SIGNATURE;
     cpu->fl = 0;
     cpu->rflags = 2;
     cpu->rip = 0xfff0;
@@ -62,6 +63,7 @@ void soft_state_power_on(struct soft_cpu *cpu)
     soft_fpu_reset(cpu);
     soft_state_init(cpu);
     cpu->wait_for_sipi = cpu->vcpu->index != 0;
+    cpu->init_received = false;
 }
 
 /* ---- registers ---- */
@@ -206,7 +208,9 @@ static void set_events(struct soft_cpu *cpu, const struct kvm_vcpu_events *e)
                                          .address = cpu->cr2};
     if (cpu->pending.vector == SOFT_DB)
         cpu->pending.address = 0;
-    cpu->injected_vector = e->interrupt.injected ? e->interrupt.nr : -1;
+    /* A software interrupt that KVM was delivering is executed again: its rip is still there. */
+    bool external = e->interrupt.injected && !e->interrupt.soft;
+    cpu->injected_vector = external ? e->interrupt.nr : -1;
     if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
         cpu->shadow = e->interrupt.shadow;
     cpu->nmi_pending = e->nmi.pending || e->nmi.injected;
@@ -216,68 +220,19 @@ static void set_events(struct soft_cpu *cpu, const struct kvm_vcpu_events *e)
 static uint32_t mp_state(const struct soft_cpu *cpu)
 {
     if (cpu->wait_for_sipi)
-        return KVM_MP_STATE_UNINITIALIZED;
+        return cpu->init_received ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_UNINITIALIZED;
     return cpu->in_guest_wait ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
 }
 
 /* ---- MSRs ---- */
 
-static const uint32_t saved_msrs[] = {
-    X86_MSR_TSC,
-    X86_MSR_TSC_ADJUST,
-    X86_MSR_SYSENTER_CS,
-    X86_MSR_SYSENTER_ESP,
-    X86_MSR_SYSENTER_EIP,
-    X86_MSR_MCG_STATUS,
-    X86_MSR_MISC_ENABLE,
-    X86_MSR_MTRR_PHYS(0),
-    X86_MSR_MTRR_PHYS(1),
-    X86_MSR_MTRR_PHYS(2),
-    X86_MSR_MTRR_PHYS(3),
-    X86_MSR_MTRR_PHYS(4),
-    X86_MSR_MTRR_PHYS(5),
-    X86_MSR_MTRR_PHYS(6),
-    X86_MSR_MTRR_PHYS(7),
-    X86_MSR_MTRR_PHYS(8),
-    X86_MSR_MTRR_PHYS(9),
-    X86_MSR_MTRR_PHYS(10),
-    X86_MSR_MTRR_PHYS(11),
-    X86_MSR_MTRR_PHYS(12),
-    X86_MSR_MTRR_PHYS(13),
-    X86_MSR_MTRR_PHYS(14),
-    X86_MSR_MTRR_PHYS(15),
-    X86_MSR_MTRR_FIX64K,
-    X86_MSR_MTRR_FIX16K(0),
-    X86_MSR_MTRR_FIX16K(1),
-    X86_MSR_MTRR_FIX4K(0),
-    X86_MSR_MTRR_FIX4K(1),
-    X86_MSR_MTRR_FIX4K(2),
-    X86_MSR_MTRR_FIX4K(3),
-    X86_MSR_MTRR_FIX4K(4),
-    X86_MSR_MTRR_FIX4K(5),
-    X86_MSR_MTRR_FIX4K(6),
-    X86_MSR_MTRR_FIX4K(7),
-    X86_MSR_MTRR_DEF_TYPE,
-    X86_MSR_PAT,
-    X86_MSR_STAR,
-    X86_MSR_LSTAR,
-    X86_MSR_CSTAR,
-    X86_MSR_SFMASK,
-    X86_MSR_KERNEL_GS_BASE,
-    X86_MSR_TSC_AUX,
-    X86_MSR_KVM_WALL_CLOCK_NEW,
-    X86_MSR_KVM_SYSTEM_TIME_NEW,
-    X86_MSR_KVM_STEAL_TIME,
-    X86_MSR_KVM_POLL_CONTROL,
-    X86_MSR_TSC_DEADLINE,
-};
-
 static void get_msrs(struct soft_cpu *cpu, struct engine_vcpu_state *s)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(saved_msrs); i++) {
+    for (unsigned i = 0; i < x86_n_saved_msrs; i++) {
+        uint32_t index = x86_saved_msrs[i];
         uint64_t v;
-        if (soft_msr_get(cpu, saved_msrs[i], &v))
-            s->msrs[s->n_msrs++] = (struct kvm_msr_entry){.index = saved_msrs[i], .data = v};
+        if (soft_msr_get(cpu, index, &v))
+            s->msrs[s->n_msrs++] = (struct kvm_msr_entry){.index = index, .data = v};
     }
 }
 
@@ -355,6 +310,7 @@ int soft_state_set(struct engine_vcpu *vcpu, const struct engine_vcpu_state *s, 
     set_events(cpu, &s->events);
     cpu->wait_for_sipi = s->mp_state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
                          s->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+    cpu->init_received = s->mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED;
     cpu->in_guest_wait = s->mp_state.mp_state == KVM_MP_STATE_HALTED;
     cpu->countdown = -1;
     soft_update_mode(cpu);

@@ -71,12 +71,12 @@ static void take_init(struct soft_cpu *cpu)
     if (lapic_take_init(cpu->lapic)) {
         soft_state_init(cpu);
         cpu->in_guest_wait = false;
-        cpu->wait_for_sipi = cpu->vcpu->index != 0;
+        cpu->wait_for_sipi = cpu->init_received = cpu->vcpu->index != 0;
     }
     if (lapic_take_sipi(cpu->lapic, &vector) && cpu->wait_for_sipi) {
         soft_set_segment_real(cpu, X86_CS, (uint16_t)(vector << 8));
         cpu->rip = 0;
-        cpu->wait_for_sipi = false;
+        cpu->wait_for_sipi = cpu->init_received = false;
         soft_update_mode(cpu);
     }
 }

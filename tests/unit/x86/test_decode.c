@@ -149,8 +149,7 @@ static bool left_out(const ZydisDecodedInstruction *z)
         ZYDIS_MNEMONIC_UD0,           ZYDIS_MNEMONIC_UD1,          ZYDIS_MNEMONIC_UD2,
         ZYDIS_MNEMONIC_SALC,          ZYDIS_MNEMONIC_RSM,          ZYDIS_MNEMONIC_GETSEC,
         ZYDIS_MNEMONIC_FDISI8087_NOP, ZYDIS_MNEMONIC_FENI8087_NOP, ZYDIS_MNEMONIC_FSETPM287_NOP,
-        ZYDIS_MNEMONIC_FFREEP,        ZYDIS_MNEMONIC_PREFETCHWT1,  ZYDIS_MNEMONIC_FEMMS,
-
+        ZYDIS_MNEMONIC_PREFETCHWT1,   ZYDIS_MNEMONIC_FEMMS,
     };
     if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
         z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
@@ -160,7 +159,7 @@ static bool left_out(const ZydisDecodedInstruction *z)
     if (z->meta.isa_ext == ZYDIS_ISA_EXT_X87 && z->raw.modrm.mod == 3 &&
         ((z->opcode == 0xd9 && reg == 3) || (z->opcode == 0xdc && (reg == 2 || reg == 3)) ||
          (z->opcode == 0xdd && reg == 1) || (z->opcode == 0xde && reg == 2) ||
-         (z->opcode == 0xdf && reg < 4)))
+         (z->opcode == 0xdf && reg >= 1 && reg < 4)))
         return true;
     for (size_t i = 0; i < sizeof(also) / sizeof(also[0]); i++)
         if (z->mnemonic == also[i])
