@@ -139,6 +139,9 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
     case X86_AAD:
         m.flags = RFLAGS_OF | RFLAGS_AF | RFLAGS_CF;
         break;
+    case X86_CMPS: /* which operand is reported when neither is there is up to the CPU */
+        m.cr2_low = UINT64_MAX;
+        break;
     case X86_POPA: /* may have loaded some when it faults */
         m.registers = vector != CONFORM_NO_FAULT;
         break;

@@ -507,7 +507,8 @@ static const struct soft_op *sysret_(struct soft_cpu *cpu, const struct soft_op 
         soft_raise(cpu, SOFT_UD);
     if (cpu->cpl)
         soft_raise_error(cpu, SOFT_GP, 0);
-    /* Not checked: where the address is not canonical, an AMD CPU's next fetch faults, in ring 3. */
+    /* Not checked: where the address is not canonical, an AMD CPU's next fetch faults, in ring 3.
+     */
     uint64_t rip = wide ? cpu->r[SOFT_RCX] : (uint32_t)cpu->r[SOFT_RCX];
     uint16_t base = (uint16_t)(cpu->msr.star >> 48);
     const struct soft_seg cs = flat_code(3, wide);

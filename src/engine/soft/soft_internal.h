@@ -371,7 +371,7 @@ struct soft_cpu {
     bool nmi_blocked, nmi_pending;
     int injected_vector; /* an external interrupt taken and not delivered, or -1 */
     bool wait_for_sipi;
-    bool init_received; /* it waits because of an INIT, not since power-on */
+    bool init_received;           /* it waits because of an INIT, not since power-on */
     struct kvm_guest_debug debug; /* of the host's debugger */
 
     /* The engine's own. */
