@@ -368,6 +368,12 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
     case X86_XSAVEC:
     case X86_XRSTOR:
         return place_image(rng, c);
+    case X86_FNSAVE:
+    case X86_FRSTOR: /* across the end of a segment: how much of it is done first is up to the CPU
+                      */
+    case X86_FNSTENV:
+    case X86_FLDENV:
+        return in->mode == X86_CODE64 || (uint32_t)effective(c) < 0xffffff00;
     case X86_POPF: /* a trap flag would be for the test's own debugger */
         poke(c, c->in.r[RSP], conform_random(rng) & ~UINT64_C(0x100), 8);
         return bytes_at(c, c->in.r[RSP], 8) != NULL;
