@@ -12,6 +12,10 @@ class SkipCase(Exception):
     """Ends a case as skipped; the text is the reason."""
 
 
+class CaseTimeout(AssertionError):
+    """Something did not happen in time."""
+
+
 def case(fn):
     """Marks a function as a case; its name is the sentence that is reported."""
     _cases.append(fn)
@@ -50,6 +54,20 @@ def diagnose(text):
         print("# " + line, flush=True)
 
 
+def run_case(fn):
+    """Runs one case; True if it took a second attempt. On the rig a guest that stands still gets one: QEMU's emulation
+    of SVM now and then loses an interrupt, which no guest on a real CPU sees. What was seen of it stays in the log."""
+    try:
+        fn()
+        return False
+    except CaseTimeout as e:
+        if not os.environ.get("VIRGA_RIG"):
+            raise
+        diagnose(f"{fn.__name__}: {e}; on the rig that gets a second attempt")
+    fn()
+    return True
+
+
 def require_kvm():
     """Skips the case where this machine has no KVM device to open."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -65,7 +83,7 @@ def main():
         before = _state["failed"]
         begin = time.monotonic()
         try:
-            fn()
+            again = run_case(fn)
         except SkipCase as e:
             report(True, fn.__name__, str(e) or "no reason given")
             continue
@@ -75,6 +93,7 @@ def main():
             continue
         diagnose(f"{fn.__name__}: {time.monotonic() - begin:.1f} s")
         # What the guest reported failed already counts; the case itself went through.
-        report(True, fn.__name__ if before == _state["failed"] else fn.__name__ + " (ran to its end)")
+        name = fn.__name__ + (" (at the second attempt)" if again else "")
+        report(True, name if before == _state["failed"] else name + " (ran to its end)")
     print(f"1..{_state['number']}", flush=True)
     sys.exit(1 if _state["failed"] else 0)

@@ -17,13 +17,10 @@ import tempfile
 import time
 
 from . import cpio, tap
+from .tap import CaseTimeout
 
 # A guest on an emulated host takes seconds for what takes milliseconds elsewhere.
 PATIENCE_S = float(os.environ.get("VIRGA_TEST_PATIENCE", "60"))
-
-
-class CaseTimeout(AssertionError):
-    """Something did not happen in time."""
 
 
 def program(name):
@@ -158,10 +155,42 @@ class VM:
         return self
 
     def __exit__(self, kind, value, trace):
+        failed = kind is not None and not issubclass(kind, tap.SkipCase)
+        if failed:
+            self._witness()
         self.kill()
-        if kind is not None and not issubclass(kind, tap.SkipCase):
+        if failed:
             self._keep()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _witness(self):
+        """What the program and its guest were doing, before they are ended."""
+        if self.process.poll() is not None:
+            return
+        for name, path in (("state", "/v1/vm"), ("counters", "/v1/vm/counters")) if self.api_socket else ():
+            try:
+                tap.diagnose(f"{name}: {self.api('GET', path, timeout=5)[1]}")
+            except (AssertionError, OSError) as e:
+                tap.diagnose(f"{name}: {e}")
+        for _ in range(2):
+            tap.diagnose("threads (state, CPU ticks as user, system, guest): " + self._threads())
+            time.sleep(1)
+
+    def _threads(self):
+        """Each thread's name, state and CPU times; of the launcher and of the monitor under it."""
+        told, pids = [], [self.process.pid]
+        for pid in pids:
+            try:
+                for tid in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
+                    with open(f"/proc/{pid}/task/{tid}/stat", encoding="ascii") as f:
+                        name, _, rest = f.read().partition("(")[2].rpartition(")")
+                    fields = rest.split()
+                    told.append(f"{name} {fields[0]} {fields[11]} {fields[12]} {fields[40]}")
+                with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+                    pids += [int(child) for child in f.read().split()]
+            except OSError:
+                continue
+        return ", ".join(told)
 
     def _keep(self):
         base = f"{os.environ.get('VIRGA_TEST_NAME', 'test')}-{VM.count}"
