@@ -68,6 +68,11 @@ struct control_ops {
     /* PUT /v1/vm/stop: at once, as pulling the plug; the process ends after the answer is sent. */
     int (*stop)(void *vm, struct err *err);
 
+    /* PUT /v1/vm/save: PAUSED. Writes the VM to fds->fd[0], an empty file, in the background;
+     * "saved" or "save-failed" comes as an event. EBUSY while another save goes on; until the event
+     * the slots that change the run state and the devices answer EBUSY. */
+    int (*save)(void *vm, struct control_fds *fds, struct err *err);
+
     /* POST /v1/vm/disks: hot plug. `disk` is checked and finished; its path or socket is only a
      * name here: what is used is fds->fd[0] (the image; with a qcow2 chain, further ones are its
      * backing files from the top down) or, for vhost-user, the connected socket. The VM copies

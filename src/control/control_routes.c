@@ -195,6 +195,24 @@ static void put_stop(struct call *call)
     call->answer->stop = call->answer->status == 200;
 }
 
+static void put_save(struct call *call)
+{
+    struct control_answer *a = call->answer;
+    if (!call->c->ops->save) {
+        missing(a, "such action");
+        return;
+    }
+    int r = 0;
+    if (call->fds->n != 1)
+        r = err_set(&a->err, EINVAL,
+                    "%u descriptors came with the request: send one, of an empty file open for "
+                    "writing (SCM_RIGHTS), the monitor opens nothing by path",
+                    call->fds->n);
+    if (!r)
+        r = call->c->ops->save(call->c->vm, call->fds, &a->err);
+    answer_state(call, 202, r);
+}
+
 static void post_disk(struct call *call)
 {
     struct control_answer *a = call->answer;
@@ -373,6 +391,7 @@ static const struct route {
     {CONTROL_HTTP_PUT, VM_API_PATH_VM "/reset", NO_BODY, put_reset},
     {CONTROL_HTTP_PUT, VM_API_PATH_VM "/power-button", NO_BODY, put_power_button},
     {CONTROL_HTTP_PUT, VM_API_PATH_VM "/stop", NO_BODY, put_stop},
+    {CONTROL_HTTP_PUT, VM_API_PATH_VM "/save", NO_BODY, put_save},
     {CONTROL_HTTP_POST, VM_API_PATH_DISKS, NEEDS_BODY, post_disk},
     {CONTROL_HTTP_DELETE, VM_API_PATH_DISKS "/", NO_BODY, delete_disk},
     {CONTROL_HTTP_POST, VM_API_PATH_NICS, NEEDS_BODY, post_nic},

@@ -129,6 +129,7 @@ struct vm_config {
     char *kernel; /* NULL: boot from a disk (a later version; refused for now by the machine) */
     char *initrd;
     char *append; /* the kernel's command line; NULL is "" */
+    char *load;   /* a saved VM that goes on instead of booting; NULL: none */
 
     char engine[16]; /* auto, kvm, soft, null (tests) */
 

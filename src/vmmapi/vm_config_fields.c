@@ -151,6 +151,7 @@ static const struct vm_config_field root_fields[] = {
     {"initrd", VM_CONFIG_KIND_STRING, AT(struct vm_config, initrd), PATH_ROOM},
     /* Linux's own limit on x86: COMMAND_LINE_SIZE. */
     {"append", VM_CONFIG_KIND_STRING, AT(struct vm_config, append), .max = 2047},
+    {"load", VM_CONFIG_KIND_STRING, AT(struct vm_config, load), PATH_ROOM},
     {"engine", VM_CONFIG_KIND_NAME, AT(struct vm_config, engine), ROOM(struct vm_config, engine)},
     {"cpus", VM_CONFIG_KIND_OBJECT, .object = &vm_config_cpus_object},
     {"memory", VM_CONFIG_KIND_OBJECT, .object = &vm_config_memory_object},

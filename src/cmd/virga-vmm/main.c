@@ -17,6 +17,7 @@
 #include "engine/kvm/kvm_engine.h"
 #include "engine/null/null_engine.h"
 #include "engine/soft/soft_engine.h"
+#include "migrate/saved_vm.h"
 #include "vmmapi/vm_options.h"
 
 static const struct engine *const engines[] = {&kvm_engine, &soft_engine, &null_engine, NULL};
@@ -135,6 +136,22 @@ static void api_stopped(void *vm)
     loop_stop(v->loop);
 }
 
+/* A saved VM goes on where it was: PAUSED afterwards. */
+static int load_saved(struct vmm *v, struct err *err)
+{
+    CLEANUP_FREE void *state = NULL;
+    size_t state_bytes = 0;
+    struct state_reader r;
+    int ret = saved_vm_read(v->files.load_fd, v->config.load, machine_mem(v->machine), &state,
+                            &state_bytes, err);
+    if (ret)
+        return ret;
+    close(steal_fd(&v->files.load_fd));
+    state_reader_init(&r, state, state_bytes);
+    ret = machine_load(v->machine, &r, err);
+    return ret ? err_wrap(err, "saved VM '%s'", v->config.load) : 0;
+}
+
 /* Inside the sandbox: builds the VM and starts it. */
 static int start(struct vmm *v, const struct iothread_setup *threads, struct err *err)
 {
@@ -145,6 +162,7 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
         .callbacks = vmm_machine_callbacks,
     };
     setup.callbacks.opaque = v;
+    v->threads = threads;
     v->machine = machine_create(&v->config, &setup, &v->files, err);
     if (!v->machine)
         return -err->code;
@@ -166,9 +184,11 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
         if (!v->control)
             return -err->code;
     }
-    int ret = sandbox_enter_thread(v->sandbox, SANDBOX_THREAD_MAIN, err);
+    int ret = v->config.load ? load_saved(v, err) : 0;
+    if (!ret)
+        ret = sandbox_enter_thread(v->sandbox, SANDBOX_THREAD_MAIN, err);
     if (!ret && v->config.autostart)
-        ret = vmm_control_ops.boot(v, err);
+        ret = v->config.load ? machine_resume(v->machine, err) : machine_boot(v->machine, err);
     return ret;
 }
 
@@ -193,6 +213,7 @@ static int run(struct vmm *v, struct err *err)
         loop_run(v->loop);
     }
     control_destroy(v->control);
+    save_task_destroy(v->save);
     qtest_destroy(v->qtest);
     machine_destroy(v->machine);
     loop_fd_remove(&signals);

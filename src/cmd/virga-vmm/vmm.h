@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "engine/null/qtest.h"
 #include "machine/machine.h"
+#include "migrate/save_task.h"
 #include "sandbox/sandbox.h"
 
 struct vmm {
@@ -15,6 +16,8 @@ struct vmm {
     struct loop *loop;
     struct machine *machine;
     struct control *control;
+    const struct iothread_setup *threads; /* for threads of the program's own */
+    struct save_task *save;               /* NULL unless a save goes on */
     int control_fd;
     int qtest_fd;
     struct qtest *qtest;

@@ -1,4 +1,5 @@
 """What tests that start programs share: see tests/README.md."""
 from .tap import SkipCase, case, check, check_eq, main, report, require_kvm, skip  # noqa: F401
-from .scripts import rings_check  # noqa: F401
+from .host import tap_interface  # noqa: F401
+from .scripts import WORK, rings_check  # noqa: F401
 from .vm import VM, guest_file, out_path, program  # noqa: F401

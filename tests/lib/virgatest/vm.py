@@ -302,6 +302,23 @@ class VM:
         except ValueError:
             return answer.status, text
 
+    def save(self, path, timeout=None):
+        """Writes the paused VM to a new file and waits until it is whole."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            status, answer = self.api("PUT", "/v1/vm/save", fds=[fd])
+        finally:
+            os.close(fd)
+        tap.check_eq(status, 202, f"the answer to a save: {answer}")
+        end = time.monotonic() + (timeout or PATIENCE_S)
+        while time.monotonic() < end:
+            told = [e for e in self.events() if e["event"] in ("saved", "save-failed")]
+            if told:
+                tap.check_eq(told[-1]["event"], "saved", str(told[-1]))
+                return
+            self.pump(0.1)
+        raise CaseTimeout("the VM was not saved in time")
+
     def events(self):
         """The VM's events so far, oldest first."""
         _, text = self.api("GET", "/v1/vm/events?follow=0")
