@@ -7,6 +7,8 @@
 
 /* CLOCK_MONOTONIC. Units: ns. */
 int64_t clock_now_ns(void);
+/* CLOCK_MONOTONIC_RAW: by the hardware's own rate, which nobody steers. Units: ns. */
+int64_t clock_raw_ns(void);
 /* CPU time of this process, all threads. Units: ns. */
 int64_t clock_process_cpu_ns(void);
 

@@ -14,7 +14,8 @@
 void machine_files_init(struct machine_files *files)
 {
     memset(files, 0, sizeof(*files));
-    files->kvm_fd = files->kernel_fd = files->initrd_fd = files->load_fd = files->vsock_listen_fd = -1;
+    files->kvm_fd = files->kernel_fd = files->initrd_fd = files->load_fd = files->vsock_listen_fd =
+        -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++)
         files->disks[i].vhost_user_fd = -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->nics); i++)

@@ -12,7 +12,9 @@ enum need {
     V3,          /*                                                                  */
     V2_IF_THERE, /* passed on from this level on where the host has it */
     V3_IF_THERE, /*                                                    */
-    NEVER,       /* in no template, not even "host" */
+    V2_AND_RIG,  /* the same, and required by rig-v1 */
+    V3_AND_RIG,
+    NEVER, /* in no template, not even "host" */
 };
 
 struct feature {
@@ -63,7 +65,7 @@ struct feature {
  * the NEVER ones. */
 static const struct feature features[] = {
     L1_ECX(0, V2, "sse3"),
-    L1_ECX(1, V3_IF_THERE, "pclmulqdq"),
+    L1_ECX(1, V3_AND_RIG, "pclmulqdq"),
     L1_ECX(5, NEVER, "vmx"),
     L1_ECX(9, V2, "ssse3"),
     L1_ECX(12, V3, "fma"),
@@ -74,39 +76,39 @@ static const struct feature features[] = {
     L1_ECX(20, V2, "sse4.2"),
     L1_ECX(22, V3, "movbe"),
     L1_ECX(23, V2, "popcnt"),
-    L1_ECX(25, V3_IF_THERE, "aes"),
+    L1_ECX(25, V3_AND_RIG, "aes"),
     L1_ECX(26, V3, "xsave"),
     L1_ECX(28, V3, "avx"),
     L1_ECX(29, V3, "f16c"),
-    L1_ECX(30, V3_IF_THERE, "rdrand"),
+    L1_ECX(30, V3_AND_RIG, "rdrand"),
     L1_EDX(0, V2, "fpu"),
     L1_EDX(1, V2_IF_THERE, "vme"),
-    L1_EDX(2, V2_IF_THERE, "de"),
-    L1_EDX(3, V2_IF_THERE, "pse"),
+    L1_EDX(2, V2_AND_RIG, "de"),
+    L1_EDX(3, V2_AND_RIG, "pse"),
     L1_EDX(4, V2, "tsc"),
     L1_EDX(5, V2, "msr"),
     L1_EDX(6, V2, "pae"),
-    L1_EDX(7, V2_IF_THERE, "mce"),
+    L1_EDX(7, V2_AND_RIG, "mce"),
     L1_EDX(8, V2, "cmpxchg8b"),
     L1_EDX(9, V2, "apic"),
-    L1_EDX(11, V2_IF_THERE, "sep"),
-    L1_EDX(12, V2_IF_THERE, "mtrr"),
-    L1_EDX(13, V2_IF_THERE, "pge"),
-    L1_EDX(14, V2_IF_THERE, "mca"),
+    L1_EDX(11, V2_AND_RIG, "sep"),
+    L1_EDX(12, V2_AND_RIG, "mtrr"),
+    L1_EDX(13, V2_AND_RIG, "pge"),
+    L1_EDX(14, V2_AND_RIG, "mca"),
     L1_EDX(15, V2, "cmov"),
-    L1_EDX(16, V2_IF_THERE, "pat"),
-    L1_EDX(17, V2_IF_THERE, "pse36"),
-    L1_EDX(19, V2_IF_THERE, "clflush"),
+    L1_EDX(16, V2_AND_RIG, "pat"),
+    L1_EDX(17, V2_AND_RIG, "pse36"),
+    L1_EDX(19, V2_AND_RIG, "clflush"),
     L1_EDX(23, V2, "mmx"),
     L1_EDX(24, V2, "fxsr"),
     L1_EDX(25, V2, "sse"),
     L1_EDX(26, V2, "sse2"),
-    L7_EBX(0, V3_IF_THERE, "fsgsbase"),
+    L7_EBX(0, V3_AND_RIG, "fsgsbase"),
     L7_EBX(3, V3, "bmi1"),
     L7_EBX(5, V3, "avx2"),
-    L7_EBX(7, V3_IF_THERE, "smep"),
+    L7_EBX(7, V3_AND_RIG, "smep"),
     L7_EBX(8, V3, "bmi2"),
-    L7_EBX(9, V3_IF_THERE, "erms"),
+    L7_EBX(9, V3_AND_RIG, "erms"),
     L7_EBX(10, V3_IF_THERE, "invpcid"),
     L7_EDX(10, V2_IF_THERE, "md-clear"),
     L7_EDX(26, V2_IF_THERE, "spec-ctrl"),
@@ -125,8 +127,8 @@ static const struct feature features[] = {
     E1_ECX(28, NEVER, "perfctr-llc"),
     E1_EDX(11, V2, "syscall"),
     E1_EDX(20, V2, "nx"),
-    E1_EDX(26, V3_IF_THERE, "pdpe1gb"),
-    E1_EDX(27, V3_IF_THERE, "rdtscp"),
+    E1_EDX(26, V3_AND_RIG, "pdpe1gb"),
+    E1_EDX(27, V3_AND_RIG, "rdtscp"),
     E1_EDX(29, V2, "lm"),
     E8_EBX(12, V2_IF_THERE, "ibpb"),
     E8_EBX(14, V2_IF_THERE, "ibrs"),
@@ -134,9 +136,9 @@ static const struct feature features[] = {
     E8_EBX(24, V2_IF_THERE, "amd-ssbd"),
     E8_EBX(25, V2_IF_THERE, "virt-ssbd"),
     E8_EBX(26, V2_IF_THERE, "ssb-no"),
-    KVM1_EAX(0, V2_IF_THERE, "kvmclock"),
-    KVM1_EAX(1, V2_IF_THERE, "kvm-nopiodelay"),
-    KVM1_EAX(3, V2_IF_THERE, "kvmclock2"),
+    KVM1_EAX(0, V2_AND_RIG, "kvmclock"),
+    KVM1_EAX(1, V2_AND_RIG, "kvm-nopiodelay"),
+    KVM1_EAX(3, V2_AND_RIG, "kvmclock2"),
     KVM1_EAX(4, V2_IF_THERE, "kvm-asyncpf"),
     KVM1_EAX(5, V2_IF_THERE, "kvm-steal-time"),
     KVM1_EAX(6, V2_IF_THERE, "kvm-pv-eoi"),
@@ -149,22 +151,24 @@ static const struct feature features[] = {
     /* It promises that MSIs carry 15-bit APIC ids, which our IOAPIC does not. */
     KVM1_EAX(15, NEVER, "kvm-msi-ext-dest-id"),
     KVM1_EAX(17, NEVER, "kvm-migration-control"),
-    KVM1_EAX(24, V2_IF_THERE, "kvmclock-stable"),
+    KVM1_EAX(24, V2_AND_RIG, "kvmclock-stable"),
 };
 
 struct template
 {
     const char *name;
     unsigned level; /* 0: the host's own */
+    bool exact; /* nothing in it depends on the host: what may be there is not, or is required */
     uint32_t max_basic;
     uint32_t signature_intel, signature_amd; /* leaf 1, EAX */
     char brand[48];
 };
 
 static const struct template templates[] = {
-    {"host", 0, 0, 0, 0, ""},
-    {"x86-64-v2", 2, 0xb, 0x000106a5, 0x00600f12, "Virga x86-64-v2 Processor"},
-    {"x86-64-v3", 3, 0xd, 0x000306c4, 0x00800f12, "Virga x86-64-v3 Processor"},
+    {"host", 0, false, 0, 0, 0, ""},
+    {"x86-64-v2", 2, false, 0xb, 0x000106a5, 0x00600f12, "Virga x86-64-v2 Processor"},
+    {"x86-64-v3", 3, false, 0xd, 0x000306c4, 0x00800f12, "Virga x86-64-v3 Processor"},
+    {"rig-v1", 3, true, 0xd, 0, 0x00800f12, "Virga rig-v1 Processor"},
 };
 
 #define VENDOR_AUTH        0x68747541u /* "Auth" of AuthenticAMD */
@@ -243,8 +247,23 @@ static bool governs(const struct feature *f, const struct kvm_cpuid_entry2 *e,
     return f->function == e->function && f->sub == e->index && f->reg == reg;
 }
 
-/* Reduces one register to what the level has of it. Registers without any row are untouched. */
-static void mask_register(struct kvm_cpuid_entry2 *e, enum cpuid_register reg, unsigned level)
+static bool requires(const struct template *tpl, enum need need)
+{
+    if (tpl->exact && (need == V2_AND_RIG || need == V3_AND_RIG))
+        return true;
+    return need == V2 || (need == V3 && tpl->level == 3);
+}
+
+static bool allows(const struct template *tpl, enum need need)
+{
+    if (tpl->exact || need == NEVER)
+    return requires(tpl, need);
+    return tpl->level == 3 || need == V2 || need == V2_IF_THERE || need == V2_AND_RIG;
+}
+
+/* Reduces one register to what the template has of it. Registers without any row are untouched. */
+static void mask_register(struct kvm_cpuid_entry2 *e, enum cpuid_register reg,
+                          const struct template *tpl)
 {
     uint32_t allowed = 0, never = 0;
     bool any = false;
@@ -255,10 +274,10 @@ static void mask_register(struct kvm_cpuid_entry2 *e, enum cpuid_register reg, u
         any = true;
         if (f->need == NEVER)
             never |= 1u << f->bit;
-        else if (f->need == V2 || f->need == V2_IF_THERE || level == 3)
+        else if (allows(tpl, f->need))
             allowed |= 1u << f->bit;
     }
-    if (level && any)
+    if (tpl->level && any)
         *cpuid_reg(e, reg) &= allowed;
     *cpuid_reg(e, reg) &= ~never;
 }
@@ -267,7 +286,7 @@ static int check_required(struct table *t, const struct template *tpl, struct er
 {
     for (size_t i = 0; i < ARRAY_LEN(features); i++) {
         const struct feature *f = &features[i];
-        if (f->need != V2 && !(f->need == V3 && tpl->level == 3))
+        if (!requires(tpl, f->need))
             continue;
         struct kvm_cpuid_entry2 *e = find(t, f->function, f->sub);
         if (!e || !(*cpuid_reg(e, f->reg) & (1u << f->bit)))
@@ -316,6 +335,11 @@ static bool beyond_template(const struct kvm_cpuid_entry2 *e, uint32_t max_basic
                (e->function == 0xd && e->index > 2);
     return e->function >= 0x80000000 && e->function != 0x80000000 && e->function != 0x80000001 &&
            e->function != 0x80000008 && e->function != 0x8000001d && e->function != 0x8000001e;
+}
+
+static bool is_topoext(const struct kvm_cpuid_entry2 *e, uint32_t unused)
+{
+    return e->function == 0x8000001d || e->function == 0x8000001e;
 }
 
 static bool is_amd(struct table *t)
@@ -386,12 +410,17 @@ static int fix_template(struct table *t, const struct template *tpl, struct err 
     if (ret)
         return ret;
     bool amd = is_amd(t);
+    if (tpl->exact && !amd)
+        return err_set(err, ENOTSUP,
+                       "the CPU template %s is AMD's, this host's CPU is not; choose x86-64-v3 or "
+                       "\"host\"",
+                       tpl->name);
     remove_if(t, beyond_template, tpl->max_basic);
     struct kvm_cpuid_entry2 *e = find(t, 0, 0);
     e->eax = tpl->max_basic;
     e = find(t, 0x80000000, 0);
     if (e)
-        e->eax = amd ? 0x8000001e : 0x80000008;
+        e->eax = amd && !tpl->exact ? 0x8000001e : 0x80000008;
     e = find(t, 1, 0);
     e->eax = amd ? tpl->signature_amd : tpl->signature_intel;
     e->ebx = 8u << 8; /* CLFLUSH line: 64 bytes */
@@ -409,8 +438,13 @@ static int fix_template(struct table *t, const struct template *tpl, struct err 
     e = find(t, 0x80000008, 0);
     if (e)
         e->eax = MIN(e->eax & 0xff, PHYSICAL_BITS) | LINEAR_BITS << 8;
+    if (e)
+        e->edx = 0;
     set_xsave(t);
-    ret = put_caches(t, amd, err);
+    if (tpl->exact) /* they need topoext */
+        remove_if(t, is_topoext, 0);
+    else
+        ret = put_caches(t, amd, err);
     return ret ? ret : put_brand(t, tpl, err);
 }
 
@@ -508,9 +542,10 @@ int cpuid_build(struct kvm_cpuid_entry2 *entries, unsigned *n, unsigned max,
     const struct template *tpl = find_template(template_name);
     struct table t = {.entries = entries, .n = *n, .max = max};
     if (!tpl)
-        return err_set(err, EINVAL,
-                       "no CPU template is called '%s': there are host, x86-64-v2, x86-64-v3",
-                       template_name);
+        return err_set(
+            err, EINVAL,
+            "no CPU template is called '%s': there are host, x86-64-v2, x86-64-v3, rig-v1",
+            template_name);
     if (!n_vcpus || n_vcpus > 255 || index >= n_vcpus)
         return err_set(err, EINVAL, "vCPU %u of %u has no CPUID", index, n_vcpus);
     remove_if(&t, never_offered, 0);
@@ -522,7 +557,7 @@ int cpuid_build(struct kvm_cpuid_entry2 *entries, unsigned *n, unsigned max,
     int ret = tpl->level ? fix_template(&t, tpl, err) : 0;
     for (unsigned i = 0; !ret && i < t.n; i++)
         for (unsigned reg = CPUID_EAX; reg <= CPUID_EDX; reg++)
-            mask_register(&t.entries[i], (enum cpuid_register)reg, tpl->level);
+            mask_register(&t.entries[i], (enum cpuid_register)reg, tpl);
     if (!ret)
         ret = set_topology(&t, index, n_vcpus, err);
     if (!ret)

@@ -6,6 +6,9 @@
  *   x86-64-v2   the micro-architecture levels of the x86-64 psABI (3.1.1), plus a short list of
  *   x86-64-v3   system features where the host has them. Family, model, brand, cache and address
  *               sizes are fixed for each vendor, so that a guest may move between unlike hosts.
+ *   rig-v1      an AMD of level x86-64-v3 with a list of features that is fixed to the last bit:
+ *               the same under KVM and under the software engine, so that a guest may move between
+ *               engines. No time stolen, no PV spinlocks, nothing that only one of them has.
  *
  * The topology is one socket of n cores with one thread each; the vCPU's index is its APIC id. */
 #ifndef X86_CPUID_H

@@ -2,9 +2,10 @@
 """A guest that is saved while it works, whose VM ends, and that goes on in a new one."""
 import contextlib
 import os
+import subprocess
 import tempfile
 
-from virgatest import VM, WORK, case, check, check_eq, main, tap_interface
+from virgatest import VM, WORK, case, check, check_eq, main, program, skip, tap_interface
 
 MIB = 1 << 20
 UUID = "5f0e1a52-3bd7-4c19-9d44-0c5a1b1f7a01"
@@ -17,8 +18,10 @@ def pause_and_save(vm, path):
     vm.kill()
 
 
-def goes_on(moves, cpus):
-    """Saves and loads a guest under load, as often as `moves` says."""
+def goes_on(moves, cpus, engines=(), patience=120):
+    """Saves and loads a guest under load, as often as `moves` says; engines: one after another, those of each VM."""
+    def flags(n):
+        return ["--uuid", UUID] + (["--cpu-model", "rig-v1", "--engine", engines[n % len(engines)]] if engines else [])
     with contextlib.ExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp"))
         nic = stack.enter_context(tap_interface("vsaved", "10.79.0.1/24"))
@@ -26,14 +29,14 @@ def goes_on(moves, cpus):
             with open(f"{tmp}/{name}", "wb") as f:
                 f.truncate(size * MIB)
         same = {"disks": [f"{tmp}/a.img", f"{tmp}/b.img,cache=none"], "nets": [nic], "cpus": cpus, "memory": "192M"}
-        vm = stack.enter_context(VM(WORK, args=["--uuid", UUID], tools=True, **same))
-        vm.expect("^working$", 120)
+        vm = stack.enter_context(VM(WORK, args=flags(0), tools=True, **same))
+        vm.expect("^working$", patience)
         for n in range(1, moves + 1):
-            vm.expect(f"^wrote {n}$", 120)
+            vm.expect(f"^wrote {n}$", patience)
             pause_and_save(vm, f"{tmp}/saved")
             check(os.stat(f"{tmp}/saved").st_blocks * 512 < 190 * MIB, "the file has what the guest has not used")
             checks = vm.checks
-            vm = stack.enter_context(VM(initrd=vm.initrd, args=["--uuid", UUID, "--load", f"{tmp}/saved"], **same))
+            vm = stack.enter_context(VM(initrd=vm.initrd, args=flags(n) + ["--load", f"{tmp}/saved"], **same))
             vm.checks = checks
         vm.run(180)
 
@@ -46,6 +49,16 @@ def a_guest_with_one_cpu_goes_on_where_it_was_saved():
 @case
 def a_guest_with_two_cpus_goes_on_where_it_was_saved():
     goes_on(4, 2)
+
+
+@case
+def a_guest_moves_from_kvm_to_the_software_engine_and_back():
+    found = subprocess.run([program("virga-vmm"), "--probe", "kvm"], stdout=subprocess.PIPE, text=True, check=False)
+    if found.returncode:
+        skip(found.stdout.strip())
+    if os.environ.get("VIRGA_TEST_ARGS"):
+        skip("VIRGA_TEST_ARGS says which engine")
+    goes_on(4, 2, ("kvm", "soft"), 300)
 
 
 IDLE = r"""

@@ -720,6 +720,12 @@ enum soft_page_flags {
     SOFT_PAGE_MIXED = 1 << 2, /* its code was written before: mark exactly what blocks use */
 };
 
+/* The host's TSC at a time of CLOCK_MONOTONIC_RAW, give or take half the gap. */
+struct soft_tsc_sample {
+    uint64_t tsc;
+    int64_t raw_ns, gap_ns;
+};
+
 struct soft_vm {
     struct engine_vm base;
     struct engine_vm_config config; /* the same as base.config, there from the start */
@@ -736,10 +742,9 @@ struct soft_vm {
     pthread_mutex_t lock;                   /* what follows; a leaf */
     uint64_t *dirty[GUEST_MEM_REGIONS_MAX]; /* NULL until the log is first switched on */
     bool logging;
-    int64_t clock_offset_ns; /* kvmclock = CLOCK_MONOTONIC + this */
-    uint64_t tsc_start;      /* host TSC and time when the VM was made */
-    int64_t tsc_start_ns;
-    void *tables; /* the mapping that holds page_flags, code_lines and gens */
+    int64_t clock_offset_ns;      /* kvmclock = CLOCK_MONOTONIC + this */
+    struct soft_tsc_sample start; /* when the VM was made */
+    void *tables;                 /* the mapping that holds page_flags, code_lines and gens */
     size_t tables_bytes;
     uint32_t host_tsc_khz;
 };

@@ -59,7 +59,7 @@ void soft_state_power_on(struct soft_cpu *cpu)
     lapic_set_tsc_khz(cpu->lapic, cpu->tsc_khz);
     lapic_reset(cpu->lapic, true);
     cpu->apic_base = cpu->lapic->base;
-    cpu->tsc_offset = -cpu->vm->tsc_start;
+    cpu->tsc_offset = -cpu->vm->start.tsc;
     soft_fpu_reset(cpu);
     soft_state_init(cpu);
     cpu->wait_for_sipi = cpu->vcpu->index != 0;
@@ -231,7 +231,8 @@ static void get_msrs(struct soft_cpu *cpu, struct engine_vcpu_state *s)
     for (unsigned i = 0; i < x86_n_saved_msrs; i++) {
         uint32_t index = x86_saved_msrs[i];
         uint64_t v;
-        if (soft_msr_get(cpu, index, &v))
+        /* HWCR is a constant here, with a bit (TSC at P0's frequency) that older KVMs refuse. */
+        if (index != X86_MSR_HWCR && soft_msr_get(cpu, index, &v))
             s->msrs[s->n_msrs++] = (struct kvm_msr_entry){.index = index, .data = v};
     }
 }

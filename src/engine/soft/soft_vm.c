@@ -72,6 +72,20 @@ static int register_barrier(struct err *err)
     return 0;
 }
 
+/* The TSC and the clock at one moment: of several tries, the one with the least time in between. */
+static struct soft_tsc_sample sample_tsc(void)
+{
+    struct soft_tsc_sample best = {.gap_ns = INT64_MAX};
+    for (unsigned i = 0; i < 16; i++) {
+        int64_t before = clock_raw_ns();
+        uint64_t tsc = __builtin_ia32_rdtsc();
+        int64_t gap = clock_raw_ns() - before;
+        if (gap < best.gap_ns)
+            best = (struct soft_tsc_sample){tsc, before + gap / 2, gap};
+    }
+    return best;
+}
+
 int soft_vm_create(const struct engine_probe_input *in, const struct engine_vm_config *config,
                    struct engine_vm **out, struct err *err)
 {
@@ -83,8 +97,7 @@ int soft_vm_create(const struct engine_probe_input *in, const struct engine_vm_c
     vm->foreign_writers = config->mem->fd >= 0;
     pthread_mutex_init(&vm->split_lock, NULL);
     pthread_mutex_init(&vm->lock, NULL);
-    vm->tsc_start = __builtin_ia32_rdtsc();
-    vm->tsc_start_ns = clock_now_ns();
+    vm->start = sample_tsc();
     vm->clock_offset_ns = -clock_now_ns();
     vm->lapics = calloc(1, sizeof(*vm->lapics));
     int ret = vm->lapics ? 0 : err_set(err, ENOMEM, "could not allocate the local APICs");
@@ -216,22 +229,33 @@ static uint32_t stated_tsc_khz(void)
     return 0;
 }
 
+/* Against the clock that the kernel runs by its own idea of the TSC's frequency, so that KVM on the
+ * same host has the same. Both ends are read as exactly as this host lets us; the less exactly, the
+ * more time lies between them: for 50 parts in a million, but 10 ms at least. */
+static uint32_t measure_tsc_khz(const struct soft_tsc_sample *from)
+{
+    enum { MIN_NS = 10 * 1000 * 1000, MAX_NS = 300 * 1000 * 1000 };
+    struct soft_tsc_sample to = sample_tsc();
+    for (;;) {
+        int64_t left = MIN(MAX(MIN_NS, (from->gap_ns + to.gap_ns) * 20000), MAX_NS) -
+                       (to.raw_ns - from->raw_ns);
+        if (left <= 0)
+            break;
+        const struct timespec t = {.tv_nsec = left};
+        nanosleep(&t, NULL);
+        to = sample_tsc();
+    }
+    return (uint32_t)((unsigned __int128)(to.tsc - from->tsc) * 1000000 /
+                      (uint64_t)(to.raw_ns - from->raw_ns));
+}
+
 uint32_t soft_vm_tsc_khz(struct soft_vm *vm)
 {
-    enum { MEASURE_NS = 10 * 1000 * 1000 };
     pthread_mutex_lock(&vm->lock);
     if (!vm->host_tsc_khz)
         vm->host_tsc_khz = stated_tsc_khz();
-    if (!vm->host_tsc_khz) {
-        /* Against the kernel's own clock, over what has passed since the VM was made or 10 ms. */
-        int64_t left = vm->tsc_start_ns + MEASURE_NS - clock_now_ns();
-        const struct timespec t = {.tv_nsec = MAX(left, 0)};
-        if (left > 0)
-            nanosleep(&t, NULL);
-        uint64_t tsc = __builtin_ia32_rdtsc();
-        int64_t ns = clock_now_ns() - vm->tsc_start_ns;
-        vm->host_tsc_khz = (uint32_t)((unsigned __int128)(tsc - vm->tsc_start) * 1000000 / ns);
-    }
+    if (!vm->host_tsc_khz)
+        vm->host_tsc_khz = measure_tsc_khz(&vm->start);
     uint32_t khz = vm->host_tsc_khz;
     pthread_mutex_unlock(&vm->lock);
     return khz;

@@ -199,6 +199,47 @@ static void every_vcpu_finds_itself_in_the_topology(void)
     CHECK_EQ(value(&c, 0xb, 1, CPUID_EAX), 0);
 }
 
+/* Two hosts that differ in all that may differ give one CPU. */
+static void rig_v1_is_the_same_on_every_host_that_can_have_it(void)
+{
+    static const struct {
+        uint32_t function, sub;
+        enum cpuid_register reg;
+        uint32_t bits;
+    } optional[] = {
+        {1, 0, CPUID_ECX, 1u << 17},                       /* pcid */
+        {1, 0, CPUID_EDX, 1u << 1},                        /* vme */
+        {7, 0, CPUID_EBX, 1u << 10 | 1u << 16 | 1u << 29}, /* invpcid, avx512f, sha */
+        {7, 0, CPUID_EDX, 0xffffffff},
+        {0xd, 1, CPUID_EAX, 0xf},
+        {0x80000001, 0, CPUID_ECX, 1u << 22}, /* topoext */
+        {0x80000008, 0, CPUID_EBX, 0xffffffff},
+        {0x40000001, 0, CPUID_EAX, 1u << 5 | 1u << 11 | 1u << 14},
+    };
+    struct cpu a = everything(true), b = everything(true);
+    for (size_t i = 0; i < ARRAY_LEN(optional); i++)
+        *cpuid_reg(cpuid_find(b.e, b.n, optional[i].function, optional[i].sub), optional[i].reg) &=
+            ~optional[i].bits;
+    REQUIRE(build(&a, "rig-v1", 1, 2, NULL) == 0);
+    REQUIRE(build(&b, "rig-v1", 1, 2, NULL) == 0);
+    CHECK_EQ(a.n, b.n);
+    CHECK(memcmp(a.e, b.e, a.n * sizeof(a.e[0])) == 0);
+    check_rows(&a, v3, ARRAY_LEN(v3), true);
+    CHECK(!cpuid_find(a.e, a.n, 0x8000001e, 0));
+}
+
+static void rig_v1_is_refused_where_it_cannot_be_had(void)
+{
+    struct err err = {0};
+    struct cpu c = everything(false);
+    CHECK_EQ(build(&c, "rig-v1", 0, 1, &err), -ENOTSUP);
+    CHECK(strstr(err.msg, "AMD"));
+    c = everything(true);
+    cpuid_find(c.e, c.n, 0x80000001, 0)->edx &= ~(1u << 27);
+    CHECK_EQ(build(&c, "rig-v1", 0, 1, &err), -ENOTSUP);
+    CHECK(strstr(err.msg, "rdtscp"));
+}
+
 static void what_every_guest_relies_on_is_always_there(void)
 {
     static const char *const names[] = {"host", "x86-64-v2", "x86-64-v3"};
@@ -235,6 +276,8 @@ int main(void)
     TAP_RUN(unlike_hosts_give_the_same_guest_but_for_the_listed_features);
     TAP_RUN(the_host_template_loses_what_no_state_can_carry);
     TAP_RUN(every_vcpu_finds_itself_in_the_topology);
+    TAP_RUN(rig_v1_is_the_same_on_every_host_that_can_have_it);
+    TAP_RUN(rig_v1_is_refused_where_it_cannot_be_had);
     TAP_RUN(what_every_guest_relies_on_is_always_there);
     TAP_RUN(refuses_unknown_names_and_full_tables);
     return tap_done();
