@@ -2,7 +2,7 @@
  * in. Used by the software engine (interpreter now, translator later), by the debugger and by
  * tests. Facts only: nothing here executes.
  *
- * The decoder knows exactly the instructions of its tables (decode_tables.c, one row a form):
+ * The decoder knows exactly the instructions of its tables (decode_table_*.c, one row a form):
  * whatever is not there is X86_DECODE_UNDEFINED, whatever the host could do with it.
  *
  * Spec: Intel SDM volume 2, chapter 2 and appendix A; AMD APM volume 3, appendix A. */
@@ -204,7 +204,7 @@ enum x86_decode_result {
 enum x86_decode_result decode_insn(const uint8_t *code, size_t available, enum x86_code_mode mode,
                                    struct x86_insn *insn);
 
-/* "add", "vpaddd": lower-case mnemonic of an id, for traces. */
+/* "ADD", "VPADDD": the mnemonic of an id, for traces. */
 const char *decode_insn_name(uint16_t id);
 
 /* ---- for tests and tools: what forms there are ---- */

@@ -71,7 +71,7 @@ static void describe(const struct decode_row *row, uint8_t map, bool vex, struct
 bool decode_form_at(size_t i, struct x86_form *form)
 {
     for (unsigned map = 0; map < 4; map++) {
-        const struct decode_table *t = &decode_tables_legacy[map];
+        const struct decode_table *t = decode_tables_legacy[map];
         if (i < t->n_rows) {
             describe(&t->rows[i], (uint8_t)map, false, form);
             return true;

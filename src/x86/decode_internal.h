@@ -1,4 +1,4 @@
-/* The decoder's tables: how a row is written. decode_tables_*.c hold the rows, one a form, sorted
+/* The decoder's tables: how a row is written. decode_table_*.c hold the rows, one a form, sorted
  * by opcode; decode.c reads them. The operand codes are those of the opcode maps of the SDM (volume
  * 2, appendix A.2), in the spelling of enum decode_operand. */
 #ifndef X86_DECODE_INTERNAL_H
@@ -16,13 +16,14 @@ enum decode_size {
     SZ_T /* 10 */,
     SZ_DQ,
     SZ_QQ,
-    SZ_V, /* operand size */
-    SZ_Z, /* operand size, at most 4 */
-    SZ_Y, /* 8 with REX.W (in 64-bit mode), else 4 */
-    SZ_S, /* 64-bit mode: 8, else 4 (control registers) */
-    SZ_P, /* far pointer: 2 + operand size */
-    SZ_A, /* descriptor-table register: 6 or 10 */
-    SZ_X, /* vector length: 16 or 32 */
+    SZ_V,  /* operand size */
+    SZ_Z,  /* operand size, at most 4 */
+    SZ_Y,  /* 8 with REX.W (in 64-bit mode), else 4 */
+    SZ_S,  /* 64-bit mode: 8, else 4 (control registers) */
+    SZ_P,  /* far pointer: 2 + operand size */
+    SZ_VV, /* twice the operand size */
+    SZ_A,  /* descriptor-table register: 6 or 10 */
+    SZ_X,  /* vector length: 16 or 32 */
     SZ_XH,
     SZ_XQ,
     SZ_XO,  /* a half, a quarter, an eighth of it */
@@ -100,6 +101,7 @@ enum decode_operand {
     My = CODE(SRC_RM_MEM, SZ_Y),
     Mx = CODE(SRC_RM_MEM, SZ_X),
     Mp = CODE(SRC_RM_MEM, SZ_P),
+    Mvv = CODE(SRC_RM_MEM, SZ_VV),
     Ma = CODE(SRC_RM_MEM, SZ_A),
     Menv = CODE(SRC_RM_MEM, SZ_28),
     Msav = CODE(SRC_RM_MEM, SZ_108),
@@ -118,6 +120,7 @@ enum decode_operand {
     Vq = CODE(SRC_REG_XMM, SZ_Q),
     Vd = CODE(SRC_REG_XMM, SZ_D),
     Vqq = CODE(SRC_REG_XMM, SZ_QQ),
+    Vxh = CODE(SRC_REG_XMM, SZ_XH),
     Wx = CODE(SRC_RM_XMM, SZ_X),
     Wdq = CODE(SRC_RM_XMM, SZ_DQ),
     Wq = CODE(SRC_RM_XMM, SZ_Q),
@@ -136,6 +139,7 @@ enum decode_operand {
     Hq = CODE(SRC_VVVV_XMM, SZ_Q),
     Hd = CODE(SRC_VVVV_XMM, SZ_D),
     Hqq = CODE(SRC_VVVV_XMM, SZ_QQ),
+    Hxh = CODE(SRC_VVVV_XMM, SZ_XH),
     Lx = CODE(SRC_IS4_XMM, SZ_X),
     Pq = CODE(SRC_REG_MMX, SZ_Q),
     Pd = CODE(SRC_REG_MMX, SZ_D),
@@ -233,7 +237,9 @@ struct decode_table {
 };
 
 /* Maps 0 (one byte), 1 (0f), 2 (0f38), 3 (0f3a), legacy encodings; the same under VEX; x87. */
-extern const struct decode_table decode_tables_legacy[4];
+extern const struct decode_table decode_table_one_byte, decode_table_0f, decode_table_0f38,
+    decode_table_0f3a;
+extern const struct decode_table *const decode_tables_legacy[4];
 extern const struct decode_table decode_tables_vex[4];
 extern const struct decode_table decode_tables_x87;
 

@@ -214,6 +214,47 @@ static bool same_memory(const ZydisDecodedInstruction *z, const ZydisDecodedOper
     return true;
 }
 
+static bool same_vector(const struct x86_operand *a, const ZydisDecodedOperand *z)
+{
+    ZydisRegisterClass class = ZydisRegisterGetClass(z->reg.value);
+    ZydisRegisterClass want = a->kind == X86_OPERAND_YMM ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_XMM;
+    return z->type == ZYDIS_OPERAND_TYPE_REGISTER && class == want &&
+           ZydisRegisterGetId(z->reg.value) == a->reg;
+}
+
+static bool same_access(const struct x86_operand *a, const ZydisDecodedOperand *z)
+{
+    bool reads = z->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+    bool writes = z->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+    /* Zydis counts the header, which XSAVE reads and writes. */
+    bool image = in.id == X86_XSAVE || in.id == X86_XSAVEOPT;
+    if (a->access == X86_ACCESS_NONE || !z->size || image)
+        return true;
+    return reads == !!(a->access & X86_ACCESS_READ) && writes == !!(a->access & X86_ACCESS_WRITE);
+}
+
+/* Vector registers, size and direction of memory accesses. */
+static bool same_operands(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *o)
+{
+    unsigned k = 0;
+    if (in.id == X86_MOV && in.map == 0 && in.opcode >= 0xa0 && in.opcode <= 0xa3)
+        return true; /* one operand is implied to us, none to Zydis */
+    if (in.id == X86_CLFLUSH || in.id == X86_CLFLUSHOPT || in.id == X86_CLWB)
+        return true; /* a byte to us, which is what is checked, a line to Zydis */
+    for (unsigned i = 0; i < in.n_operands; i++) {
+        const struct x86_operand *a = &in.operands[i];
+        if (a->implicit || k == z->operand_count_visible)
+            continue;
+        const ZydisDecodedOperand *b = &o[k++];
+        if ((a->kind == X86_OPERAND_XMM || a->kind == X86_OPERAND_YMM) && !same_vector(a, b))
+            return false;
+        if (a->kind == X86_OPERAND_MEM &&
+            ((a->size_bytes && a->access && b->size != 8u * a->size_bytes) || !same_access(a, b)))
+            return false;
+    }
+    return true;
+}
+
 static void compare(enum x86_code_mode mode, const uint8_t *b)
 {
     ZydisDecodedInstruction z;
@@ -231,6 +272,8 @@ static void compare(enum x86_code_mode mode, const uint8_t *b)
         fail("length", mode, b, &z, good);
     } else if (ours && !same_memory(&z, o)) {
         fail("memory operand", mode, b, &z, good);
+    } else if (ours && !same_operands(&z, o)) {
+        fail("operands", mode, b, &z, good);
     }
 }
 
