@@ -89,12 +89,13 @@ class VM:
     disks      values of --disk, nets of --net ("none" by default)
     args       further flags of virga-vmm
     inject     with VIRGA_RECORD_SYSCALLS, further system calls to answer and not do ("NAME:error=EPERM")
+    files      more for the initrd, {path: bytes}
     tools      adds mkfs, fsck, iperf3 ... to the guest
     """
     count = 0
 
     def __init__(self, script=None, disks=(), nets=(), args=(), append="", kernel=None, initrd=None, tools=False,
-                 cpus=1, memory="128M", end="poweroff", modules="auto", api=True, command=None, inject=()):
+                 cpus=1, memory="128M", end="poweroff", modules="auto", api=True, command=None, inject=(), files=None):
         self.dir = tempfile.mkdtemp(prefix="virga-vm-")
         VM.count += 1
         self.text = ""
@@ -103,7 +104,7 @@ class VM:
         self.errors = os.path.join(self.dir, "stderr")
         self.api_socket = os.path.join(self.dir, "api") if api else None
         self.kernel = kernel or guest_file("vmlinuz")
-        self.initrd = initrd or self._initrd(script, tools)
+        self.initrd = initrd or self._initrd(script, tools, files or {})
         self.append = f"console=ttyS0 quiet panic=-1 virga.end={end} virga.modules={modules} {append}".strip()
         self.inject = inject
         self.disks, self.nets, self.cpus, self.memory, self.args = disks, nets, cpus, memory, list(args)
@@ -115,14 +116,14 @@ class VM:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
 
-    def _initrd(self, script, tools):
+    def _initrd(self, script, tools, files):
         path = os.path.join(self.dir, "initrd.img")
         with open(path, "wb") as out:
             for part in ["test.img"] + (["tools.img"] if tools else []):
                 with open(guest_file(part), "rb") as f:
                     shutil.copyfileobj(f, out)
             if script is not None:
-                out.write(cpio.archive({"virga/run": script.encode()}))
+                out.write(cpio.archive({"virga/run": script.encode(), **files}))
         return path
 
     def _virga(self):

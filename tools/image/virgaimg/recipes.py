@@ -117,6 +117,15 @@ def debian_image():
     return cache.get("debian", inputs, lambda d: rootfs.make_debian(d, packages))
 
 
+def workshop():
+    """disk.img of a Debian with compilers and interpreters, and tree/, the same to run here."""
+    packages = rootfs.read_list(os.path.join(GUEST, "workshop"))
+    offered = ["lua5.4", "liblua5.4-0"]
+    inputs = {"code": _source(workshop) + inspect.getsource(rootfs.make_workshop),
+              "packages": debian.versions(*packages, *offered)}
+    return cache.get("workshop", inputs, lambda d: rootfs.make_workshop(d, packages, offered))
+
+
 def stock_initrd(flavor):
     """vmlinuz and initrd.img of a kernel as Debian's own tools make them."""
     if flavor == "cloud":
@@ -151,4 +160,5 @@ RECIPES = {
     "guest-tools": guest_tools,
     "debian": debian_image,
     "guest": guest,
+    "workshop": workshop,
 }

@@ -101,6 +101,23 @@ def make_debian(dest, packages):
     shutil.rmtree(extras)
 
 
+def make_workshop(dest, packages, offered):
+    """disk.img and tree/: a Debian with compilers and interpreters, to be run in by chroot, here and in a guest; in
+    its /repo an apt archive of the packages that are offered."""
+    log = os.path.join(dest, "log")
+    tree = os.path.join(dest, "tree")
+    debian.bootstrap("making the workshop's image", tree, log, packages, ["--variant=minbase"])
+    repo = os.path.join(tree, "repo")
+    os.makedirs(repo)
+    os.chmod(repo, 0o777)
+    run(f"downloading {' '.join(offered)}", ["apt-get", "download"] + list(offered), log, cwd=repo)
+    os.chmod(repo, 0o755)
+    run("indexing them", ["sh", "-c", f"cd '{repo}' && dpkg-scanpackages . >Packages"], log)
+    _write(tree, "etc/apt/sources.list", "deb [trusted=yes] file:/repo ./\n")
+    shutil.rmtree(os.path.join(tree, "usr/share/doc"))
+    disk_image("packing the workshop's image", tree, os.path.join(dest, "disk.img"), "2G", "workshop", log)
+
+
 def make_stock_initrd(dest, meta):
     """initrd.img of a kernel package exactly as Debian's update-initramfs makes it; vmlinuz beside it."""
     log = os.path.join(dest, "log")
