@@ -1,7 +1,7 @@
 # bash completion for virga(1) and virga-vmm(8)
 
 _virga_flags="--config --name --uuid --kernel --initrd --append --disk --net --cpus --pin --cpu-model
-    --memory --engine --console --virtio-console --share --vsock --rng --balloon --api --load --paused
+    --memory --engine --console --virtio-console --share --vsock --rng --balloon --api --gdb --load --paused
     --no-reboot --sandbox --log --debug-exit --qtest --help"
 
 # The flags of a VM; $1 is the word, $2 the one before it.
@@ -10,7 +10,7 @@ _virga_vm()
     local words=""
     compopt +o nospace
     case $2 in
-    --config | --kernel | --initrd | --api | --load | --qtest)
+    --config | --kernel | --initrd | --api | --gdb | --load | --qtest)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$1")
         return

@@ -30,6 +30,7 @@ __virga_flag -l vsock -x -d 'virtio-vsock'
 __virga_flag -l rng -x -a 'on off' -d virtio-rng
 __virga_flag -l balloon -x -a 'on off' -d virtio-balloon
 __virga_flag -l api -r -F -d 'serve the API on this socket'
+__virga_flag -l gdb -r -F -d 'serve gdb on this socket'
 __virga_flag -l load -r -F -d 'go on with a saved VM'
 __virga_flag -l paused -d 'wait for PUT /v1/vm/boot'
 __virga_flag -l sandbox -x -a 'auto require off' -d 'how much protection must be had'

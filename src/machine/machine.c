@@ -163,6 +163,7 @@ struct machine *machine_create(const struct vm_config *config, const struct mach
     m->initrd_fd = steal_fd(&files->initrd_fd);
     m->request_post = (struct loop_post){.run = machine_requests_run, .opaque = m};
     pthread_mutex_init(&m->failure_lock, NULL);
+    m->debug_vcpu = -1;
     bus_init(&m->bus);
     int ret = init_mem(m, err);
     if (!ret)
@@ -218,4 +219,14 @@ struct engine_vm *machine_engine_vm(struct machine *m)
 struct guest_mem *machine_mem(struct machine *m)
 {
     return &m->mem;
+}
+
+unsigned machine_n_vcpus(const struct machine *m)
+{
+    return m->vcpus.n;
+}
+
+struct engine_vcpu *machine_vcpu(struct machine *m, unsigned index)
+{
+    return m->vcpus.v[index].vcpu;
 }

@@ -140,6 +140,21 @@ int machine_balloon_set(struct machine *m, uint64_t target_bytes, struct err *er
 /* The size of the terminal behind the virtio console. Errors: ENOTSUP (the VM has none). */
 int machine_console_resize(struct machine *m, uint16_t columns, uint16_t rows, struct err *err);
 
+/* A debugger. While there is one, breakpoints and steps that it set with engine_vcpu_set_debug()
+ * pause the VM and are told; without one they are a crash. */
+struct machine_debugger {
+    /* In the main thread, PAUSED: a vCPU has met a breakpoint or done its step. */
+    void (*stopped)(void *opaque, unsigned index, const struct kvm_debug_exit_arch *why);
+    void *opaque;
+};
+/* Borrowed until set again; NULL: none. */
+void machine_set_debugger(struct machine *m, const struct machine_debugger *debugger);
+/* PAUSED to RUNNING with one vCPU alone; the debugger's step ends it. Errors: EBUSY. */
+int machine_resume_one(struct machine *m, unsigned index, struct err *err);
+unsigned machine_n_vcpus(const struct machine *m);
+/* For a debugger, while the VM does not run. Borrowed. */
+struct engine_vcpu *machine_vcpu(struct machine *m, unsigned index);
+
 /* Calls fn(arg, device id, counter, value) for each counter, device by device. */
 void machine_counters(struct machine *m,
                       void (*fn)(void *arg, const char *device, const char *counter,

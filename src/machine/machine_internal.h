@@ -56,11 +56,12 @@ enum machine_request {
     MACHINE_REQUEST_IO_ERROR = 1 << 4,
     MACHINE_REQUEST_EJECT = 1 << 5,
     MACHINE_REQUEST_DEVICE_FAILED = 1 << 6,
+    MACHINE_REQUEST_DEBUGGER = 1 << 7,
 };
 /* Those after which the guest must not go on before the main thread has acted. */
 #define MACHINE_REQUESTS_HOLD                                                                      \
     (MACHINE_REQUEST_RESET | MACHINE_REQUEST_POWER_OFF | MACHINE_REQUEST_CRASH |                   \
-     MACHINE_REQUEST_DEBUG_EXIT | MACHINE_REQUEST_IO_ERROR)
+     MACHINE_REQUEST_DEBUG_EXIT | MACHINE_REQUEST_IO_ERROR | MACHINE_REQUEST_DEBUGGER)
 
 /* A back end's trouble, noted by an I/O thread for the main thread. */
 struct machine_failure {
@@ -108,7 +109,10 @@ struct machine {
     _Atomic unsigned requests;
     _Atomic int debug_exit_code;
     _Atomic uint32_t eject_slots;
-    pthread_mutex_t failure_lock;                          /* a leaf */
+    pthread_mutex_t failure_lock;            /* a leaf */
+    const struct machine_debugger *debugger; /* NULL: none. The main thread's, and under the lock */
+    int debug_vcpu;                          /* which has stopped first, -1: none not yet told */
+    struct kvm_debug_exit_arch debug_exit_info;
     struct machine_failure crash, io_error, device_failed; /* the first of each not yet reported */
 };
 

@@ -65,10 +65,27 @@ static struct machine_failure take_failure(struct machine *m, struct machine_fai
     return f;
 }
 
+/* A breakpoint or a step: noted for the debugger, unless there is none. */
+static bool debugger_takes(struct machine *m, unsigned index, const struct engine_exit_info *info)
+{
+    pthread_mutex_lock(&m->failure_lock);
+    bool mine = m->debugger && info->reason == ENGINE_EXIT_DEBUG;
+    if (mine && m->debug_vcpu < 0) {
+        m->debug_vcpu = (int)index;
+        m->debug_exit_info = info->debug;
+    }
+    pthread_mutex_unlock(&m->failure_lock);
+    if (mine)
+        machine_request(m, MACHINE_REQUEST_DEBUGGER);
+    return mine;
+}
+
 static void vcpu_stopped(void *opaque, unsigned index, const struct engine_exit_info *info)
 {
     struct machine *m = opaque;
     struct err why = info->err;
+    if (debugger_takes(m, index, info))
+        return;
     if (info->reason == ENGINE_EXIT_SHUTDOWN)
         err_set(&why, EFAULT, "triple fault");
     else if (!why.code)
@@ -219,6 +236,42 @@ int machine_nmi(struct machine *m, struct err *err)
     return 0;
 }
 
+void machine_set_debugger(struct machine *m, const struct machine_debugger *debugger)
+{
+    pthread_mutex_lock(&m->failure_lock);
+    m->debugger = debugger;
+    m->debug_vcpu = -1;
+    pthread_mutex_unlock(&m->failure_lock);
+}
+
+int machine_resume_one(struct machine *m, unsigned index, struct err *err)
+{
+    if (m->state != MACHINE_PAUSED)
+        return wrong_state(m, "step", "paused", err);
+    bus_lock(&m->bus);
+    machine_devices_resume(m);
+    bus_unlock(&m->bus);
+    set_state(m, MACHINE_RUNNING);
+    vcpus_resume_one(&m->vcpus, index);
+    if (atomic_load(&m->requests) & MACHINE_REQUESTS_HOLD)
+        vcpus_hold(&m->vcpus);
+    return 0;
+}
+
+static void pause_for_debugger(struct machine *m)
+{
+    pthread_mutex_lock(&m->failure_lock);
+    const struct machine_debugger *d = m->debugger;
+    int index = m->debug_vcpu;
+    struct kvm_debug_exit_arch why = m->debug_exit_info;
+    m->debug_vcpu = -1;
+    pthread_mutex_unlock(&m->failure_lock);
+    if (!d || index < 0)
+        return;
+    machine_pause(m, NULL);
+    d->stopped(d->opaque, (unsigned)index, &why);
+}
+
 static void pause_on_io_error(struct machine *m)
 {
     struct machine_failure f = take_failure(m, &m->io_error);
@@ -244,6 +297,8 @@ void machine_requests_run(struct loop_post *p)
         machine_reset(m, NULL);
     else if (requests & MACHINE_REQUEST_IO_ERROR)
         pause_on_io_error(m);
+    if (requests & MACHINE_REQUEST_DEBUGGER && m->state != MACHINE_STOPPED)
+        pause_for_debugger(m);
     if (requests & MACHINE_REQUEST_DEVICE_FAILED) {
         struct machine_failure f = take_failure(m, &m->device_failed);
         machine_emit(m, MACHINE_EVENT_DEVICE_FAILED, f.device, f.why.msg, f.why.code);

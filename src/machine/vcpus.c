@@ -9,13 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Waits until vCPUs may run. False when the thread should end. */
-static bool park(struct vcpus *vs)
+/* With the lock held. */
+static bool goes(const struct vcpus *vs, unsigned index)
+{
+    return vs->run && (vs->only < 0 || vs->only == (int)index);
+}
+
+/* Waits until the vCPU may run. False when the thread should end. */
+static bool park(struct vcpus *vs, unsigned index)
 {
     pthread_mutex_lock(&vs->lock);
     vs->n_parked++;
     pthread_cond_broadcast(&vs->changed);
-    while (!vs->run && !vs->quit)
+    while (!goes(vs, index) && !vs->quit)
         pthread_cond_wait(&vs->changed, &vs->lock);
     bool go = !vs->quit;
     if (go)
@@ -24,10 +30,10 @@ static bool park(struct vcpus *vs)
     return go;
 }
 
-static bool may_run(struct vcpus *vs)
+static bool may_run(struct vcpus *vs, unsigned index)
 {
     pthread_mutex_lock(&vs->lock);
-    bool run = vs->run;
+    bool run = goes(vs, index);
     pthread_mutex_unlock(&vs->lock);
     return run;
 }
@@ -35,7 +41,7 @@ static bool may_run(struct vcpus *vs)
 static void run_guest(struct vcpu_thread *t)
 {
     struct engine_exit_info info;
-    while (may_run(t->all)) {
+    while (may_run(t->all, t->index)) {
         engine_vcpu_run(t->vcpu, &info);
         if (info.reason == ENGINE_EXIT_KICKED)
             continue;
@@ -76,7 +82,7 @@ static void *thread_main(void *arg)
         pthread_mutex_unlock(&vs->lock);
         return NULL;
     }
-    while (park(vs))
+    while (park(vs, t->index))
         run_guest(t);
     return NULL;
 }
@@ -114,6 +120,7 @@ int vcpus_init(struct vcpus *vs, struct engine_vm *vm, unsigned n, const int *pi
     vs->opaque = opaque;
     vs->setup = setup;
     vs->pins = pins;
+    vs->only = -1;
     pthread_mutex_init(&vs->lock, NULL);
     pthread_cond_init(&vs->changed, NULL);
     int ret = 0;
@@ -162,6 +169,14 @@ void vcpus_resume(struct vcpus *vs)
     pthread_mutex_unlock(&vs->lock);
 }
 
+void vcpus_resume_one(struct vcpus *vs, unsigned index)
+{
+    pthread_mutex_lock(&vs->lock);
+    vs->only = (int)index;
+    pthread_mutex_unlock(&vs->lock);
+    vcpus_resume(vs);
+}
+
 void vcpus_hold(struct vcpus *vs)
 {
     pthread_mutex_lock(&vs->lock);
@@ -175,4 +190,7 @@ void vcpus_pause(struct vcpus *vs)
 {
     vcpus_hold(vs);
     wait_all_parked(vs, vs->n);
+    pthread_mutex_lock(&vs->lock);
+    vs->only = -1;
+    pthread_mutex_unlock(&vs->lock);
 }

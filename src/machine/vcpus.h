@@ -34,6 +34,7 @@ struct vcpus {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool run, quit;
+    int only;          /* a debugger's step: the one that may run; -1: all */
     unsigned n_parked; /* threads that are not in the guest */
 };
 
@@ -46,6 +47,8 @@ int vcpus_init(struct vcpus *vs, struct engine_vm *vm, unsigned n, const int *pi
 void vcpus_fini(struct vcpus *vs);
 
 void vcpus_resume(struct vcpus *vs);
+/* Lets one run while the others stay parked, until the next pause. */
+void vcpus_resume_one(struct vcpus *vs, unsigned index);
 /* Asks all vCPUs to leave the guest, without waiting. Threads: any. */
 void vcpus_hold(struct vcpus *vs);
 /* vcpus_hold() and waits until all are parked. Not with the device lock held: a vCPU may be

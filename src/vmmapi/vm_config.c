@@ -374,8 +374,9 @@ int vm_config_finish(struct vm_config *c, struct err *err)
     if (c->qtest && strcmp(c->engine, "null"))
         return err_set(err, EINVAL, "qtest is set, engine is \"%s\": it drives engine null only",
                        c->engine);
-    if (!c->autostart && !c->api_socket)
+    if (!c->autostart && !c->api_socket && !c->gdb_socket)
         return err_set(err, EINVAL,
-                       "autostart is off but there is no api socket to start the VM by: give api");
+                       "autostart is off but there is no api socket to start the VM by: give api "
+                       "or gdb");
     return 0;
 }

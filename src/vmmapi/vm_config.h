@@ -172,6 +172,7 @@ struct vm_config {
     bool debug_exit; /* isa-debug-exit on port 0x501: tests */
 
     char *api_socket; /* NULL: no API */
+    char *gdb_socket; /* NULL: no debugger can connect */
     bool no_reboot;   /* a reset by the guest ends the VM */
     char *qtest;      /* engine null: connect to this unix socket and serve qtest; NULL: no */
     bool autostart;   /* false: wait for PUT /v1/vm/boot */

@@ -173,6 +173,7 @@ static const struct vm_config_field root_fields[] = {
     {"no_reboot", VM_CONFIG_KIND_BOOL, AT(struct vm_config, no_reboot)},
     {"qtest", VM_CONFIG_KIND_STRING, AT(struct vm_config, qtest), .min = 1, .max = 107},
     {"api", VM_CONFIG_KIND_STRING, AT(struct vm_config, api_socket), .min = 1, .max = 107},
+    {"gdb", VM_CONFIG_KIND_STRING, AT(struct vm_config, gdb_socket), .min = 1, .max = 107},
     {"autostart", VM_CONFIG_KIND_BOOL, AT(struct vm_config, autostart)},
     {"sandbox", VM_CONFIG_KIND_OBJECT, .object = &vm_config_sandbox_object},
     {"log", VM_CONFIG_KIND_ENUM, AT(struct vm_config, log), .names = log_names},

@@ -277,6 +277,7 @@ const struct vm_options_flag vm_options_flags[] = {
     {"rng", "on|off", "virtio-rng (on)", false},
     {"balloon", "on|off", "virtio-balloon (on)", false},
     {"api", "SOCKET", "serve the HTTP API on this unix socket", false},
+    {"gdb", "SOCKET", "serve gdb on this unix socket; with --paused it starts the guest", false},
     {"load", "FILE", "go on with the VM that PUT /v1/vm/save wrote; the other flags as it had them",
      false},
     {"paused", NULL, "wait for PUT /v1/vm/boot before the guest starts", false},

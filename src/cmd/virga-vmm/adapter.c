@@ -255,6 +255,8 @@ const struct control_ops vmm_control_ops = {
 
 static void end(struct vmm *v, int exit_code)
 {
+    if (v->gdb)
+        gdb_vm_ended(v->gdb);
     v->exit_code = exit_code;
     v->want_exit = true;
     loop_stop(v->loop);

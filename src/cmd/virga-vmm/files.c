@@ -198,5 +198,9 @@ int vmm_open_files(struct vmm *v, struct err *err)
         v->control_fd = control_listen(c->api_socket, err);
         ret = v->control_fd < 0 ? v->control_fd : 0;
     }
+    if (!ret && c->gdb_socket) {
+        v->gdb_fd = control_listen(c->gdb_socket, err);
+        ret = v->gdb_fd < 0 ? v->gdb_fd : 0;
+    }
     return ret;
 }

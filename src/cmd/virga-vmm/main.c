@@ -76,7 +76,7 @@ static int enter_sandbox(struct vmm *v, struct err *err)
                                               [VM_CONFIG_SANDBOX_REQUIRE] = SANDBOX_REQUIRE,
                                               [VM_CONFIG_SANDBOX_OFF] = SANDBOX_OFF};
     const struct vm_config *c = &v->config;
-    const char *paths[SANDBOX_ALLOW_MAX], *numbered[1], *remove[4];
+    const char *paths[SANDBOX_ALLOW_MAX], *numbered[1], *remove[5];
     char vsock_prefix[256];
     struct sandbox_config config = {
         .mode = modes[c->sandbox.mode],
@@ -95,6 +95,8 @@ static int enter_sandbox(struct vmm *v, struct err *err)
     }
     if (c->api_socket)
         remove[config.n_remove_at_exit++] = c->api_socket;
+    if (c->gdb_socket)
+        remove[config.n_remove_at_exit++] = c->gdb_socket;
     if (c->console.kind == VM_CONFIG_CONSOLE_UNIX)
         remove[config.n_remove_at_exit++] = c->console.path;
     if (c->virtio_console.kind == VM_CONFIG_CONSOLE_UNIX)
@@ -133,6 +135,14 @@ static int block_signals(struct vmm *v, struct loop_fd *w, struct err *err)
 static void api_stopped(void *vm)
 {
     struct vmm *v = vm;
+    loop_stop(v->loop);
+}
+
+/* A debugger has asked for the VM's end. */
+static void killed(void *opaque)
+{
+    struct vmm *v = opaque;
+    machine_stop(v->machine, NULL);
     loop_stop(v->loop);
 }
 
@@ -184,6 +194,11 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
         if (!v->control)
             return -err->code;
     }
+    if (v->gdb_fd >= 0) {
+        v->gdb = gdb_vm_create(v->machine, v->loop, steal_fd(&v->gdb_fd), killed, v, err);
+        if (!v->gdb)
+            return -err->code;
+    }
     int ret = v->config.load ? load_saved(v, err) : 0;
     if (!ret)
         ret = sandbox_enter_thread(v->sandbox, SANDBOX_THREAD_MAIN, err);
@@ -214,6 +229,7 @@ static int run(struct vmm *v, struct err *err)
     }
     control_destroy(v->control);
     save_task_destroy(v->save);
+    gdb_vm_destroy(v->gdb);
     qtest_destroy(v->qtest);
     machine_destroy(v->machine);
     loop_fd_remove(&signals);
@@ -244,7 +260,7 @@ int main(int argc, char **argv)
         return usage(stdout);
     if (argc == 3 && strcmp(argv[1], "--probe") == 0)
         return probe(argv[2]);
-    v.control_fd = v.qtest_fd = -1;
+    v.control_fd = v.qtest_fd = v.gdb_fd = -1;
     machine_files_init(&v.files);
     int ret = parse(&v, argc, argv, &err);
     if (!ret) {

@@ -5,6 +5,7 @@
 
 #include "control/control.h"
 #include "engine/null/qtest.h"
+#include "gdb/gdb_vm.h"
 #include "machine/machine.h"
 #include "migrate/save_task.h"
 #include "sandbox/sandbox.h"
@@ -19,6 +20,8 @@ struct vmm {
     const struct iothread_setup *threads; /* for threads of the program's own */
     struct save_task *save;               /* NULL unless a save goes on */
     int control_fd;
+    int gdb_fd;
+    struct gdb_vm *gdb;
     int qtest_fd;
     struct qtest *qtest;
     int64_t running_since_ns; /* 0 while it does not run */

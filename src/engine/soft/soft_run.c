@@ -218,7 +218,7 @@ static bool deliver_interrupt(struct soft_cpu *cpu)
         deliver(cpu, (struct soft_pending){.there = true, .vector = SOFT_NMI});
         return true;
     }
-    if (!(cpu->rflags & SOFT_RFLAGS_IF))
+    if (!(cpu->rflags & SOFT_RFLAGS_IF) || cpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)
         return false;
     int vector = take_interrupt(cpu);
     if (vector < 0)
@@ -318,7 +318,7 @@ static bool ends(struct soft_cpu *cpu, struct engine_exit_info *info)
         return false;
     if (debugger_takes(cpu, info))
         return true;
-    if (cpu->debug_stepped) {
+    if (cpu->debug_stepped && !cpu->pending.there) {
         cpu->debug_stepped = false;
         info->reason = ENGINE_EXIT_DEBUG;
         info->debug = (struct kvm_debug_exit_arch){.exception = SOFT_DB,
@@ -340,8 +340,13 @@ static bool between_blocks(struct soft_cpu *cpu, struct engine_exit_info *info)
             return false;
         /* Before anybody may read the state: KVM's has no room for all that a pending exception
          * holds (DR6, CR2, whether it is a trap). */
-        if (unlikely(cpu->pending.there))
+        if (unlikely(cpu->pending.there)) {
             deliver_exception(cpu);
+            if (cpu->debug.control & KVM_GUESTDBG_SINGLESTEP) { /* it ends at the handler */
+                cpu->debug_stepped = true;
+                continue;
+            }
+        }
         soft_vcpu_look(cpu);
         if (soft_vcpu_take_kick(cpu)) {
             info->reason = ENGINE_EXIT_KICKED;

@@ -1,5 +1,6 @@
 """What tests that start programs share: see tests/README.md."""
 from .tap import SkipCase, case, check, check_eq, main, report, require_kvm, skip  # noqa: F401
+from .gdb import Gdb  # noqa: F401
 from .host import tap_interface  # noqa: F401
 from .scripts import WORK, rings_check  # noqa: F401
 from .vm import VM, guest_file, out_path, program  # noqa: F401
