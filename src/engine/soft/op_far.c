@@ -1,19 +1,9 @@
-/* Far transfers: jumps, calls and returns between segments, iret, the fast system calls.
+/* Far transfers: jumps, calls and returns between segments, iret.
  *
  * Tasks are not switched: a far transfer to a TSS or task gate, and iret with NT set, raise #GP (of
  * the selector) and #TS. Spec: SDM volume 3, 5.8; volume 2, the instructions. */
 #include "engine/soft/soft_op.h"
 #include "engine/soft/soft_segment.h"
-
-static bool in_long(const struct soft_cpu *cpu)
-{
-    return cpu->mode & SOFT_MODE_LONG;
-}
-
-static bool code64(const struct soft_cpu *cpu)
-{
-    return (cpu->mode & SOFT_MODE_CODE_MASK) == SOFT_MODE_CODE64;
-}
 
 static uint64_t cut(uint64_t v, unsigned size)
 {
@@ -50,7 +40,7 @@ uint64_t soft_segment_tss_rsp(struct soft_cpu *cpu, unsigned index)
 
 static void check_code_target(struct soft_cpu *cpu, const struct soft_seg *cs, uint64_t offset)
 {
-    if (in_long(cpu) && cs->l) {
+    if (soft_in_long(cpu) && cs->l) {
         if (!soft_canonical(offset))
             soft_raise_error(cpu, SOFT_GP, 0);
     } else if (offset > cs->limit) {
@@ -64,7 +54,7 @@ static void check_direct(struct soft_cpu *cpu, const struct soft_seg *cs, uint16
     bool conforming = cs->type & 4;
     bool bad =
         conforming ? cs->dpl > cpu->cpl : (unsigned)(sel & 3) > cpu->cpl || cs->dpl != cpu->cpl;
-    if (bad || (in_long(cpu) && cs->l && cs->db))
+    if (bad || (soft_in_long(cpu) && cs->l && cs->db))
         soft_raise_error(cpu, SOFT_GP, sel & ~3u);
     if (!cs->present)
         soft_raise_error(cpu, SOFT_NP, sel & ~3u);
@@ -82,7 +72,7 @@ static void through_gate(struct soft_cpu *cpu, struct target *t, uint16_t sel, u
                          uint64_t high, bool call)
 {
     unsigned type = low >> 40 & 15, dpl = low >> 45 & 3;
-    bool wide = in_long(cpu);
+    bool wide = soft_in_long(cpu);
     if (type != SOFT_TYPE_CALL && (wide || type != SOFT_TYPE_CALL16))
         soft_raise_error(cpu, SOFT_GP, sel & ~3u);
     if (dpl < cpu->cpl || dpl < (sel & 3u))
@@ -178,7 +168,7 @@ static const struct soft_op *call_inner(struct soft_cpu *cpu, const struct soft_
         values[n++] = soft_peek_stack(cpu, (i - 1) * t->gate_size, t->gate_size);
     values[n++] = cpu->seg[X86_CS].sel;
     values[n++] = soft_next_rip(cpu, op);
-    if (in_long(cpu)) {
+    if (soft_in_long(cpu)) {
         rsp = soft_segment_tss_rsp(cpu, t->cpl);
         ss = (struct soft_seg){.sel = (uint16_t)t->cpl, .unusable = 1, .dpl = (uint8_t)t->cpl};
     } else {
@@ -234,17 +224,6 @@ static const struct soft_op *far_call(struct soft_cpu *cpu, const struct soft_op
     return soft_stop(cpu, t.offset);
 }
 
-static void load_pointer(struct soft_cpu *cpu, const struct soft_op *op, uint16_t *sel,
-                         uint64_t *offset)
-{
-    uint8_t bytes[10];
-    soft_load_bytes(cpu, soft_address(cpu, op, op->size + 2u, SOFT_READ), bytes, op->size + 2u);
-    *offset = op->size == 2   ? le16_read(bytes)
-              : op->size == 4 ? le32_read(bytes)
-                              : le64_read(bytes);
-    *sel = le16_read(bytes + op->size);
-}
-
 static const struct soft_op *jmp_far_imm(struct soft_cpu *cpu, const struct soft_op *op)
 {
     return far_jump(cpu, (uint16_t)op->disp, cut((uint64_t)op->imm, op->size));
@@ -254,7 +233,7 @@ static const struct soft_op *jmp_far_mem(struct soft_cpu *cpu, const struct soft
 {
     uint16_t sel;
     uint64_t offset;
-    load_pointer(cpu, op, &sel, &offset);
+    soft_load_pointer(cpu, op, &sel, &offset);
     return far_jump(cpu, sel, offset);
 }
 
@@ -267,7 +246,7 @@ static const struct soft_op *call_far_mem(struct soft_cpu *cpu, const struct sof
 {
     uint16_t sel;
     uint64_t offset;
-    load_pointer(cpu, op, &sel, &offset);
+    soft_load_pointer(cpu, op, &sel, &offset);
     return far_call(cpu, op, sel, offset);
 }
 
@@ -285,7 +264,7 @@ static void check_outer_ss(struct soft_cpu *cpu, struct soft_seg *ss, uint16_t s
 {
     uint64_t d;
     if (!(sel & ~3u)) {
-        if (!in_long(cpu) || !to64 || cpl == 3)
+        if (!soft_in_long(cpu) || !to64 || cpl == 3)
             soft_raise_error(cpu, SOFT_GP, 0);
         *ss = (struct soft_seg){.sel = sel, .unusable = 1, .dpl = (uint8_t)cpl};
         return;
@@ -312,7 +291,7 @@ static void check_return_cs(struct soft_cpu *cpu, struct soft_seg *cs, const str
     unsigned rpl = f->cs & 3;
     bool conforming = cs->type & 4;
     if (!cs->s || !(cs->type & 8) || rpl < cpu->cpl ||
-        (conforming ? cs->dpl > rpl : cs->dpl != rpl) || (in_long(cpu) && cs->l && cs->db))
+        (conforming ? cs->dpl > rpl : cs->dpl != rpl) || (soft_in_long(cpu) && cs->l && cs->db))
         soft_raise_error(cpu, SOFT_GP, f->cs & ~3u);
     if (!cs->present)
         soft_raise_error(cpu, SOFT_NP, f->cs & ~3u);
@@ -323,7 +302,7 @@ static void check_return_cs(struct soft_cpu *cpu, struct soft_seg *cs, const str
 static void switch_stack(struct soft_cpu *cpu, const struct soft_seg *ss, uint64_t rsp)
 {
     cpu->seg[X86_SS] = *ss;
-    if (!in_long(cpu) && !ss->db)
+    if (!soft_in_long(cpu) && !ss->db)
         *soft_r16(cpu, SOFT_OFFSET(SOFT_RSP)) = (uint16_t)rsp;
     else
         cpu->r[SOFT_RSP] = rsp;
@@ -418,17 +397,17 @@ static const struct soft_op *iret(struct soft_cpu *cpu, const struct soft_op *op
     if (!(cpu->mode & SOFT_MODE_PROTECTED))
         return iret_real(cpu, op);
     if (cpu->rflags & SOFT_RFLAGS_NT)
-        soft_raise_error(cpu, in_long(cpu) ? SOFT_GP : SOFT_TS,
-                         in_long(cpu) ? 0 : cpu->tr.sel & ~3u);
+        soft_raise_error(cpu, soft_in_long(cpu) ? SOFT_GP : SOFT_TS,
+                         soft_in_long(cpu) ? 0 : cpu->tr.sel & ~3u);
     struct frame f = {.rip = soft_peek_stack(cpu, 0, size),
                       .cs = (uint16_t)soft_peek_stack(cpu, size, size),
                       .flags = soft_peek_stack(cpu, 2 * size, size)};
-    if (!in_long(cpu) && size == 4 && f.flags & SOFT_RFLAGS_VM && cpu->cpl == 0)
+    if (!soft_in_long(cpu) && size == 4 && f.flags & SOFT_RFLAGS_VM && cpu->cpl == 0)
         return iret_to_vm86(cpu, &f);
     struct soft_seg cs, ss;
     check_return_cs(cpu, &cs, &f);
     unsigned cpl = f.cs & 3;
-    bool stack = cpl != cpu->cpl || code64(cpu);
+    bool stack = cpl != cpu->cpl || soft_in_code64(cpu);
     if (stack) {
         f.rsp = soft_peek_stack(cpu, 3 * size, size);
         f.ss = (uint16_t)soft_peek_stack(cpu, 4 * size, size);
@@ -449,332 +428,6 @@ static const struct soft_op *iret(struct soft_cpu *cpu, const struct soft_op *op
     return soft_stop(cpu, f.rip);
 }
 
-/* ---- fast system calls ---- */
-
-#define EFER_SCE UINT64_C(1)
-
-static struct soft_seg flat_code(unsigned dpl, bool wide)
-{
-    return (struct soft_seg){.limit = UINT32_MAX,
-                             .type = 11,
-                             .s = 1,
-                             .dpl = (uint8_t)dpl,
-                             .present = 1,
-                             .l = wide,
-                             .db = !wide,
-                             .g = 1};
-}
-
-static struct soft_seg flat_data(uint16_t sel, unsigned dpl)
-{
-    return (struct soft_seg){.limit = UINT32_MAX,
-                             .sel = sel,
-                             .type = 3,
-                             .s = 1,
-                             .dpl = (uint8_t)dpl,
-                             .present = 1,
-                             .db = 1,
-                             .g = 1};
-}
-
-static const struct soft_op *syscall_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    if (!(cpu->efer & EFER_SCE) || !(cpu->mode & SOFT_MODE_PROTECTED))
-        soft_raise(cpu, SOFT_UD);
-    uint16_t sel = (uint16_t)(cpu->msr.star >> 32);
-    uint64_t target, next = soft_next_rip(cpu, op);
-    if (in_long(cpu)) {
-        cpu->r[SOFT_RCX] = next;
-        cpu->r[11] = soft_rflags_get(cpu) & ~(uint64_t)SOFT_RFLAGS_RF;
-        target = code64(cpu) ? cpu->msr.lstar : cpu->msr.cstar;
-        soft_rflags_set(cpu, soft_rflags_get(cpu) & ~(cpu->msr.sfmask | SOFT_RFLAGS_RF));
-    } else {
-        cpu->r[SOFT_RCX] = (uint32_t)next;
-        target = (uint32_t)cpu->msr.star;
-        soft_rflags_set(cpu, soft_rflags_get(cpu) &
-                                 ~(uint64_t)(SOFT_RFLAGS_IF | SOFT_RFLAGS_VM | SOFT_RFLAGS_RF));
-    }
-    const struct soft_seg cs = flat_code(0, in_long(cpu));
-    cpu->seg[X86_SS] = flat_data((uint16_t)((sel & ~3u) + 8), 0);
-    soft_segment_load_cs(cpu, &cs, sel & 0xfffc, 0);
-    return soft_goto(cpu, target);
-}
-
-static const struct soft_op *sysret_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    bool wide = op->size == 8;
-    if (!(cpu->efer & EFER_SCE) || !(cpu->mode & SOFT_MODE_PROTECTED))
-        soft_raise(cpu, SOFT_UD);
-    if (cpu->cpl)
-        soft_raise_error(cpu, SOFT_GP, 0);
-    /* Not checked: where the address is not canonical, an AMD CPU's next fetch faults, in ring 3.
-     */
-    uint64_t rip = wide ? cpu->r[SOFT_RCX] : (uint32_t)cpu->r[SOFT_RCX];
-    uint16_t base = (uint16_t)(cpu->msr.star >> 48);
-    const struct soft_seg cs = flat_code(3, wide);
-    cpu->seg[X86_SS] = flat_data((uint16_t)((base + 8) | 3), 3);
-    soft_segment_load_cs(cpu, &cs, (uint16_t)(base + (wide ? 16 : 0)), 3);
-    if (in_long(cpu))
-        soft_rflags_set(cpu, cpu->r[11] & ~(uint64_t)(SOFT_RFLAGS_RF | SOFT_RFLAGS_VM));
-    else
-        soft_rflags_set(cpu, soft_rflags_get(cpu) | SOFT_RFLAGS_IF);
-    return soft_stop(cpu, rip);
-}
-
-static const struct soft_op *sysenter_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    if (!(cpu->mode & (SOFT_MODE_PROTECTED | SOFT_MODE_VM86)) || !(cpu->msr.sysenter_cs & 0xfffc))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    uint16_t sel = (uint16_t)cpu->msr.sysenter_cs & 0xfffc;
-    const struct soft_seg cs = flat_code(0, in_long(cpu));
-    soft_rflags_set(cpu, soft_rflags_get(cpu) & ~(uint64_t)(SOFT_RFLAGS_IF | SOFT_RFLAGS_VM));
-    cpu->seg[X86_SS] = flat_data((uint16_t)(sel + 8), 0);
-    soft_segment_load_cs(cpu, &cs, sel, 0);
-    cpu->r[SOFT_RSP] = in_long(cpu) ? cpu->msr.sysenter_esp : (uint32_t)cpu->msr.sysenter_esp;
-    return soft_goto(cpu, in_long(cpu) ? cpu->msr.sysenter_eip : (uint32_t)cpu->msr.sysenter_eip);
-}
-
-static const struct soft_op *sysexit_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    bool wide = op->size == 8;
-    if (!(cpu->mode & SOFT_MODE_PROTECTED) || cpu->cpl || !(cpu->msr.sysenter_cs & 0xfffc))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    uint64_t rip = wide ? cpu->r[SOFT_RDX] : (uint32_t)cpu->r[SOFT_RDX];
-    uint64_t rsp = wide ? cpu->r[SOFT_RCX] : (uint32_t)cpu->r[SOFT_RCX];
-    if (wide && (!soft_canonical(rip) || !soft_canonical(rsp)))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    uint16_t sel = (uint16_t)((cpu->msr.sysenter_cs + (wide ? 32 : 16)) | 3);
-    const struct soft_seg cs = flat_code(3, wide);
-    cpu->seg[X86_SS] = flat_data((uint16_t)(sel + 8), 3);
-    soft_segment_load_cs(cpu, &cs, sel, 3);
-    cpu->r[SOFT_RSP] = rsp;
-    return soft_stop(cpu, rip);
-}
-
-/* ---- LDTR, TR and inquiries ---- */
-
-static uint16_t load16(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    if (op->c)
-        return soft_load16(cpu, soft_address(cpu, op, 2, SOFT_READ));
-    return *soft_r16(cpu, op->a);
-}
-
-static void need_protected(struct soft_cpu *cpu)
-{
-    if (!(cpu->mode & SOFT_MODE_PROTECTED))
-        soft_raise(cpu, SOFT_UD);
-}
-
-static void need_ring0(struct soft_cpu *cpu)
-{
-    if (cpu->cpl)
-        soft_raise_error(cpu, SOFT_GP, 0);
-}
-
-static void read_system(struct soft_cpu *cpu, uint16_t sel, struct soft_seg *s, uint64_t *low)
-{
-    uint64_t high;
-    if (sel & 4 || !soft_segment_read_system(cpu, sel, low, &high))
-        soft_raise_error(cpu, SOFT_GP, sel & ~3u);
-    soft_segment_unpack(s, sel, *low);
-    s->base |= high << 32;
-}
-
-static const struct soft_op *lldt_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    struct soft_seg s = {.unusable = 1};
-    uint64_t d;
-    need_protected(cpu);
-    need_ring0(cpu);
-    uint16_t sel = load16(cpu, op);
-    if (sel & ~3u) {
-        read_system(cpu, sel, &s, &d);
-        if (s.s || s.type != SOFT_TYPE_LDT)
-            soft_raise_error(cpu, SOFT_GP, sel & ~3u);
-        if (!s.present)
-            soft_raise_error(cpu, SOFT_NP, sel & ~3u);
-    }
-    s.sel = sel;
-    cpu->ldtr = s;
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *ltr_(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    struct soft_seg s;
-    uint64_t d;
-    need_protected(cpu);
-    need_ring0(cpu);
-    uint16_t sel = load16(cpu, op);
-    if (!(sel & ~3u))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    read_system(cpu, sel, &s, &d);
-    if (s.s || (s.type != SOFT_TYPE_TSS && (in_long(cpu) || s.type != SOFT_TYPE_TSS16)))
-        soft_raise_error(cpu, SOFT_GP, sel & ~3u);
-    if (!s.present)
-        soft_raise_error(cpu, SOFT_NP, sel & ~3u);
-    soft_store_system(cpu, cpu->gdt_base + (sel & ~7u) + 5, (d >> 40 & 0xff) | 2, 1);
-    s.type |= 2;
-    cpu->tr = s;
-    SOFT_NEXT(cpu, op);
-}
-
-/* Whether LAR (kinds as listed in the manual) or LSL may look at this descriptor. */
-static bool visible(struct soft_cpu *cpu, uint16_t sel, uint64_t *d, bool limit)
-{
-    if (!(sel & ~3u) || !soft_segment_read(cpu, sel, d))
-        return false;
-    unsigned type = *d >> 40 & 15, dpl = *d >> 45 & 3;
-    bool is_code_or_data = *d >> 44 & 1;
-    uint32_t kinds = in_long(cpu) ? 1u << 2 | 1u << 9 | 1u << 11
-                                  : 1u << 1 | 1u << 2 | 1u << 3 | 1u << 9 | 1u << 11;
-    if (!limit)
-        kinds |= in_long(cpu) ? 1u << 12 : 1u << 4 | 1u << 5 | 1u << 12;
-    if (!is_code_or_data && !(kinds >> type & 1))
-        return false;
-    bool conforming = is_code_or_data && (type & 12) == 12;
-    return conforming || (dpl >= cpu->cpl && dpl >= (sel & 3u));
-}
-
-static void set_zf(struct soft_cpu *cpu, bool on)
-{
-    cpu->fl = on ? cpu->fl | SOFT_FL_ZF : cpu->fl & ~(uint32_t)SOFT_FL_ZF;
-}
-
-static const struct soft_op *lar_lsl(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint64_t d;
-    struct soft_seg s;
-    bool limit = op->imm;
-    need_protected(cpu);
-    uint16_t sel = load16(cpu, op);
-    bool ok = visible(cpu, sel, &d, limit);
-    set_zf(cpu, ok);
-    if (!ok)
-        SOFT_NEXT(cpu, op);
-    soft_segment_unpack(&s, sel, d);
-    uint32_t value = limit ? s.limit : (uint32_t)(d >> 32) & 0x00ffff00u;
-    if (op->size == 2)
-        *soft_r16(cpu, op->b) = (uint16_t)value;
-    else
-        *soft_r64(cpu, op->b) = value;
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *verr_verw(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint64_t d;
-    bool write = op->imm, ok = false;
-    need_protected(cpu);
-    uint16_t sel = load16(cpu, op);
-    if (sel & ~3u && soft_segment_read(cpu, sel, &d) && d >> 44 & 1) {
-        unsigned type = d >> 40 & 15, dpl = d >> 45 & 3;
-        bool code = type & 8, conforming = (type & 12) == 12;
-        ok = write ? !code && type & 2 : !code || type & 2;
-        ok = ok && ((!write && conforming) || (dpl >= cpu->cpl && dpl >= (sel & 3u)));
-    }
-    set_zf(cpu, ok);
-    SOFT_NEXT(cpu, op);
-}
-
-/* lds, les, lfs, lgs, lss */
-static const struct soft_op *load_far_pointer(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint16_t sel;
-    uint64_t offset;
-    load_pointer(cpu, op, &sel, &offset);
-    soft_load_segment(cpu, (enum x86_segment)op->c, sel);
-    if (op->size == 2)
-        *soft_r16(cpu, op->a) = (uint16_t)offset;
-    else
-        *soft_r64(cpu, op->a) = offset;
-    if (op->c == X86_SS)
-        cpu->shadow = true;
-    return soft_continue(cpu, op);
-}
-
-/* mov to and from a segment register. op->c: memory, op->b: the segment. */
-static const struct soft_op *mov_to_segment(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_load_segment(cpu, (enum x86_segment)op->b, load16(cpu, op));
-    if (op->b == X86_SS)
-        cpu->shadow = true;
-    return soft_continue(cpu, op);
-}
-
-static const struct soft_op *mov_from_segment(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint16_t sel = cpu->seg[op->b].sel;
-    if (op->c)
-        soft_store16(cpu, soft_address(cpu, op, 2, SOFT_WRITE), sel);
-    else if (op->size == 2)
-        *soft_r16(cpu, op->a) = sel;
-    else
-        *soft_r64(cpu, op->a) = sel;
-    SOFT_NEXT(cpu, op);
-}
-
-static void bind_rm16(const struct x86_insn *in, struct soft_op *op, unsigned which)
-{
-    const struct x86_operand *o = &in->operands[which];
-    op->c = o->kind == X86_OPERAND_MEM;
-    if (!op->c)
-        op->a = SOFT_OFFSET(o->reg);
-}
-
-static enum soft_bound end_with(struct soft_op *op, soft_fn *fn)
-{
-    op->fn = fn;
-    return SOFT_BOUND_END;
-}
-
-static enum soft_bound bind_inquiry(const struct x86_insn *in, struct soft_op *op)
-{
-    switch (in->id) {
-    case X86_LLDT:
-        op->fn = lldt_;
-        bind_rm16(in, op, 0);
-        break;
-    case X86_LTR:
-        op->fn = ltr_;
-        bind_rm16(in, op, 0);
-        break;
-    case X86_LAR:
-    case X86_LSL:
-        op->fn = lar_lsl;
-        op->imm = in->id == X86_LSL;
-        bind_rm16(in, op, 1);
-        op->b = SOFT_OFFSET(in->operands[0].reg);
-        break;
-    case X86_VERR:
-    case X86_VERW:
-        op->fn = verr_verw;
-        op->imm = in->id == X86_VERW;
-        bind_rm16(in, op, 0);
-        break;
-    default:
-        return SOFT_UNBOUND;
-    }
-    return SOFT_BOUND;
-}
-
-static enum soft_bound bind_mov_segment(const struct x86_insn *in, struct soft_op *op)
-{
-    bool to = in->operands[0].kind == X86_OPERAND_SEG;
-    op->b = in->operands[to ? 0 : 1].reg;
-    bind_rm16(in, op, to ? 1 : 0);
-    op->fn = to ? mov_to_segment : mov_from_segment;
-    return to ? SOFT_BOUND_END : SOFT_BOUND;
-}
-
-static enum soft_bound bind_pointer(const struct x86_insn *in, struct soft_op *op, unsigned seg)
-{
-    op->a = SOFT_OFFSET(in->operands[0].reg);
-    op->c = (uint8_t)seg;
-    return end_with(op, load_far_pointer);
-}
-
 enum soft_bound soft_bind_far(struct soft_cpu *cpu, const struct x86_insn *in, struct soft_op *op)
 {
     bool mem = in->has_mem;
@@ -782,34 +435,14 @@ enum soft_bound soft_bind_far(struct soft_cpu *cpu, const struct x86_insn *in, s
         op->disp = (int32_t)in->imm2;
     switch (in->id) {
     case X86_JMP_FAR:
-        return end_with(op, mem ? jmp_far_mem : jmp_far_imm);
+        return soft_bind_end(op, mem ? jmp_far_mem : jmp_far_imm);
     case X86_CALL_FAR:
-        return end_with(op, mem ? call_far_mem : call_far_imm);
+        return soft_bind_end(op, mem ? call_far_mem : call_far_imm);
     case X86_RET_FAR:
-        return end_with(op, ret_far);
+        return soft_bind_end(op, ret_far);
     case X86_IRET:
-        return end_with(op, iret);
-    case X86_SYSCALL:
-        return end_with(op, syscall_);
-    case X86_SYSRET:
-        return end_with(op, sysret_);
-    case X86_SYSENTER:
-        return end_with(op, sysenter_);
-    case X86_SYSEXIT:
-        return end_with(op, sysexit_);
-    case X86_LDS:
-        return bind_pointer(in, op, X86_DS);
-    case X86_LES:
-        return bind_pointer(in, op, X86_ES);
-    case X86_LFS:
-        return bind_pointer(in, op, X86_FS);
-    case X86_LGS:
-        return bind_pointer(in, op, X86_GS);
-    case X86_LSS:
-        return bind_pointer(in, op, X86_SS);
-    case X86_MOV_SEG:
-        return bind_mov_segment(in, op);
+        return soft_bind_end(op, iret);
     default:
-        return bind_inquiry(in, op);
+        return SOFT_UNBOUND;
     }
 }

@@ -26,17 +26,6 @@
 #define EFER_LME (UINT64_C(1) << 8)
 #define EFER_LMA (UINT64_C(1) << 10)
 
-static bool code64(const struct soft_cpu *cpu)
-{
-    return (cpu->mode & SOFT_MODE_CODE_MASK) == SOFT_MODE_CODE64;
-}
-
-static void need_ring0(struct soft_cpu *cpu)
-{
-    if (cpu->cpl)
-        soft_raise_error(cpu, SOFT_GP, 0);
-}
-
 /* ---- control registers ---- */
 
 static void set_cr0(struct soft_cpu *cpu, uint64_t v)
@@ -51,7 +40,7 @@ static void set_cr0(struct soft_cpu *cpu, uint64_t v)
         cpu->efer |= EFER_LMA;
     }
     if (!(v & CR0_PG) && old & CR0_PG) {
-        if (code64(cpu) || cpu->cr4 & CR4_PCIDE)
+        if (soft_in_code64(cpu) || cpu->cr4 & CR4_PCIDE)
             soft_raise_error(cpu, SOFT_GP, 0);
         cpu->efer &= ~EFER_LMA;
     }
@@ -109,8 +98,8 @@ static void set_cr3(struct soft_cpu *cpu, uint64_t v)
 
 static const struct soft_op *mov_to_cr(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
-    uint64_t v = code64(cpu) ? *soft_r64(cpu, op->b) : *soft_r32(cpu, op->b);
+    soft_need_ring0(cpu);
+    uint64_t v = soft_in_code64(cpu) ? *soft_r64(cpu, op->b) : *soft_r32(cpu, op->b);
     switch (op->c) {
     case 0:
         if (v >> 32)
@@ -137,19 +126,19 @@ static const struct soft_op *mov_to_cr(struct soft_cpu *cpu, const struct soft_o
 
 static const struct soft_op *mov_from_cr(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint64_t v = op->c == 0   ? cpu->cr0
                  : op->c == 2 ? cpu->cr2
                  : op->c == 3 ? cpu->cr3
                  : op->c == 4 ? cpu->cr4
                               : lapic_tpr(cpu->lapic) >> 4;
-    *soft_r64(cpu, op->a) = code64(cpu) ? v : (uint32_t)v;
+    *soft_r64(cpu, op->a) = soft_in_code64(cpu) ? v : (uint32_t)v;
     SOFT_NEXT(cpu, op);
 }
 
 static const struct soft_op *clts_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     cpu->cr0 &= ~CR0_TS;
     soft_fpu_update_access(cpu);
     SOFT_NEXT(cpu, op);
@@ -179,7 +168,7 @@ static const struct soft_op *store_word(struct soft_cpu *cpu, const struct soft_
 
 static const struct soft_op *lmsw_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint16_t v =
         op->c ? soft_load16(cpu, soft_address(cpu, op, 2, SOFT_READ)) : *soft_r16(cpu, op->a);
     uint64_t keep_pe = cpu->cr0 & CR0_PE;
@@ -191,7 +180,7 @@ static const struct soft_op *lmsw_(struct soft_cpu *cpu, const struct soft_op *o
 
 static void check_dr(struct soft_cpu *cpu)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     if (cpu->dr7 >> 13 & 1) {
         cpu->dr6 |= 1u << 13;
         soft_raise(cpu, SOFT_DB);
@@ -212,7 +201,7 @@ static const struct soft_op *mov_to_dr(struct soft_cpu *cpu, const struct soft_o
 {
     unsigned n = dr_number(cpu, op->c);
     check_dr(cpu);
-    uint64_t v = code64(cpu) ? *soft_r64(cpu, op->b) : *soft_r32(cpu, op->b);
+    uint64_t v = soft_in_code64(cpu) ? *soft_r64(cpu, op->b) : *soft_r32(cpu, op->b);
     if (n >= 6 && v >> 32)
         soft_raise_error(cpu, SOFT_GP, 0);
     if (n < 4)
@@ -231,7 +220,7 @@ static const struct soft_op *mov_from_dr(struct soft_cpu *cpu, const struct soft
     unsigned n = dr_number(cpu, op->c);
     check_dr(cpu);
     uint64_t v = n < 4 ? cpu->dr[n] : n == 6 ? cpu->dr6 : cpu->dr7;
-    *soft_r64(cpu, op->a) = code64(cpu) ? v : (uint32_t)v;
+    *soft_r64(cpu, op->a) = soft_in_code64(cpu) ? v : (uint32_t)v;
     SOFT_NEXT(cpu, op);
 }
 
@@ -240,7 +229,7 @@ static const struct soft_op *mov_from_dr(struct soft_cpu *cpu, const struct soft
 static const struct soft_op *store_table(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint8_t bytes[10];
-    unsigned n = code64(cpu) ? 10 : 6;
+    unsigned n = soft_in_code64(cpu) ? 10 : 6;
     need_no_umip(cpu);
     le16_write(bytes, op->imm ? cpu->idt_limit : cpu->gdt_limit);
     le64_write(bytes + 2, op->imm ? cpu->idt_base : cpu->gdt_base);
@@ -251,11 +240,11 @@ static const struct soft_op *store_table(struct soft_cpu *cpu, const struct soft
 static const struct soft_op *load_table(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint8_t bytes[10] = {0};
-    unsigned n = code64(cpu) ? 10 : 6;
-    need_ring0(cpu);
+    unsigned n = soft_in_code64(cpu) ? 10 : 6;
+    soft_need_ring0(cpu);
     soft_load_bytes(cpu, soft_address(cpu, op, n, SOFT_READ), bytes, n);
     uint64_t base = le64_read(bytes + 2);
-    if (!code64(cpu))
+    if (!soft_in_code64(cpu))
         base &= op->size == 2 ? 0xffffff : 0xffffffff;
     if (!soft_canonical(base))
         soft_raise_error(cpu, SOFT_GP, 0);
@@ -273,7 +262,7 @@ static const struct soft_op *load_table(struct soft_cpu *cpu, const struct soft_
 
 static const struct soft_op *invlpg_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint64_t at = soft_offset(cpu, op) + cpu->seg_base[op->seg];
     soft_tlb_flush_page(cpu, at);
     return soft_continue(cpu, op);
@@ -282,8 +271,8 @@ static const struct soft_op *invlpg_(struct soft_cpu *cpu, const struct soft_op 
 static const struct soft_op *invpcid_(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint8_t bytes[16];
-    need_ring0(cpu);
-    uint64_t type = code64(cpu) ? *soft_r64(cpu, op->a) : *soft_r32(cpu, op->a);
+    soft_need_ring0(cpu);
+    uint64_t type = soft_in_code64(cpu) ? *soft_r64(cpu, op->a) : *soft_r32(cpu, op->a);
     soft_load_bytes(cpu, soft_address(cpu, op, 16, SOFT_READ), bytes, 16);
     if (type > 3 || le64_read(bytes) >> 12)
         soft_raise_error(cpu, SOFT_GP, 0);
@@ -294,7 +283,7 @@ static const struct soft_op *invpcid_(struct soft_cpu *cpu, const struct soft_op
 /* wbinvd, invd: guest RAM is coherent. */
 static const struct soft_op *ring0_nop(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     SOFT_NEXT(cpu, op);
 }
 
@@ -325,7 +314,7 @@ static const struct soft_op *sti_(struct soft_cpu *cpu, const struct soft_op *op
 
 static const struct soft_op *hlt_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     cpu->in_guest_wait = true;
     return soft_continue(cpu, op);
 }
@@ -343,7 +332,7 @@ static const struct soft_op *set_ac(struct soft_cpu *cpu, const struct soft_op *
 
 static const struct soft_op *rdmsr_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint64_t v = soft_msr_read(cpu, (uint32_t)cpu->r[SOFT_RCX]);
     cpu->r[SOFT_RAX] = (uint32_t)v;
     cpu->r[SOFT_RDX] = v >> 32;
@@ -352,7 +341,7 @@ static const struct soft_op *rdmsr_(struct soft_cpu *cpu, const struct soft_op *
 
 static const struct soft_op *wrmsr_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     soft_msr_write(cpu, (uint32_t)cpu->r[SOFT_RCX],
                    (uint32_t)cpu->r[SOFT_RAX] | cpu->r[SOFT_RDX] << 32);
     return soft_continue(cpu, op);
@@ -392,7 +381,7 @@ static const struct soft_op *rdtsc_(struct soft_cpu *cpu, const struct soft_op *
 
 static const struct soft_op *swapgs_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint64_t base = cpu->seg[X86_GS].base;
     cpu->seg[X86_GS].base = cpu->seg_base[X86_GS] = cpu->msr.kernel_gs_base;
     cpu->msr.kernel_gs_base = base;
@@ -440,7 +429,7 @@ static const struct soft_op *xsetbv_(struct soft_cpu *cpu, const struct soft_op 
 {
     if (!(cpu->cr4 & CR4_OSXSAVE))
         soft_raise(cpu, SOFT_UD);
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     uint64_t v = (uint32_t)cpu->r[SOFT_RAX] | cpu->r[SOFT_RDX] << 32;
     const struct kvm_cpuid_entry2 *e = soft_cpuid_find(cpu, 0xd, 0);
     uint64_t can = e ? e->eax | (uint64_t)e->edx << 32 : 3;
@@ -479,7 +468,7 @@ static const struct soft_op *privileged_fault(struct soft_cpu *cpu, const struct
 static const struct soft_op *vmcall_(struct soft_cpu *cpu, const struct soft_op *op)
 {
     enum { KVM_NO_SUCH_CALL = 1000 };
-    need_ring0(cpu);
+    soft_need_ring0(cpu);
     cpu->r[SOFT_RAX] = (uint64_t)-KVM_NO_SUCH_CALL;
     return soft_continue(cpu, op);
 }

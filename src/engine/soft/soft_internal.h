@@ -121,6 +121,10 @@ enum soft_bound soft_bind_misc(struct soft_cpu *cpu, const struct x86_insn *insn
 enum soft_bound soft_bind_io(struct soft_cpu *cpu, const struct x86_insn *insn, struct soft_op *op);
 enum soft_bound soft_bind_far(struct soft_cpu *cpu, const struct x86_insn *insn,
                               struct soft_op *op);
+enum soft_bound soft_bind_syscall(struct soft_cpu *cpu, const struct x86_insn *insn,
+                                  struct soft_op *op);
+enum soft_bound soft_bind_selector(struct soft_cpu *cpu, const struct x86_insn *insn,
+                                   struct soft_op *op);
 enum soft_bound soft_bind_system(struct soft_cpu *cpu, const struct x86_insn *insn,
                                  struct soft_op *op);
 enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *insn,

@@ -53,6 +53,41 @@ static inline unsigned soft_op_size_index(unsigned bytes)
     return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3;
 }
 
+static inline bool soft_in_long(const struct soft_cpu *cpu)
+{
+    return cpu->mode & SOFT_MODE_LONG;
+}
+
+static inline bool soft_in_code64(const struct soft_cpu *cpu)
+{
+    return (cpu->mode & SOFT_MODE_CODE_MASK) == SOFT_MODE_CODE64;
+}
+
+static inline void soft_need_ring0(struct soft_cpu *cpu)
+{
+    if (unlikely(cpu->cpl))
+        soft_raise_error(cpu, SOFT_GP, 0);
+}
+
+/* An offset of the operand size and the selector behind it, from memory. */
+static inline void soft_load_pointer(struct soft_cpu *cpu, const struct soft_op *op, uint16_t *sel,
+                                     uint64_t *offset)
+{
+    uint8_t bytes[10];
+    soft_load_bytes(cpu, soft_address(cpu, op, op->size + 2u, SOFT_READ), bytes, op->size + 2u);
+    *offset = op->size == 2   ? le16_read(bytes)
+              : op->size == 4 ? le32_read(bytes)
+                              : le64_read(bytes);
+    *sel = le16_read(bytes + op->size);
+}
+
+/* Binds what ends its block. */
+static inline enum soft_bound soft_bind_end(struct soft_op *op, soft_fn *fn)
+{
+    op->fn = fn;
+    return SOFT_BOUND_END;
+}
+
 /* The byte offset of a general register operand in soft_cpu.r. */
 static inline uint8_t soft_op_gpr(const struct x86_operand *o)
 {
