@@ -11,5 +11,7 @@ int64_t clock_now_ns(void);
 int64_t clock_raw_ns(void);
 /* CPU time of this process, all threads. Units: ns. */
 int64_t clock_process_cpu_ns(void);
+/* CPU time of the calling thread. Units: ns. */
+int64_t clock_thread_cpu_ns(void);
 
 #endif

@@ -119,8 +119,8 @@ static void add_hypervisor(struct table *t)
     e->ebx = 0x4b4d564b; /* KVMKVMKVM */
     e->ecx = 0x564b4d56;
     e->edx = 0x4d;
-    /* Clock sources, both sets of MSRs, with a stable TSC; no delay after port I/O. */
-    add(t, 0x40000001, -1)->eax = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 24;
+    /* Clock sources, both sets of MSRs, with a stable TSC; no delay after port I/O; steal time. */
+    add(t, 0x40000001, -1)->eax = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 5 | 1u << 24;
 }
 
 static void add_extended(struct table *t)

@@ -360,8 +360,9 @@ struct soft_cpu {
         uint64_t kvm_system_time, kvm_wall_clock, kvm_steal_time, kvm_poll_control, kvm_pv_eoi,
             kvm_async_pf[2];
     } msr;
-    uint64_t tsc_offset; /* guest TSC = host TSC, scaled, + offset */
-    uint64_t tsc_scale;  /* guest's frequency in the host's, times 2^32; 0: the same */
+    int64_t steal_from_ns, steal_from_cpu_ns; /* since when steal time counts, by both clocks */
+    uint64_t tsc_offset;                      /* guest TSC = host TSC, scaled, + offset */
+    uint64_t tsc_scale; /* guest's frequency in the host's, times 2^32; 0: the same */
     uint32_t tsc_khz;
 
     /* Events. */
@@ -680,6 +681,10 @@ uint64_t soft_tsc(const struct soft_cpu *cpu);
 uint64_t soft_tsc_scaled(const struct soft_cpu *cpu, uint64_t host_tsc);
 /* The guest's TSC counts at this frequency from now on; its value does not change. */
 void soft_tsc_set_khz(struct soft_cpu *cpu, uint32_t khz);
+/* Steal time: the MSR as the guest sets it (false: #GP); the vCPU begins to run; it has run. */
+bool soft_steal_set(struct soft_cpu *cpu, uint64_t v);
+void soft_steal_begin(struct soft_cpu *cpu);
+void soft_steal_update(struct soft_cpu *cpu);
 /* Writes the guest's kvmclock page anew; notes in it that the vCPU was paused. */
 void soft_msr_clock_update(struct soft_cpu *cpu);
 void soft_msr_clock_paused(struct soft_cpu *cpu);

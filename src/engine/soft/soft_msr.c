@@ -110,8 +110,6 @@ static uint64_t *plain(struct soft_cpu *cpu, uint32_t msr)
         return &cpu->msr.mtrr_fixed[0];
     case X86_MSR_KVM_POLL_CONTROL:
         return &cpu->msr.kvm_poll_control;
-    case X86_MSR_KVM_STEAL_TIME:
-        return &cpu->msr.kvm_steal_time;
     default:
         break;
     }
@@ -193,6 +191,9 @@ bool soft_msr_get(struct soft_cpu *cpu, uint32_t msr, uint64_t *value)
         return true;
     case X86_MSR_TSC_ADJUST:
         *value = cpu->msr.tsc_adjust;
+        return true;
+    case X86_MSR_KVM_STEAL_TIME:
+        *value = cpu->msr.kvm_steal_time;
         return true;
     case X86_MSR_APIC_BASE:
         *value = cpu->lapic->base;
@@ -318,6 +319,8 @@ bool soft_msr_set(struct soft_cpu *cpu, uint32_t msr, uint64_t v)
         return true;
     case MSR_PRED_CMD:
         return true;
+    case X86_MSR_KVM_STEAL_TIME:
+        return soft_steal_set(cpu, v);
     case X86_MSR_KVM_ASYNC_PF_EN:
     case X86_MSR_KVM_PV_EOI_EN:
         return !(v & 1);

@@ -422,6 +422,7 @@ void soft_run(struct soft_cpu *cpu, struct engine_exit_info *info)
 {
     jmp_buf fault;
     cpu->fault = &fault;
+    soft_steal_begin(cpu);
     if (setjmp(fault))
         caught(cpu);
     while (between_blocks(cpu, info))

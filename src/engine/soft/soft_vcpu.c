@@ -93,6 +93,7 @@ void soft_vcpu_look(struct soft_cpu *cpu)
     if (cpu->countdown < 0) {
         cpu->countdown = SOFT_VCPU_BLOCKS_PER_LOOK;
         lapic_timer_look(cpu->lapic, soft_tsc(cpu));
+        soft_steal_update(cpu);
     }
     if (likely(!atomic_load_explicit(&cpu->attention, memory_order_relaxed)))
         return;
@@ -143,6 +144,7 @@ void soft_vcpu_wait(struct soft_cpu *cpu)
     atomic_store(&v->waiting, false);
     pthread_mutex_unlock(&v->lock);
     cpu->countdown = -1; /* time has passed */
+    soft_steal_begin(cpu);
 }
 
 /* ---- life ---- */

@@ -1,7 +1,11 @@
 /* State in KVM's structs: what has no bit of its own there must still come out right. */
 #include "soft_vm_fixture.h"
 
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "x86/msr.h"
+#include "x86/pvclock_wire.h"
 
 static struct engine_vcpu_state *get(struct soft_fixture *f, unsigned index)
 {
@@ -83,11 +87,43 @@ static void efer_holds_what_cpuid_offers_and_nothing_else(void)
     soft_fixture_close(&f);
 }
 
+static uint64_t spin(int64_t ns)
+{
+    int64_t until = clock_thread_cpu_ns() + ns;
+    uint64_t n = 0;
+    while (clock_thread_cpu_ns() < until)
+        n++;
+    return n;
+}
+
+/* Sleeping stands for what another program took of the CPU. */
+static void steal_time_is_what_passed_less_what_was_used(void)
+{
+    const uint64_t at = 0x3000;
+    struct soft_fixture f;
+    REQUIRE(soft_fixture_open(&f, 1));
+    struct soft_cpu *cpu = f.cpus[0];
+    struct pvclock_steal_time *told = guest_mem_ptr(&f.mem, at, sizeof(*told));
+    CHECK(!soft_msr_set(cpu, X86_MSR_KVM_STEAL_TIME, at | 3));
+    usleep(5000);
+    soft_steal_update(cpu); /* not enabled: nothing is told */
+    CHECK_EQ(told->version, 0);
+    told->steal = 7; /* of before a save */
+    CHECK(soft_msr_set(cpu, X86_MSR_KVM_STEAL_TIME, at | 1));
+    usleep(20000);
+    spin(2000000);
+    soft_steal_update(cpu);
+    CHECK(told->steal >= 20000000 + 7 - 1000000);
+    CHECK(told->version && !(told->version & 1));
+    soft_fixture_close(&f);
+}
+
 int main(void)
 {
     TAP_RUN(a_processor_between_init_and_sipi_is_saved_as_such);
     TAP_RUN(init_leaves_the_signature_of_cpuid_in_edx);
     TAP_RUN(an_interrupted_software_interrupt_is_executed_again_and_not_injected);
+    TAP_RUN(steal_time_is_what_passed_less_what_was_used);
     TAP_RUN(efer_holds_what_cpuid_offers_and_nothing_else);
     return tap_done();
 }
