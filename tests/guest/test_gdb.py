@@ -53,9 +53,10 @@ def a_guest_starts_under_a_debugger_and_stops_at_its_entry():
         vm.run(60)
 
 
-def stop_in_idle(gdb):
-    """Interrupts until a vCPU has halted; the registers there."""
-    for _ in range(50):
+def stop_in_idle(vm, gdb):
+    """Interrupts until the vCPU has halted; the registers there."""
+    for _ in range(300):
+        vm.pump(0.1)  # it gets somewhere
         check_eq(gdb.interrupt(), "T02thread:1;", "the stop reply of an interrupt")
         regs = gdb.regs()
         if gdb.read(regs["rip"] - 1, 1) == b"\xf4":
@@ -74,7 +75,7 @@ def breakpoints_and_watchpoints_in_a_kernel_that_runs():
             gdb.no_ack = True
             vm.wait_state("paused")
             gdb.send("vCont;c")
-            rip = stop_in_idle(gdb)["rip"]
+            rip = stop_in_idle(vm, gdb)["rip"]
             # A breakpoint behind the hlt, which each timer tick leaves.
             code = gdb.read(rip, 8)
             check_eq(gdb.ask(f"Z0,{rip:x},1"), "OK", "a breakpoint")
@@ -89,7 +90,7 @@ def breakpoints_and_watchpoints_in_a_kernel_that_runs():
             check_eq(gdb.ask(f"z0,{rip:x},1"), "OK", "away for good")
             # An interrupt writes its frame below the idle loop's stack.
             gdb.send("vCont;c")
-            below = (stop_in_idle(gdb)["rsp"] & ~15) - 8
+            below = (stop_in_idle(vm, gdb)["rsp"] & ~15) - 8
             check_eq(gdb.ask(f"Z2,{below:x},8"), "OK", "a watchpoint")
             check_eq(gdb.ask("vCont;c"), f"T05watch:{below:x};thread:1;", "the stop at it")
             check_eq(gdb.ask(f"z2,{below:x},8"), "OK", "away with it")
@@ -107,7 +108,7 @@ def a_kernel_that_runs_is_interrupted_and_stepped():
         with Gdb(f"{tmp}/gdb") as gdb:
             vm.wait_state("paused")
             gdb.send("vCont;c")
-            stop_in_idle(gdb)
+            stop_in_idle(vm, gdb)
             moved = set()
             for _ in range(40):
                 check_eq(gdb.ask("s"), "T05thread:1;", "the stop after a step")
