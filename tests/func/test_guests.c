@@ -4,12 +4,14 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "../unit/tap.h"
 #include "base/util.h"
 #include "engine/kvm/kvm_engine.h"
 #include "engine/soft/soft_engine.h"
 #include "guests_harness.h"
+#include "x86/msr.h"
 
 /* Runs one guest that ends by itself, in a machine that the caller closes. */
 #define OPEN(pc, n_vcpus)                                                                          \
@@ -596,6 +598,33 @@ static void a_guest_saved_under_another_engine_goes_on_here(void)
     }
 }
 
+static uint64_t tsc_of(const struct engine_vcpu_state *s)
+{
+    for (unsigned i = 0; i < s->n_msrs; i++)
+        if (s->msrs[i].index == X86_MSR_TSC)
+            return s->msrs[i].data;
+    return 0;
+}
+
+/* Their states are read and set one after the other, with any time in between. */
+static void two_vcpus_still_have_one_tsc_after_a_load(void)
+{
+    struct pc pc;
+    struct engine_vcpu_state first, second, before, after;
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    OPEN(pc, 2);
+    REQUIRE(engine_vcpu_get_state(pc.vcpus[0], &first, NULL) == 0);
+    nanosleep(&pause, NULL);
+    REQUIRE(engine_vcpu_get_state(pc.vcpus[1], &second, NULL) == 0);
+    REQUIRE(engine_vcpu_set_state(pc.vcpus[0], &first, NULL) == 0);
+    REQUIRE(engine_vcpu_set_state(pc.vcpus[1], &second, NULL) == 0);
+    REQUIRE(engine_vcpu_get_state(pc.vcpus[0], &before, NULL) == 0);
+    REQUIRE(engine_vcpu_get_state(pc.vcpus[1], &second, NULL) == 0);
+    REQUIRE(engine_vcpu_get_state(pc.vcpus[0], &after, NULL) == 0);
+    CHECK(tsc_of(&before) <= tsc_of(&second) && tsc_of(&second) <= tsc_of(&after));
+    pc_close(&pc);
+}
+
 static void setting_the_first_state_again_is_a_reset(void)
 {
     struct pc pc;
@@ -720,6 +749,7 @@ static int run_all(void)
     TAP_RUN(single_steps_trap_after_each_instruction);
     TAP_RUN(a_trap_that_is_due_when_a_vm_is_saved_keeps_its_details);
     TAP_RUN(a_guest_saved_under_another_engine_goes_on_here);
+    TAP_RUN(two_vcpus_still_have_one_tsc_after_a_load);
     TAP_RUN(setting_the_first_state_again_is_a_reset);
     TAP_RUN(faults_reach_their_handlers_with_error_codes);
     TAP_RUN(a_triple_fault_is_a_shutdown);

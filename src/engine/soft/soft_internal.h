@@ -681,6 +681,10 @@ uint64_t soft_tsc(const struct soft_cpu *cpu);
 uint64_t soft_tsc_scaled(const struct soft_cpu *cpu, uint64_t host_tsc);
 /* The guest's TSC counts at this frequency from now on; its value does not change. */
 void soft_tsc_set_khz(struct soft_cpu *cpu, uint32_t khz);
+/* Its value from a saved state. vCPUs were read one after the other and are set one after the
+ * other: a TSC within a second of vCPU 0's, at the same frequency, is the same TSC, as KVM has it.
+ */
+void soft_tsc_restore(struct soft_cpu *cpu, uint64_t value);
 /* Steal time: the MSR as the guest sets it (false: #GP); the vCPU begins to run; it has run. */
 bool soft_steal_set(struct soft_cpu *cpu, uint64_t v);
 void soft_steal_begin(struct soft_cpu *cpu);

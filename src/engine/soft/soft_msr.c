@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "engine/soft/soft_internal.h"
+#include "engine/soft/soft_vcpu.h"
 #include "engine/soft/soft_vm.h"
 #include "x86/msr.h"
 #include "x86/pvclock.h"
@@ -256,6 +257,16 @@ static void move_tsc(struct soft_cpu *cpu, uint64_t by)
     cpu->tsc_offset += by;
     cpu->msr.tsc_adjust += by;
     lapic_tsc_moved(cpu->lapic, now, now + by);
+}
+
+void soft_tsc_restore(struct soft_cpu *cpu, uint64_t value)
+{
+    const struct soft_vcpu *first = atomic_load(&cpu->vm->vcpus[0]);
+    int64_t off = first ? (int64_t)(value - soft_tsc(&first->cpu)) : INT64_MAX;
+    bool one = first && &first->cpu != cpu && first->cpu.tsc_khz == cpu->tsc_khz &&
+               off < (int64_t)cpu->tsc_khz * 1000 && off > -(int64_t)cpu->tsc_khz * 1000;
+    move_tsc(cpu, one ? first->cpu.tsc_offset - cpu->tsc_offset : value - soft_tsc(cpu));
+    cpu->countdown = -1;
 }
 
 static bool set_time(struct soft_cpu *cpu, uint32_t msr, uint64_t v)

@@ -250,6 +250,8 @@ static int set_msrs(struct soft_cpu *cpu, const struct engine_vcpu_state *s, boo
             cpu->msr.kvm_wall_clock = m->data;
         } else if (m->index == X86_MSR_TSC_ADJUST) {
             cpu->msr.tsc_adjust = m->data;
+        } else if (m->index == X86_MSR_TSC) {
+            soft_tsc_restore(cpu, m->data);
         } else if (!soft_msr_set(cpu, m->index, m->data) && m->data) {
             return err_set(err, ENOTSUP,
                            "the soft engine refuses MSR 0x%x = 0x%llx of vCPU %u: the state comes "
