@@ -215,6 +215,13 @@ int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len)
     return 0;
 }
 
+void guest_mem_advise_huge(struct guest_mem *m, bool on)
+{
+    for (unsigned i = 0; i < m->n_regions;
+         i++) /* refused for hugetlb pages, which have no choice */
+        madvise(m->regions[i].hva, m->regions[i].size_bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 int guest_mem_dirty_start(struct guest_mem *m, struct err *err)
 {
     uint64_t words = first_word(m, m->n_regions);

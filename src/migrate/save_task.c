@@ -19,7 +19,10 @@ struct save_task {
 static void write_file(struct loop_post *p)
 {
     struct save_task *t = p->opaque;
-    saved_vm_write(t->fd, t->config.mem, t->state.data, t->state.len_bytes, &t->cancel, &t->err);
+    int ret = t->config.flush ? t->config.flush(t->config.opaque, &t->err) : 0;
+    if (!ret)
+        saved_vm_write(t->fd, t->config.mem, t->config.uuid, t->state.data, t->state.len_bytes,
+                       &t->cancel, &t->err);
     loop_post(t->config.loop, &t->finished);
 }
 

@@ -11,7 +11,11 @@
 struct save_task;
 
 struct save_task_config {
-    const struct guest_mem *mem;               /* borrowed until done */
+    const struct guest_mem *mem; /* borrowed until done */
+    uint8_t uuid[16];            /* the VM's */
+    /* Called first, in the thread: what has to be on the disk before the file says so. May be NULL.
+     */
+    int (*flush)(void *opaque, struct err *err);
     const struct iothread_setup *thread_setup; /* may be NULL */
     struct loop *loop;                         /* where done() is called */
     /* Exactly once, unless save_task_destroy() comes first. err->code 0: the file is whole and on

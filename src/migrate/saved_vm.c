@@ -6,9 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/util.h"
 
-#define VERSION      1
+#define VERSION      2
 #define HEADER_BYTES 64
 #define PAGE         GUEST_MEM_PAGE_BYTES
 /* One write at most: how long a cancelled save goes on. */
@@ -18,6 +19,8 @@ static const char magic[8] = "VIRGAVM1";
 
 struct header {
     uint64_t state_bytes, ram_offset, ram_bytes, state_sum;
+    uint32_t ram_sum;
+    uint8_t uuid[16];
 };
 
 static uint64_t fnv1a(const uint8_t *p, size_t n)
@@ -44,12 +47,21 @@ static int write_all(int fd, const uint8_t *p, size_t n, uint64_t at, struct err
     return 0;
 }
 
-/* ---- write ---- */
-
 static bool is_zero(const uint8_t *page)
 {
     return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
+
+/* Adds the page with this number, which is not zero, to RAM's checksum. Pages of zeroes are left
+ * out: a copy of the file may have holes where it had zeroes, and the other way round. */
+static uint32_t add_page(uint32_t crc, uint64_t number, const uint8_t *page)
+{
+    uint8_t where[8];
+    le64_write(where, number);
+    return crc32c(crc32c(crc, where, sizeof(where)), page, PAGE);
+}
+
+/* ---- write ---- */
 
 /* Where the next bytes are that may be anything but zero: shared RAM that was never touched is not
  * read, which would make pages of it. */
@@ -68,29 +80,36 @@ static uint64_t next_data(const struct guest_mem *mem, const struct guest_mem_re
     return MIN(r->size_bytes, (uint64_t)data - r->fd_offset);
 }
 
-/* Writes the pages of [at, end) that are not zero. */
-static int write_range(int fd, const uint8_t *ram, uint64_t at, uint64_t end, uint64_t offset,
-                       const _Atomic bool *cancel, struct err *err)
+struct writer {
+    int fd;
+    const _Atomic bool *cancel;
+    uint64_t ram_offset; /* in the file */
+    uint64_t before;     /* bytes of RAM in the regions before this one */
+    uint32_t sum;
+};
+
+/* Writes the pages of [at, end) of a region that are not zero. */
+static int write_range(struct writer *w, const uint8_t *ram, uint64_t at, uint64_t end,
+                       struct err *err)
 {
     while (at < end) {
-        if (atomic_load_explicit(cancel, memory_order_relaxed))
+        if (atomic_load_explicit(w->cancel, memory_order_relaxed))
             return err_set(err, ECANCELED, "saving the VM was cancelled");
         if (is_zero(ram + at)) {
             at += PAGE;
             continue;
         }
         uint64_t from = at;
-        while (at < end && at - from < RUN_MAX_BYTES && !is_zero(ram + at))
-            at += PAGE;
-        int ret = write_all(fd, ram + from, at - from, offset + from, err);
+        for (; at < end && at - from < RUN_MAX_BYTES && !is_zero(ram + at); at += PAGE)
+            w->sum = add_page(w->sum, (w->before + at) / PAGE, ram + at);
+        int ret = write_all(w->fd, ram + from, at - from, w->ram_offset + w->before + from, err);
         if (ret)
             return ret;
     }
     return 0;
 }
 
-static int write_ram(int fd, const struct guest_mem *mem, uint64_t offset,
-                     const _Atomic bool *cancel, struct err *err)
+static int write_ram(struct writer *w, const struct guest_mem *mem, struct err *err)
 {
     int ret = 0;
     for (unsigned i = 0; !ret && i < mem->n_regions; i++) {
@@ -98,9 +117,9 @@ static int write_ram(int fd, const struct guest_mem *mem, uint64_t offset,
         uint64_t end;
         for (uint64_t at = 0; !ret && at < r->size_bytes; at = end) {
             at = next_data(mem, r, at, &end);
-            ret = write_range(fd, r->hva, at, end, offset, cancel, err);
+            ret = write_range(w, r->hva, at, end, err);
         }
-        offset += r->size_bytes;
+        w->before += r->size_bytes;
     }
     return ret;
 }
@@ -110,10 +129,12 @@ static int write_header(int fd, const struct header *h, struct err *err)
     uint8_t b[HEADER_BYTES] = {0};
     memcpy(b, magic, sizeof(magic));
     le32_write(b + 8, VERSION);
+    le32_write(b + 12, h->ram_sum);
     le64_write(b + 16, h->state_bytes);
     le64_write(b + 24, h->ram_offset);
     le64_write(b + 32, h->ram_bytes);
     le64_write(b + 40, h->state_sum);
+    memcpy(b + 48, h->uuid, sizeof(h->uuid));
     return write_all(fd, b, sizeof(b), 0, err);
 }
 
@@ -135,13 +156,15 @@ static int sync_file(int fd, struct err *err)
     return fdatasync(fd) ? err_sys(err, errno, "could not sync the saved VM") : 0;
 }
 
-int saved_vm_write(int fd, const struct guest_mem *mem, const void *state, size_t state_bytes,
-                   const _Atomic bool *cancel, struct err *err)
+int saved_vm_write(int fd, const struct guest_mem *mem, const uint8_t uuid[16], const void *state,
+                   size_t state_bytes, const _Atomic bool *cancel, struct err *err)
 {
     struct header h = {.state_bytes = state_bytes,
                        .ram_offset = align_up(HEADER_BYTES + state_bytes, PAGE),
                        .ram_bytes = mem->total_bytes,
                        .state_sum = fnv1a(state, state_bytes)};
+    struct writer w = {.fd = fd, .cancel = cancel, .ram_offset = h.ram_offset};
+    memcpy(h.uuid, uuid, sizeof(h.uuid));
     int ret = check_empty(fd, err);
     if (!ret && ftruncate(fd, (off_t)(h.ram_offset + h.ram_bytes)))
         ret = err_sys(err, errno, "could not make the saved VM %llu bytes long",
@@ -149,7 +172,8 @@ int saved_vm_write(int fd, const struct guest_mem *mem, const void *state, size_
     if (!ret)
         ret = write_all(fd, state, state_bytes, HEADER_BYTES, err);
     if (!ret)
-        ret = write_ram(fd, mem, h.ram_offset, cancel, err);
+        ret = write_ram(&w, mem, err);
+    h.ram_sum = w.sum;
     if (!ret)
         ret = sync_file(fd, err);
     if (!ret)
@@ -198,7 +222,9 @@ static int read_header(int fd, const char *name, struct header *h, struct err *e
     *h = (struct header){.state_bytes = le64_read(b + 16),
                          .ram_offset = le64_read(b + 24),
                          .ram_bytes = le64_read(b + 32),
-                         .state_sum = le64_read(b + 40)};
+                         .state_sum = le64_read(b + 40),
+                         .ram_sum = le32_read(b + 12)};
+    memcpy(h->uuid, b + 48, sizeof(h->uuid));
     return 0;
 }
 
@@ -231,8 +257,9 @@ static int check_header(int fd, const char *name, const struct header *h,
 
 /* Reads what is not a hole; where the file system cannot tell, all of it. */
 static int read_ram(int fd, const char *name, const struct guest_mem *mem, uint64_t offset,
-                    struct err *err)
+                    uint32_t *sum, struct err *err)
 {
+    uint64_t before = 0;
     for (unsigned i = 0; i < mem->n_regions; i++) {
         const struct guest_mem_region *r = &mem->regions[i];
         uint64_t at = 0, end;
@@ -245,11 +272,17 @@ static int read_ram(int fd, const char *name, const struct guest_mem *mem, uint6
             end = hole < 0 ? r->size_bytes : MIN(r->size_bytes, (uint64_t)hole - offset);
             if (from >= r->size_bytes || end <= from)
                 break;
+            from -= from % PAGE;
+            end = align_up(end, PAGE);
             int ret = read_all(fd, name, r->hva + from, end - from, offset + from, err);
             if (ret)
                 return ret;
+            for (uint64_t p = from; p < end; p += PAGE)
+                if (!is_zero(r->hva + p))
+                    *sum = add_page(*sum, (before + p) / PAGE, r->hva + p);
         }
         offset += r->size_bytes;
+        before += r->size_bytes;
     }
     return 0;
 }
@@ -270,12 +303,29 @@ int saved_vm_read(int fd, const char *name, struct guest_mem *mem, void **state,
     if (!ret && fnv1a(bytes, h.state_bytes) != h.state_sum)
         ret =
             err_set(err, EINVAL, "the checksum of saved VM '%s' does not fit: it is corrupt", name);
+    uint32_t ram_sum = 0;
+    guest_mem_advise_huge(mem, false);
     if (!ret)
-        ret = read_ram(fd, name, mem, h.ram_offset, err);
+        ret = read_ram(fd, name, mem, h.ram_offset, &ram_sum, err);
+    guest_mem_advise_huge(mem, true);
+    if (!ret && ram_sum != h.ram_sum)
+        ret = err_set(err, EINVAL,
+                      "the RAM of saved VM '%s' has checksum 0x%08x, its header says 0x%08x: it is "
+                      "corrupt",
+                      name, ram_sum, h.ram_sum);
     if (ret)
         return ret;
     *state = bytes;
     *state_bytes = h.state_bytes;
     bytes = NULL;
     return 0;
+}
+
+int saved_vm_read_uuid(int fd, const char *name, uint8_t uuid[16], struct err *err)
+{
+    struct header h = {0};
+    int ret = read_header(fd, name, &h, err);
+    if (!ret)
+        memcpy(uuid, h.uuid, sizeof(h.uuid));
+    return ret;
 }

@@ -16,6 +16,7 @@
 #define RAM   (UINT64_C(8) << 20)
 #define STATE "a state of some bytes"
 
+static const uint8_t uuid[16] = {1, 2, 3};
 static const _Atomic bool never;
 
 /* A file without a name. */
@@ -54,7 +55,7 @@ static int save(unsigned flags)
     if (guest_mem_init(&m, RAM, flags, NULL))
         return -1;
     fill(&m);
-    CHECK_EQ(saved_vm_write(fd, &m, STATE, sizeof(STATE), &never, &err), 0);
+    CHECK_EQ(saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &never, &err), 0);
     CHECK_STR(err.msg, "");
     guest_mem_fini(&m);
     return fd;
@@ -102,7 +103,7 @@ static void shared_ram_that_was_never_touched_stays_untouched(void)
     REQUIRE(guest_mem_init(&m, RAM, GUEST_MEM_SHARED, NULL) == 0);
     fill(&m);
     fstat(m.fd, &before);
-    CHECK_EQ(saved_vm_write(fd, &m, STATE, sizeof(STATE), &never, NULL), 0);
+    CHECK_EQ(saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &never, NULL), 0);
     fstat(m.fd, &after);
     CHECK_EQ(after.st_blocks, before.st_blocks);
     guest_mem_fini(&m);
@@ -116,7 +117,7 @@ static void every_broken_field_is_refused_by_name(void)
         uint8_t value;
         const char *says;
     } cases[] = {
-        {0, 'v', "is not a saved VM"}, {8, 2, "version 2"},
+        {0, 'v', "is not a saved VM"}, {8, 3, "version 3"},
         {16, 0xff, "it is corrupt"},   {23, 0xff, "it is corrupt"},
         {24, 1, "it is corrupt"},      {31, 0xff, "it is corrupt"},
         {34, 1, "give it the same"},   {39, 0xff, "give it the same"},
@@ -133,6 +134,40 @@ static void every_broken_field_is_refused_by_name(void)
             CHECK_STR(err.msg, cases[i].says);
         close(fd);
     }
+}
+
+static void ram_that_changed_is_refused_and_holes_may_become_zeroes(void)
+{
+    static const uint8_t zeroes[3 * 4096];
+    const off_t ram = 4096; /* where it begins, behind header and state */
+    struct err err = {0};
+    bool good;
+    int fd = save(0);
+    REQUIRE(fd >= 0);
+    CHECK_EQ(pwrite(fd, zeroes, sizeof(zeroes), ram + 0x100000), (ssize_t)sizeof(zeroes));
+    CHECK_EQ(load(fd, RAM, &err, &good), 0);
+    CHECK(good);
+    CHECK_EQ(pwrite(fd, "x", 1, ram + 0x3002), 1);
+    CHECK_EQ(load(fd, RAM, &err, &good), -EINVAL);
+    CHECK(strstr(err.msg, "the RAM of saved VM 'f' has checksum 0x"));
+    CHECK_EQ(pwrite(fd, "\3", 1, ram + 0x3002), 1);
+    CHECK_EQ(load(fd, RAM, &err, &good), 0);
+    CHECK_EQ(pwrite(fd, zeroes, 4096, ram + 0x3000), 4096); /* a page that is lost */
+    CHECK_EQ(load(fd, RAM, &err, &good), -EINVAL);
+    close(fd);
+}
+
+static void the_header_alone_says_whose_it_is(void)
+{
+    struct err err = {0};
+    uint8_t found[16] = {0};
+    int fd = save(0);
+    REQUIRE(fd >= 0);
+    CHECK_EQ(saved_vm_read_uuid(fd, "f", found, &err), 0);
+    CHECK(memcmp(found, uuid, sizeof(found)) == 0);
+    CHECK_EQ(ftruncate(fd, 0), 0);
+    CHECK_EQ(saved_vm_read_uuid(fd, "f", found, &err), -EINVAL);
+    close(fd);
 }
 
 static void every_shorter_file_is_refused(void)
@@ -158,13 +193,13 @@ static void only_an_empty_regular_file_is_written(void)
     char byte = 0;
     REQUIRE(guest_mem_init(&m, RAM, 0, NULL) == 0);
     int fd = save(0);
-    CHECK_EQ(saved_vm_write(fd, &m, STATE, sizeof(STATE), &never, &err), -EINVAL);
+    CHECK_EQ(saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &never, &err), -EINVAL);
     CHECK(strstr(err.msg, "has content"));
     CHECK_EQ(pread(fd, &byte, 1, 0), 1);
     CHECK_EQ(byte, 'V');
     close(fd);
     fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    CHECK_EQ(saved_vm_write(fd, &m, STATE, sizeof(STATE), &never, &err), -EINVAL);
+    CHECK_EQ(saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &never, &err), -EINVAL);
     close(fd);
     guest_mem_fini(&m);
 }
@@ -186,7 +221,7 @@ static void a_file_whose_writer_failed_is_never_taken_for_whole(void)
         int fd = make_file();
         limit = (struct rlimit){.rlim_cur = sizes[i], .rlim_max = old.rlim_max};
         setrlimit(RLIMIT_FSIZE, &limit);
-        int ret = saved_vm_write(fd, &m, STATE, sizeof(STATE), &never, &err);
+        int ret = saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &never, &err);
         setrlimit(RLIMIT_FSIZE, &old);
         CHECK_EQ(ret, -EFBIG);
         CHECK_EQ(load(fd, RAM, &err, &good), -EINVAL);
@@ -204,7 +239,7 @@ static void a_cancelled_save_is_not_complete(void)
     int fd = make_file();
     REQUIRE(guest_mem_init(&m, RAM, 0, NULL) == 0);
     fill(&m);
-    CHECK_EQ(saved_vm_write(fd, &m, STATE, sizeof(STATE), &now, &err), -ECANCELED);
+    CHECK_EQ(saved_vm_write(fd, &m, uuid, STATE, sizeof(STATE), &now, &err), -ECANCELED);
     CHECK_EQ(load(fd, RAM, &err, &good), -EINVAL);
     CHECK(strstr(err.msg, "not complete"));
     guest_mem_fini(&m);
@@ -289,6 +324,8 @@ int main(void)
     TAP_RUN(ram_and_state_come_out_as_they_went_in);
     TAP_RUN(shared_ram_that_was_never_touched_stays_untouched);
     TAP_RUN(every_broken_field_is_refused_by_name);
+    TAP_RUN(ram_that_changed_is_refused_and_holes_may_become_zeroes);
+    TAP_RUN(the_header_alone_says_whose_it_is);
     TAP_RUN(every_shorter_file_is_refused);
     TAP_RUN(only_an_empty_regular_file_is_written);
     TAP_RUN(a_file_whose_writer_failed_is_never_taken_for_whole);
