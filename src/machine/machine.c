@@ -9,7 +9,6 @@
 
 #include "base/util.h"
 #include "machine/machine_internal.h"
-#include "x86/cpuid.h"
 
 void machine_files_init(struct machine_files *files)
 {
@@ -96,40 +95,21 @@ static int init_engine(struct machine *m, struct machine_files *files, struct er
     return ret;
 }
 
-/* Gives each vCPU its CPUID and remembers its state at power-on. */
-static int init_vcpu(struct machine *m, unsigned index, const struct kvm_cpuid_entry2 *supported,
-                     unsigned n_supported, struct err *err)
-{
-    struct kvm_cpuid_entry2 entries[ENGINE_CPUID_MAX];
-    unsigned n = n_supported;
-    memcpy(entries, supported, n * sizeof(entries[0]));
-    int ret = cpuid_build(entries, &n, ENGINE_CPUID_MAX, m->config->cpus.model, index,
-                          m->config->cpus.count, err);
-    struct engine_vcpu *vcpu = m->vcpus.v[index].vcpu;
-    if (!ret)
-        ret = engine_vcpu_set_cpuid(vcpu, entries, n, err);
-    if (ret)
-        return ret;
-    m->power_on[index] = calloc(1, sizeof(*m->power_on[index]));
-    if (!m->power_on[index])
-        return err_set(err, ENOMEM, "could not allocate the power-on state of vCPU %u", index);
-    return engine_vcpu_get_state(vcpu, m->power_on[index], err);
-}
-
 static int init_vcpus(struct machine *m, struct machine_files *files, struct err *err)
 {
-    struct kvm_cpuid_entry2 supported[ENGINE_CPUID_MAX];
-    struct engine_probe_input in = {.kvm_fd = files->kvm_fd};
-    int n = engine_supported_cpuid(m->engine, &in, supported, err);
-    if (n < 0)
-        return n;
     const struct vm_config *c = m->config;
     for (unsigned i = 0; i < c->cpus.count; i++)
         m->pins[i] = c->cpus.n_pins ? (int)c->cpus.pins[i] : -1;
     int ret = vcpus_init(&m->vcpus, m->vm, c->cpus.count, m->pins, m->setup.thread_setup,
                          &machine_vcpus_ops, m, err);
-    for (unsigned i = 0; !ret && i < c->cpus.count; i++)
-        ret = init_vcpu(m, i, supported, (unsigned)n, err);
+    if (!ret)
+        ret = machine_cpuid_init(m, files, err);
+    for (unsigned i = 0; !ret && i < c->cpus.count; i++) {
+        m->power_on[i] = calloc(1, sizeof(*m->power_on[i]));
+        if (!m->power_on[i])
+            return err_set(err, ENOMEM, "could not allocate the power-on state of vCPU %u", i);
+        ret = engine_vcpu_get_state(m->vcpus.v[i].vcpu, m->power_on[i], err);
+    }
     return ret;
 }
 
@@ -200,6 +180,7 @@ void machine_destroy(struct machine *m)
     guest_mem_fini(&m->mem);
     for (unsigned i = 0; i < ARRAY_LEN(m->power_on); i++)
         free(m->power_on[i]);
+    free(m->cpuid);
     close_if_open(&m->kernel_fd);
     close_if_open(&m->initrd_fd);
     pthread_mutex_destroy(&m->failure_lock);

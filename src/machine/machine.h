@@ -162,10 +162,19 @@ void machine_counters(struct machine *m,
                       void *arg);
 
 /* Writes and reads all state but RAM and disks. Save: PAUSED. Load: CREATED, a machine of the same
- * config; it is PAUSED afterwards, or STOPPED and of no use after an error. `mem` of both must hold
- * the same RAM: copy it before resuming. */
+ * config whose RAM is in place (what holds the guest's clock is brought up to date in it); it is
+ * PAUSED afterwards, or STOPPED and of no use after an error. The guest's time goes on by as much
+ * as passed between the two, as in a pause. */
 int machine_save(struct machine *m, struct state_writer *w, struct err *err);
 int machine_load(struct machine *m, struct state_reader *r, struct err *err);
+/* Between the two nothing of the VM changes but that it may be stopped: resume, reset, a new
+ * generation and hot plug answer EBUSY, so that another thread can read its RAM. Errors: EBUSY (not
+ * paused, held already, or about to act on what the guest asked for). */
+int machine_hold(struct machine *m, struct err *err);
+void machine_release(struct machine *m);
+/* Makes what the guest wrote to its disks durable, and what the images need besides. Blocks.
+ * Threads: any while held. Errors name the disk. */
+int machine_flush_disks(struct machine *m, struct err *err);
 /* Tells the guest that it went back in time or is one of several copies: a new VM generation id and
  * its event. For what was restored or cloned and not for what only moved, when its RAM is in place.
  * Does nothing where the config says so. Errors: EBUSY (not paused), EIO (no randomness). */

@@ -29,6 +29,9 @@ int machine_device_reserve(struct machine *m, const char *kind, const char *id,
                            struct machine_device **device, struct err *err)
 {
     struct machine_device *have = machine_device_find(m, id);
+    int ret = machine_check_free(m, "attach a device to", err);
+    if (ret)
+        return ret;
     if (have)
         return err_set(err, EEXIST, "the VM already has a %s '%s': choose another id", have->kind,
                        id);

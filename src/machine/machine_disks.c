@@ -103,3 +103,15 @@ int machine_attach_disk(struct machine *m, const struct vm_config_disk *c,
         machine_device_abandon(d);
     return ret;
 }
+
+int machine_flush_disks(struct machine *m, struct err *err)
+{
+    for (unsigned i = 0; i < m->n_devices; i++) {
+        struct machine_device *d = m->devices[i];
+        /* What another process serves is that one's to keep; it outlives us. */
+        int ret = d->remote || strcmp(d->kind, "disk") != 0 ? 0 : virtio_blk_flush(d->dev);
+        if (ret)
+            return err_sys(err, -ret, "could not flush disk '%s'", d->id);
+    }
+    return 0;
+}

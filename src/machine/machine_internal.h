@@ -1,6 +1,6 @@
 /* Between the files of the machine: machine.c (create, destroy), machine_run.c (run states),
  * machine_chipset.c, machine_devices.c (virtio) with machine_disks.c, machine_nics.c and
- * machine_misc.c, machine_boot.c, machine_snapshot.c. */
+ * machine_misc.c, machine_boot.c, machine_snapshot.c with machine_cpuid.c. */
 #ifndef MACHINE_MACHINE_INTERNAL_H
 #define MACHINE_MACHINE_INTERNAL_H
 
@@ -73,6 +73,7 @@ struct machine {
     const struct vm_config *config;
     struct machine_setup setup;
     enum machine_state state;
+    bool held; /* machine_hold() */
 
     struct guest_mem mem;
     struct bus bus;
@@ -81,6 +82,8 @@ struct machine {
     struct vcpus vcpus;
     int pins[ENGINE_VCPUS_MAX];
     struct engine_vcpu_state *power_on[ENGINE_VCPUS_MAX]; /* what a reset goes back to */
+    struct kvm_cpuid_entry2 *cpuid;                       /* of vCPU 0 */
+    unsigned n_cpuid;
 
     struct irqchip irqchip;
     struct mc146818 rtc;
@@ -122,6 +125,8 @@ void machine_requests_run(struct loop_post *p);
 /* Notes a failure and makes the request that goes with it. Threads: any. */
 void machine_fail(struct machine *m, struct machine_failure *which, enum machine_request request,
                   const char *device, const struct err *why);
+/* EBUSY, "cannot VERB ...", while the machine is held. */
+int machine_check_free(const struct machine *m, const char *verb, struct err *err);
 void machine_emit(struct machine *m, enum machine_event_kind kind, const char *device,
                   const char *text, int value);
 extern const struct vcpus_ops machine_vcpus_ops;
@@ -153,6 +158,12 @@ const struct vhu_connector *machine_device_connector(struct machine_device *d, c
 
 /* machine_misc.c: the devices besides disks and NICs, from the config. */
 int machine_misc_add(struct machine *m, struct machine_files *files, struct err *err);
+
+/* machine_cpuid.c: what each vCPU's guest sees of its CPU, kept of vCPU 0; the section that says it
+ * of a saved VM, and the comparison with what this machine has. */
+int machine_cpuid_init(struct machine *m, struct machine_files *files, struct err *err);
+void machine_cpuid_save(const struct machine *m, struct state_writer *w);
+int machine_cpuid_check(const struct machine *m, struct state_reader *r);
 
 /* machine_boot.c: puts kernel, tables and vCPU registers in place, from power-on state. */
 int machine_boot_load(struct machine *m, struct err *err);

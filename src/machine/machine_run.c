@@ -102,6 +102,33 @@ static int wrong_state(struct machine *m, const char *verb, const char *wanted, 
                    machine_state_name(m->state), wanted);
 }
 
+int machine_check_free(const struct machine *m, const char *verb, struct err *err)
+{
+    return m->held
+               ? err_set(err, EBUSY, "cannot %s a VM that is being saved: wait for the end", verb)
+               : 0;
+}
+
+int machine_hold(struct machine *m, struct err *err)
+{
+    if (m->state != MACHINE_PAUSED)
+        return wrong_state(m, "save", "paused", err);
+    int ret = machine_check_free(m, "save", err);
+    if (ret)
+        return ret;
+    if (atomic_load(&m->requests) & MACHINE_REQUESTS_HOLD)
+        return err_set(err, EBUSY,
+                       "the guest asked for a reset or its end: try again when that is "
+                       "done");
+    m->held = true;
+    return 0;
+}
+
+void machine_release(struct machine *m)
+{
+    m->held = false;
+}
+
 /* Lets the vCPUs run, unless something was asked for meanwhile that has to be done first. Whoever
  * asks notes it before the hold, so one of the two always sees the other. */
 static void let_run(struct machine *m)
@@ -166,6 +193,9 @@ int machine_resume(struct machine *m, struct err *err)
         return 0;
     if (m->state != MACHINE_PAUSED)
         return wrong_state(m, "resume", "paused", err);
+    int ret = machine_check_free(m, "resume", err);
+    if (ret)
+        return ret;
     thaw(m);
     set_state(m, MACHINE_RUNNING);
     return 0;
@@ -192,8 +222,11 @@ int machine_reset(struct machine *m, struct err *err)
 {
     if (m->state != MACHINE_RUNNING && m->state != MACHINE_PAUSED)
         return wrong_state(m, "reset", "running or paused", err);
+    int ret = machine_check_free(m, "reset", err);
+    if (ret)
+        return ret;
     struct err why = {0};
-    int ret = reset(m, &why);
+    ret = reset(m, &why);
     if (ret) {
         if (err)
             *err = why;

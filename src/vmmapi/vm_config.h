@@ -205,6 +205,12 @@ char *vm_config_to_json(const struct vm_config *c);
  * Errors: EINVAL; EIO when no randomness can be had. */
 int vm_config_finish(struct vm_config *c, struct err *err);
 
+/* Whether a VM of config `saved` can go on as one of `now` (both finished): what its guest can tell
+ * has to be the same; paths, threads, limits, consoles do not matter. Errors: EINVAL, naming the
+ * first key that differs and both values. */
+int vm_config_check_saved(const struct vm_config *now, const struct vm_config *saved,
+                          struct err *err);
+
 /* One disk or NIC alone, for the API's attach: from a JSON object, finished on its own (`id` must
  * be given). Owns: the _fini() below. */
 int vm_config_disk_from_json(struct vm_config_disk *d, const char *text, size_t text_bytes,

@@ -32,6 +32,9 @@ struct vm_config_field {
     uint64_t min, max;
     const char *const *names; /* ENUM: NULL-terminated */
     const struct vm_config_object *object;
+    /* The guest can tell: it has to be the same where a saved VM goes on. Of objects and lists, the
+     * fields below decide; a list of them has the same length. */
+    bool seen;
 };
 
 struct vm_config_object {

@@ -16,7 +16,7 @@ static void status(void *vm, struct control_status *s)
 {
     struct vmm *v = vm;
     s->state = (enum vm_api_state)machine_state(v->machine);
-    s->reason = v->reason[0] ? v->reason : NULL;
+    s->reason = v->save ? "being saved" : v->reason[0] ? v->reason : NULL;
     s->engine = machine_engine_name(v->machine);
     int64_t ran_ns = v->ran_ns;
     if (v->running_since_ns)
@@ -49,27 +49,14 @@ static int pause_vm(void *vm, struct err *err)
     return machine_pause(((struct vmm *)vm)->machine, err);
 }
 
-/* While a save goes on, RAM and devices must stay as they are. */
-static int not_saving(struct vmm *v, const char *verb, struct err *err)
-{
-    if (!v->save)
-        return 0;
-    return err_set(err, EBUSY, "cannot %s a VM that is being saved: wait for the event \"saved\"",
-                   verb);
-}
-
 static int resume(void *vm, struct err *err)
 {
-    struct vmm *v = vm;
-    int ret = not_saving(v, "resume", err);
-    return ret ? ret : machine_resume(v->machine, err);
+    return machine_resume(((struct vmm *)vm)->machine, err);
 }
 
 static int reset(void *vm, struct err *err)
 {
-    struct vmm *v = vm;
-    int ret = not_saving(v, "reset", err);
-    return ret ? ret : machine_reset(v->machine, err);
+    return machine_reset(((struct vmm *)vm)->machine, err);
 }
 
 static int power_button(void *vm, struct err *err)
@@ -80,41 +67,15 @@ static int power_button(void *vm, struct err *err)
 static int stop(void *vm, struct err *err)
 {
     struct vmm *v = vm;
-    int ret = not_saving(v, "stop", err);
-    return ret ? ret : machine_stop(v->machine, err);
-}
-
-static void save_ended(void *opaque, const struct err *why)
-{
-    struct vmm *v = opaque;
-    save_task_destroy(v->save);
-    v->save = NULL;
-    log_line(why->code ? LOG_WARN : LOG_INFO, "vmm", "saved: %s", why->code ? why->msg : "whole");
-    if (v->control)
-        control_event(v->control, why->code ? VM_API_EVENT_SAVE_FAILED : VM_API_EVENT_SAVED, NULL,
-                      why->code ? why->msg : NULL);
+    if (v->save)
+        return err_set(err, EBUSY,
+                       "cannot stop a VM that is being saved: wait for the event \"saved\"");
+    return machine_stop(v->machine, err);
 }
 
 static int save(void *vm, struct control_fds *fds, struct err *err)
 {
-    struct vmm *v = vm;
-    struct state_writer state;
-    int ret = not_saving(v, "save", err);
-    if (ret)
-        return ret;
-    state_writer_init(&state);
-    ret = machine_save(v->machine, &state, err);
-    if (ret) {
-        state_writer_fini(&state);
-        return ret;
-    }
-    const struct save_task_config config = {.mem = machine_mem(v->machine),
-                                            .thread_setup = v->threads,
-                                            .loop = v->loop,
-                                            .done = save_ended,
-                                            .opaque = v};
-    v->save = save_task_start(&config, &state, steal_fd(&fds->fd[0]), err);
-    return v->save ? 0 : -err->code;
+    return vmm_save(vm, fds, err);
 }
 
 /* Takes the descriptors of an image and its backing files, top down. */
@@ -134,9 +95,6 @@ static int attach_disk(void *vm, const struct vm_config_disk *disk, struct contr
                        struct err *err)
 {
     struct vmm *v = vm;
-    int ret = not_saving(v, "attach a disk to", err);
-    if (ret)
-        return ret;
     if (!fds->n || fds->n > (disk->socket ? 1 : IMAGE_CHAIN_MAX))
         return err_set(err, EINVAL,
                        "attaching disk '%s' takes 1 to %d descriptors, %u came: send the open "
@@ -146,6 +104,7 @@ static int attach_disk(void *vm, const struct vm_config_disk *disk, struct contr
     struct image_fds *image = calloc(1, sizeof(*image));
     if (!image)
         return err_set(err, ENOMEM, "could not allocate disk '%s'", disk->id);
+    int ret = 0;
     if (disk->socket)
         files.vhost_user_fd = steal_fd(&fds->fd[0]);
     else
@@ -175,9 +134,6 @@ static int attach_nic(void *vm, const struct vm_config_nic *nic, struct control_
     struct vmm *v = vm;
     struct machine_nic_files files;
     unsigned needed = nic->kind == VM_CONFIG_NIC_NONE ? 0 : 1;
-    int ret = not_saving(v, "attach a NIC to", err);
-    if (ret)
-        return ret;
     if (fds->n < needed || fds->n > ARRAY_LEN(files.fds))
         return err_set(err, EINVAL,
                        "attaching NIC '%s' takes %u to %zu descriptors, %u came: send the open "
@@ -186,7 +142,7 @@ static int attach_nic(void *vm, const struct vm_config_nic *nic, struct control_
     for (unsigned i = 0; i < ARRAY_LEN(files.fds); i++)
         files.fds[i] = i < fds->n ? fds->fd[i] : -1;
     files.n_fds = fds->n;
-    ret = vm_config_add_nic(&v->config, nic, err);
+    int ret = vm_config_add_nic(&v->config, nic, err);
     if (!ret && (ret = machine_attach_nic(v->machine, nic, &files, err)))
         vm_config_nic_fini(&v->config.nics[--v->config.n_nics]);
     give_back(fds, files.fds, fds->n);

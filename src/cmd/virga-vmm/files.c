@@ -164,9 +164,15 @@ static int open_kernel(struct vmm *v, struct err *err)
         ret = open_file(v->config.kernel, O_RDONLY, "kernel", &v->files.kernel_fd, err);
     if (!ret && v->config.initrd)
         ret = open_file(v->config.initrd, O_RDONLY, "initrd", &v->files.initrd_fd, err);
-    if (!ret && v->config.load)
-        ret = open_file(v->config.load, O_RDONLY, "saved VM", &v->files.load_fd, err);
     return ret;
+}
+
+int vmm_open_saved(struct vmm *v, struct err *err)
+{
+    if (!v->config.load)
+        return 0;
+    int ret = open_file(v->config.load, O_RDONLY, "saved VM", &v->files.load_fd, err);
+    return ret ? ret : vmm_take_uuid(v, err);
 }
 
 int vmm_open_files(struct vmm *v, struct err *err)

@@ -17,7 +17,6 @@
 #include "engine/kvm/kvm_engine.h"
 #include "engine/null/null_engine.h"
 #include "engine/soft/soft_engine.h"
-#include "migrate/saved_vm.h"
 #include "vmmapi/vm_options.h"
 
 static const struct engine *const engines[] = {&kvm_engine, &soft_engine, &null_engine, NULL};
@@ -49,6 +48,8 @@ static int parse(struct vmm *v, int argc, char **argv, struct err *err)
 {
     vm_config_init(&v->config);
     int ret = vm_options_parse(&v->config, argc - 1, argv + 1, err);
+    if (!ret)
+        ret = vmm_open_saved(v, err);
     if (!ret)
         ret = vm_config_finish(&v->config, err);
     return ret;
@@ -146,22 +147,6 @@ static void killed(void *opaque)
     loop_stop(v->loop);
 }
 
-/* A saved VM goes on where it was: PAUSED afterwards. */
-static int load_saved(struct vmm *v, struct err *err)
-{
-    CLEANUP_FREE void *state = NULL;
-    size_t state_bytes = 0;
-    struct state_reader r;
-    int ret = saved_vm_read(v->files.load_fd, v->config.load, machine_mem(v->machine), &state,
-                            &state_bytes, err);
-    if (ret)
-        return ret;
-    close(steal_fd(&v->files.load_fd));
-    state_reader_init(&r, state, state_bytes);
-    ret = machine_load(v->machine, &r, err);
-    return ret ? err_wrap(err, "saved VM '%s'", v->config.load) : 0;
-}
-
 /* Inside the sandbox: builds the VM and starts it. */
 static int start(struct vmm *v, const struct iothread_setup *threads, struct err *err)
 {
@@ -199,9 +184,9 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
         if (!v->gdb)
             return -err->code;
     }
-    int ret = v->config.load ? load_saved(v, err) : 0;
-    if (!ret)
-        ret = sandbox_enter_thread(v->sandbox, SANDBOX_THREAD_MAIN, err);
+    int ret = sandbox_enter_thread(v->sandbox, SANDBOX_THREAD_MAIN, err);
+    if (!ret && v->config.load)
+        ret = vmm_load(v, err);
     if (!ret && v->config.autostart)
         ret = v->config.load ? machine_resume(v->machine, err) : machine_boot(v->machine, err);
     return ret;

@@ -1,5 +1,5 @@
 /* Between the files of virga-vmm: main.c (order of events), files.c (what is opened before the
- * sandbox), adapter.c (the API's view of the machine). */
+ * sandbox), saved.c (the VM as a file), adapter.c (the API's view of the machine). */
 #ifndef CMD_VIRGA_VMM_VMM_H
 #define CMD_VIRGA_VMM_VMM_H
 
@@ -31,8 +31,17 @@ struct vmm {
     char reason[ERR_MSG_BYTES]; /* why it is paused or stopped */
 };
 
-/* files.c: opens everything the config names. Errors name the path and the flag. */
+/* files.c: opens the saved VM that the config names, if any, and takes its uuid unless the config
+ * has one. Before vm_config_finish(). */
+int vmm_open_saved(struct vmm *v, struct err *err);
+/* files.c: opens everything else the config names. Errors name the path and the flag. */
 int vmm_open_files(struct vmm *v, struct err *err);
+
+/* saved.c. Save: as control_ops.save. Load: the machine is PAUSED afterwards. */
+int vmm_save(struct vmm *v, struct control_fds *fds, struct err *err);
+int vmm_load(struct vmm *v, struct err *err);
+/* The uuid of the open saved VM, for a config without one. */
+int vmm_take_uuid(struct vmm *v, struct err *err);
 
 /* adapter.c */
 extern const struct control_ops vmm_control_ops;

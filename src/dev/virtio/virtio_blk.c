@@ -299,6 +299,25 @@ int virtio_blk_refresh(struct virtio_device *dev, uint64_t *size_bytes, struct e
     return 0;
 }
 
+struct flush_call {
+    struct vblk *v;
+    int result;
+};
+
+static void flush_in_loop(void *arg)
+{
+    struct flush_call *c = arg;
+    c->result = blk_op_sync(c->v->backend, BLK_FLUSH, 0, 0, 0);
+}
+
+int virtio_blk_flush(struct virtio_device *dev)
+{
+    struct flush_call c = {.v = (struct vblk *)dev};
+    if (!blk_info(c.v->backend)->read_only)
+        loop_call(c.v->options.loop, flush_in_loop, &c);
+    return c.result;
+}
+
 const struct virtio_blk_counters *virtio_blk_counters(const struct virtio_device *dev)
 {
     return &((const struct vblk *)dev)->counters;

@@ -53,6 +53,10 @@ void virtio_blk_set_limit(struct virtio_device *dev, const struct rate_limit *li
 /* Looks again how large the image is and tells the guest. Returns the size. Blocks. */
 int virtio_blk_refresh(struct virtio_device *dev, uint64_t *size_bytes, struct err *err);
 
+/* Makes all that was written durable, the image's own tables included. Blocks. Threads: any but the
+ * loop's, while the device is paused. Errors: those of the backend's flush. */
+int virtio_blk_flush(struct virtio_device *dev);
+
 struct virtio_blk_counters {
     _Atomic uint64_t reads, writes, flushes, discards; /* finished well */
     _Atomic uint64_t read_bytes, written_bytes;

@@ -304,6 +304,72 @@ static void state_that_is_cut_short_is_refused_everywhere(void)
     fixture_fini(&a);
 }
 
+static void a_held_machine_changes_in_nothing(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    struct vm_config_nic nic = {
+        .id = "nic7", .kind = VM_CONFIG_NIC_NONE, .mac = {2, 0, 0, 0, 0, 1}};
+    struct machine_nic_files files = {.n_fds = 0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    CHECK_EQ(machine_hold(f.machine, &err), -EBUSY);
+    CHECK_STR(err.msg, "cannot save a VM that is running: it has to be paused");
+    machine_pause(f.machine, NULL);
+    CHECK_EQ(machine_hold(f.machine, &err), 0);
+    CHECK_EQ(machine_hold(f.machine, &err), -EBUSY);
+    CHECK_EQ(machine_resume(f.machine, &err), -EBUSY);
+    CHECK_STR(err.msg, "cannot resume a VM that is being saved: wait for the end");
+    CHECK_EQ(machine_reset(f.machine, NULL), -EBUSY);
+    CHECK_EQ(machine_new_generation(f.machine, NULL), -EBUSY);
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, NULL), -EBUSY);
+    machine_release(f.machine);
+    CHECK_EQ(machine_attach_nic(f.machine, &nic, &files, &err), 0);
+    CHECK_EQ(machine_resume(f.machine, &err), 0);
+    fixture_fini(&f);
+}
+
+static void a_reset_that_the_guest_asked_for_comes_before_a_hold(void)
+{
+    struct fixture f;
+    struct err err = {0};
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    null_engine_out(f.machine->vm, MEMORY_MAP_RESET_PORT, 1, MEMORY_MAP_RESET_VALUE);
+    CHECK_EQ(machine_pause(f.machine, NULL), 0);
+    CHECK_EQ(machine_hold(f.machine, &err), -EBUSY);
+    CHECK(strstr(err.msg, "try again"));
+    CHECK(fixture_wait(&f, MACHINE_EVENT_RESET));
+    CHECK_EQ(machine_hold(f.machine, &err), 0);
+    fixture_fini(&f);
+}
+
+static void state_of_another_cpu_is_refused_by_leaf_and_values(void)
+{
+    struct fixture a, b;
+    struct err err = {0};
+    struct state_writer w;
+    struct state_reader r;
+    fixture_init(&a);
+    REQUIRE(fixture_create(&a));
+    machine_boot(a.machine, NULL);
+    machine_pause(a.machine, NULL);
+    REQUIRE(a.machine->n_cpuid > 0);
+    a.machine->cpuid[0].ecx ^= 0x10;
+    state_writer_init(&w);
+    CHECK_EQ(machine_save(a.machine, &w, NULL), 0);
+    fixture_init(&b);
+    REQUIRE(fixture_create(&b));
+    state_reader_init(&r, w.data, w.len_bytes);
+    CHECK(machine_load(b.machine, &r, &err) < 0);
+    CHECK(strstr(err.msg, "CPUID leaf 0x") && strstr(err.msg, "--cpu-model"));
+    state_writer_fini(&w);
+    fixture_fini(&a);
+    fixture_fini(&b);
+}
+
 static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
 {
     struct fixture f;
@@ -336,6 +402,9 @@ int main(void)
     TAP_RUN(state_comes_back_the_same_in_a_new_machine);
     TAP_RUN(a_copy_is_told_that_it_is_one);
     TAP_RUN(state_that_is_cut_short_is_refused_everywhere);
+    TAP_RUN(a_held_machine_changes_in_nothing);
+    TAP_RUN(a_reset_that_the_guest_asked_for_comes_before_a_hold);
+    TAP_RUN(state_of_another_cpu_is_refused_by_leaf_and_values);
     TAP_RUN(a_vm_without_a_kernel_is_refused_with_the_remedy);
     return tap_done();
 }

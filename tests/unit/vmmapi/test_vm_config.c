@@ -236,6 +236,44 @@ static void one_disk_and_one_nic_are_read_alone(void)
     vm_config_nic_fini(&n);
 }
 
+/* The message with which `full`, changed so, cannot go on with a saved `full`; "" if it can. */
+static const char *compared(const char *change)
+{
+    static struct err err;
+    struct vm_config now, saved;
+    memset(&err, 0, sizeof(err));
+    vm_config_init(&now);
+    vm_config_init(&saved);
+    if (vm_config_from_json(&saved, full, strlen(full), &err) ||
+        vm_config_from_json(&now, full, strlen(full), &err) ||
+        vm_config_from_json(&now, change, strlen(change), &err) || vm_config_finish(&saved, &err) ||
+        vm_config_finish(&now, &err))
+        printf("# %s\n", err.msg);
+    else
+        vm_config_check_saved(&now, &saved, &err);
+    vm_config_fini(&now);
+    vm_config_fini(&saved);
+    return err.msg;
+}
+
+static void a_saved_vm_needs_the_same_of_what_its_guest_can_tell(void)
+{
+    CHECK_STR(compared("{}"), "");
+    CHECK_STR(compared("{\"name\":\"other\",\"kernel\":\"/k2\",\"engine\":\"soft\","
+                       "\"api\":\"/a\",\"log\":\"debug\",\"load\":\"/saved\"}"),
+              "");
+    CHECK_STR(compared("{\"cpus\":{\"count\":3,\"pin\":[6]},\"log\":\"info\"}"),
+              "cpus.count is 3, the saved VM's is 2: give the config that it was saved with");
+    CHECK(strstr(compared("{\"memory\":{\"size\":\"2G\"}}"), "memory.size is 2147483648, the"));
+    CHECK(strstr(compared("{\"cpus\":{\"model\":\"host\"}}"), "cpus.model is \"host\", the"));
+    CHECK(strstr(compared("{\"disks\":[{\"path\":\"/c\"}]}"), "disks has 3 entries, the saved VM's "
+                                                              "has 2"));
+    CHECK(strstr(compared("{\"vsock\":{\"cid\":8}}"), "vsock.cid is 8, the saved VM's is 7"));
+    CHECK(strstr(compared("{\"rng\":true}"), "rng is on, the saved VM's is off"));
+    CHECK(strstr(compared("{\"virtio_console\":{\"kind\":\"pty\"}}"), "virtio_console is there"));
+    CHECK(strstr(compared("{\"uuid\":\"12345678-9abc-4def-8123-456789abcdee\"}"), "uuid is "));
+}
+
 int main(void)
 {
     TAP_RUN(an_empty_document_gives_the_defaults);
@@ -249,5 +287,6 @@ int main(void)
     TAP_RUN(macs_follow_the_uuid_and_differ_between_clones);
     TAP_RUN(sizes_are_read_exactly);
     TAP_RUN(one_disk_and_one_nic_are_read_alone);
+    TAP_RUN(a_saved_vm_needs_the_same_of_what_its_guest_can_tell);
     return tap_done();
 }
