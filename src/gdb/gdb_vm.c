@@ -113,7 +113,7 @@ static int load_sregs(struct gdb_vm *g, unsigned thread)
 static bool translate(struct gdb_vm *g, bool physical, uint64_t at, uint64_t *phys)
 {
     *phys = at;
-    return physical || x86_page_walk(&g->state.sregs, at, read_entry, g, phys);
+    return physical || page_walk(&g->state.sregs, at, read_entry, g, phys);
 }
 
 /* Our int3s in [phys, phys + n) of what was read, as the guest wrote them. */

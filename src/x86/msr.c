@@ -4,7 +4,7 @@
 
 #include "base/util.h"
 
-const uint32_t x86_saved_msrs[] = {
+const uint32_t msr_saved[] = {
     X86_MSR_TSC,
     X86_MSR_TSC_ADJUST,
     X86_MSR_FEATURE_CONTROL,
@@ -73,5 +73,5 @@ const uint32_t x86_saved_msrs[] = {
     X86_MSR_KVM_ASYNC_PF_INT,
     X86_MSR_TSC_DEADLINE,
 };
-static_assert(ARRAY_LEN(x86_saved_msrs) <= X86_SAVED_MSRS_MAX, "the bound in msr.h");
-const unsigned x86_n_saved_msrs = ARRAY_LEN(x86_saved_msrs);
+static_assert(ARRAY_LEN(msr_saved) <= X86_SAVED_MSRS_MAX, "the bound in msr.h");
+const unsigned msr_n_saved = ARRAY_LEN(msr_saved);

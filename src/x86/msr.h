@@ -64,7 +64,7 @@
  * MSRs), performance counters (not offered in CPUID). The TSC deadline is the last: it needs the
  * timer's mode and the TSC. */
 #define X86_SAVED_MSRS_MAX 128
-extern const uint32_t x86_saved_msrs[];
-extern const unsigned x86_n_saved_msrs;
+extern const uint32_t msr_saved[];
+extern const unsigned msr_n_saved;
 
 #endif

@@ -10,7 +10,7 @@
 #define EFER_LMA (UINT64_C(1) << 10)
 
 struct walker {
-    x86_read_entry_fn *read;
+    page_walk_read_fn *read;
     void *opaque;
 };
 
@@ -61,8 +61,8 @@ static bool walk_32(const struct walker *w, const struct kvm_sregs *s, uint64_t 
     return true;
 }
 
-bool x86_page_walk(const struct kvm_sregs *s, uint64_t linear, x86_read_entry_fn *read,
-                   void *opaque, uint64_t *phys)
+bool page_walk(const struct kvm_sregs *s, uint64_t linear, page_walk_read_fn *read, void *opaque,
+               uint64_t *phys)
 {
     const struct walker w = {read, opaque};
     if (!(s->cr0 & CR0_PG)) {

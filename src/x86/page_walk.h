@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 /* Reads an entry of `bytes` (4 or 8) at a guest-physical address. False: no memory there. */
-typedef bool x86_read_entry_fn(void *opaque, uint64_t phys, void *entry, unsigned bytes);
+typedef bool page_walk_read_fn(void *opaque, uint64_t phys, void *entry, unsigned bytes);
 
 /* Where `linear` is in physical memory under these control registers. False: not mapped. */
-bool x86_page_walk(const struct kvm_sregs *sregs, uint64_t linear, x86_read_entry_fn *read,
-                   void *opaque, uint64_t *phys);
+bool page_walk(const struct kvm_sregs *sregs, uint64_t linear, page_walk_read_fn *read,
+               void *opaque, uint64_t *phys);
 
 #endif

@@ -39,9 +39,9 @@ int kvm_state_list_msrs(struct kvm_vm *vm, int kvm_fd, struct err *err)
     int ret = kvm_ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, list);
     if (ret < 0)
         return err_sys(err, -ret, "could not list the MSRs that KVM saves");
-    for (unsigned i = 0; i < x86_n_saved_msrs; i++)
-        if (listed(list, x86_saved_msrs[i]) || always_there(x86_saved_msrs[i]))
-            vm->msrs[vm->n_msrs++] = x86_saved_msrs[i];
+    for (unsigned i = 0; i < msr_n_saved; i++)
+        if (listed(list, msr_saved[i]) || always_there(msr_saved[i]))
+            vm->msrs[vm->n_msrs++] = msr_saved[i];
     return 0;
 }
 

@@ -228,8 +228,8 @@ static uint32_t mp_state(const struct soft_cpu *cpu)
 
 static void get_msrs(struct soft_cpu *cpu, struct engine_vcpu_state *s)
 {
-    for (unsigned i = 0; i < x86_n_saved_msrs; i++) {
-        uint32_t index = x86_saved_msrs[i];
+    for (unsigned i = 0; i < msr_n_saved; i++) {
+        uint32_t index = msr_saved[i];
         uint64_t v;
         /* HWCR is a constant here, with a bit (TSC at P0's frequency) that older KVMs refuse. */
         if (index != X86_MSR_HWCR && soft_msr_get(cpu, index, &v))

@@ -21,7 +21,7 @@ static void wide(uint64_t at, uint64_t value)
 static uint64_t walk(const struct kvm_sregs *s, uint64_t linear)
 {
     uint64_t phys = 0;
-    return x86_page_walk(s, linear, read_entry, NULL, &phys) ? phys : UINT64_MAX;
+    return page_walk(s, linear, read_entry, NULL, &phys) ? phys : UINT64_MAX;
 }
 
 #define PG   UINT64_C(0x80000001)
