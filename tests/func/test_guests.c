@@ -666,6 +666,24 @@ static void faults_reach_their_handlers_with_error_codes(void)
     pc_close(&pc);
 }
 
+/* Its pending exception must reach neither the guest, which has replaced it, nor the monitor. */
+static void a_replaced_fpu_state_takes_its_exceptions_along(void)
+{
+    struct pc pc;
+    OPEN(pc, 1);
+    pc_load(&pc, "fpu", GUEST_LONG);
+    struct engine_exit_info info = pc_run(&pc);
+    if (engine == &kvm_engine && info.reason == ENGINE_EXIT_ERROR) {
+        pc_close(&pc);
+        SKIP("this host's KVM does not run x87 in a guest's ring 0");
+    }
+    CHECK(info.reason == ENGINE_EXIT_KICKED && pc.ended && pc.verdict == 0);
+    CHECK_EQ(pc.n_trace, 2);
+    CHECK_EQ(pc.trace[0] & 0x84, 0x84); /* ES and ZE */
+    CHECK_EQ(pc.trace[1], 0x2468);
+    pc_close(&pc);
+}
+
 static void a_triple_fault_is_a_shutdown(void)
 {
     struct pc pc;
@@ -752,6 +770,7 @@ static int run_all(void)
     TAP_RUN(two_vcpus_still_have_one_tsc_after_a_load);
     TAP_RUN(setting_the_first_state_again_is_a_reset);
     TAP_RUN(faults_reach_their_handlers_with_error_codes);
+    TAP_RUN(a_replaced_fpu_state_takes_its_exceptions_along);
     TAP_RUN(a_triple_fault_is_a_shutdown);
     TAP_RUN(code_where_no_memory_is_stops_with_the_place);
     TAP_RUN(an_nmi_arrives);

@@ -52,9 +52,9 @@ static void put_x87(struct soft_cpu *cpu, uint8_t *to, bool wide)
 static void get_x87(struct soft_cpu *cpu, const uint8_t *from, bool wide)
 {
     struct soft_fpu *f = &cpu->fpu;
+    soft_fpu_unload(cpu); /* a pending exception must not stay behind in the host's registers */
     memcpy(f->legacy, from, OFF_XMM);
     soft_fpu_normalize(cpu);
-    f->x87_live = false;
     f->fop = le16_read(from + OFF_FOP) & 0x7ff;
     f->fip = wide ? le64_read(from + OFF_FIP) : le32_read(from + OFF_FIP);
     f->fdp = wide ? le64_read(from + OFF_FDP) : le32_read(from + OFF_FDP);
@@ -65,9 +65,9 @@ static void get_x87(struct soft_cpu *cpu, const uint8_t *from, bool wide)
 static void init_x87(struct soft_cpu *cpu)
 {
     struct soft_fpu *f = &cpu->fpu;
+    soft_fpu_unload(cpu);
     memset(f->legacy, 0, sizeof(f->legacy));
     le16_write(f->legacy, 0x37f);
-    f->x87_live = false;
     f->fop = f->fcs = f->fds = 0;
     f->fip = f->fdp = 0;
 }

@@ -83,7 +83,7 @@ int soft_fpu_from_xsave(struct soft_cpu *cpu, const struct kvm_xsave *xsave)
     uint32_t mxcsr = le32_read(x + XSAVE_MXCSR);
     if (mxcsr & ~0xffffu)
         return -EINVAL;
-    cpu->fpu.x87_live = false;
+    soft_fpu_unload(cpu);
     memset(cpu->fpu.ymm, 0, sizeof(cpu->fpu.ymm));
     memset(cpu->fpu.legacy, 0, sizeof(cpu->fpu.legacy));
     cpu->fpu.mxcsr = bv & 6 ? mxcsr : 0x1f80;
