@@ -84,10 +84,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (info.reason != ENGINE_EXIT_KICKED)
             break;
     }
-    /* The guest's x87 state must not stay behind in the host's registers. */
+    /* The guest's x87 and SSE control must not stay behind in the host's registers. */
     uint16_t fcw, fsw;
-    __asm__ volatile("fnstcw %0\n\tfnstsw %1" : "=m"(fcw), "=m"(fsw));
-    if (fcw != 0x37f || fsw & 0x80)
+    uint32_t mxcsr;
+    __asm__ volatile("fnstcw %0\n\tfnstsw %1\n\tstmxcsr %2" : "=m"(fcw), "=m"(fsw), "=m"(mxcsr));
+    if (fcw != 0x37f || fsw & 0x80 || (mxcsr & 0xffc0) != 0x1f80)
         abort();
     /* What came of it must be a state that can be saved and loaded. */
     static struct engine_vcpu_state after;
