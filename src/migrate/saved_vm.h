@@ -11,7 +11,7 @@
  *   32      8     RAM size in bytes
  *   40      8     FNV-1a of the state
  *   48      16    the VM's uuid
- *   64            state: sections as state/state.h has them, those of machine_save()
+ *   64            state: sections as state/state.h has them: "config", then those of machine_save()
  *   RAM offset    RAM, region after region as in mem/guest_mem.h; what is zero is a hole
  *
  * See docs/arch/11-saved-vms.md. */

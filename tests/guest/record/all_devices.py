@@ -143,6 +143,24 @@ def every_device_is_touched():
 
 
 @case
+def a_vm_is_saved_and_goes_on():
+    script = "echo ready; read -r _; cat /proc/uptime"
+    for memory in ("128M", "128M,shared"):
+        path = out_path("saved")
+        with VM(script, disks=[image("saved.img")], memory=memory) as vm:
+            vm.expect("^ready$")
+            check_eq(vm.api("PUT", "/v1/vm/pause")[0], 200)
+            vm.save(path)
+            check_eq(vm.api("PUT", "/v1/vm/stop")[0], 200)
+            vm.wait()
+            with VM(initrd=vm.initrd, disks=vm.disks, memory=memory, args=["--load", path]) as moved:
+                moved.send("go on\n")
+                check_eq(moved.guest_exit(), 0)
+                check_eq(moved.wait(), 0)
+        os.unlink(path)
+
+
+@case
 def a_disk_works_without_io_uring():
     script = "mkfs.ext4 -F -q /dev/vda; mount -o discard /dev/vda /mnt; head -c 1000000 /dev/urandom >/mnt/x; sync; rm /mnt/x; fstrim /mnt; umount /mnt"
     with VM(script, tools=True, disks=[image("pool.img")], inject=["io_uring_setup:error=EPERM"]) as vm:
