@@ -35,7 +35,8 @@ struct gdb_stop {
  * so they are called while the target is stopped. */
 struct gdb_target_ops {
     unsigned (*n_threads)(void *target);
-    /* Whether the target runs now (an API request may have changed that). Any time. */
+    /* Whether the target must be left alone: it runs (an API request may have changed that) or is
+     * being saved. Any time. */
     bool (*running)(void *target);
     /* The register block of gdb_regs.h. Writing takes what can be written of it and leaves the
      * rest. */

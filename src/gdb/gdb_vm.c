@@ -293,7 +293,8 @@ static unsigned n_threads(void *target)
 
 static bool running(void *target)
 {
-    return machine_state(((struct gdb_vm *)target)->m) == MACHINE_RUNNING;
+    const struct gdb_vm *g = target;
+    return machine_state(g->m) == MACHINE_RUNNING || machine_held(g->m);
 }
 
 static int resume(void *target)
@@ -367,7 +368,7 @@ static void attach(void *target)
 {
     struct gdb_vm *g = target;
     g->attached = true;
-    g->was_paused = !running(g);
+    g->was_paused = machine_state(g->m) != MACHINE_RUNNING;
     machine_set_debugger(g->m, &g->debugger);
     if (!g->was_paused)
         machine_pause(g->m, NULL);
@@ -378,7 +379,7 @@ static void detach(void *target)
 {
     struct gdb_vm *g = target;
     bool stopped_vm = machine_state(g->m) == MACHINE_STOPPED;
-    if (running(g))
+    if (machine_state(g->m) == MACHINE_RUNNING)
         machine_pause(g->m, NULL);
     while (g->n_soft)
         drop_soft(g, g->n_soft - 1);

@@ -172,6 +172,7 @@ int machine_load(struct machine *m, struct state_reader *r, struct err *err);
  * paused, held already, or about to act on what the guest asked for). */
 int machine_hold(struct machine *m, struct err *err);
 void machine_release(struct machine *m);
+bool machine_held(const struct machine *m);
 /* Makes what the guest wrote to its disks durable, and what the images need besides. Blocks.
  * Threads: any while held. Errors name the disk. */
 int machine_flush_disks(struct machine *m, struct err *err);

@@ -116,6 +116,8 @@ int machine_hold(struct machine *m, struct err *err)
     int ret = machine_check_free(m, "save", err);
     if (ret)
         return ret;
+    if (m->debugger)
+        return err_set(err, EBUSY, "cannot save a VM that is debugged: detach the debugger first");
     if (atomic_load(&m->requests) & MACHINE_REQUESTS_HOLD)
         return err_set(err, EBUSY,
                        "the guest asked for a reset or its end: try again when that is "
@@ -127,6 +129,11 @@ int machine_hold(struct machine *m, struct err *err)
 void machine_release(struct machine *m)
 {
     m->held = false;
+}
+
+bool machine_held(const struct machine *m)
+{
+    return m->held;
 }
 
 /* Lets the vCPUs run, unless something was asked for meanwhile that has to be done first. Whoever
@@ -281,6 +288,9 @@ int machine_resume_one(struct machine *m, unsigned index, struct err *err)
 {
     if (m->state != MACHINE_PAUSED)
         return wrong_state(m, "step", "paused", err);
+    int ret = machine_check_free(m, "step", err);
+    if (ret)
+        return ret;
     bus_lock(&m->bus);
     machine_devices_resume(m);
     bus_unlock(&m->bus);

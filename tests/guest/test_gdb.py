@@ -143,6 +143,9 @@ def registers_and_memory_are_read_and_written():
             check(gdb.ask("pfff").startswith("E"), "a register that is not there")
             check_eq(gdb.ask("Z3,1000,4"), "", "a kind of watchpoint that x86 has not")
             check_eq(gdb.ask("vNonsense"), "", "a packet that nobody knows")
+            with tempfile.TemporaryFile() as f:
+                status, answer = vm.api("PUT", "/v1/vm/save", fds=[f.fileno()])
+            check(status == 409 and "debugger" in answer["detail"], f"saving under a debugger: {status} {answer}")
             # While the API has it run, the debugger has to wait.
             check_eq(vm.api("PUT", "/v1/vm/resume")[0], 200, "the answer to resume")
             check(gdb.ask("g").startswith("E"), "registers of a VM that runs")
