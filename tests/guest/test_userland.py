@@ -26,11 +26,11 @@ OPENSSL = r"""
 key=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
 head -c MEGABYTESM /dev/zero | openssl enc -aes-256-ctr -K $key -iv ${key%????????????????????????????????} >data
 for d in md5 sha1 sha256 sha512 sha3-256 blake2b512 sm3; do openssl dgst -$d data; done
-for c in aes-128-cbc aes-256-xts chacha20 camellia-256-cbc aria-128-ctr; do
+for c in aes-128-cbc aes-192-cfb chacha20 camellia-256-cbc aria-128-ctr; do
     openssl enc -$c -pbkdf2 -pass pass:x -S 0011223344556677 -in data | openssl dgst -sha256
 done
 openssl prime -checks 20 170141183460469231731687303715884105727
-openssl prime -generate -bits 256 | wc -c
+openssl prime -generate -bits 256 -hex | wc -c
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out k.pem 2>/dev/null
 openssl dgst -sha256 -sign k.pem -out sig data && openssl pkey -in k.pem -pubout -out p.pem
 openssl dgst -sha256 -verify p.pem -signature sig data
