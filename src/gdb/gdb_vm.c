@@ -116,11 +116,18 @@ static bool translate(struct gdb_vm *g, bool physical, uint64_t at, uint64_t *ph
     return physical || page_walk(&g->state.sregs, at, read_entry, g, phys);
 }
 
+/* Whether the int3 is still there: a reset and the guest itself may have written over it. */
+static bool stands(struct gdb_vm *g, const struct soft_break *b)
+{
+    uint8_t byte = 0;
+    return guest_mem_read(machine_mem(g->m), b->phys, &byte, 1) == 0 && byte == INT3;
+}
+
 /* Our int3s in [phys, phys + n) of what was read, as the guest wrote them. */
 static void hide_breaks(const struct gdb_vm *g, uint64_t phys, uint8_t *bytes, size_t n)
 {
     for (unsigned i = 0; i < g->n_soft; i++)
-        if (g->soft[i].phys - phys < n)
+        if (g->soft[i].phys - phys < n && bytes[g->soft[i].phys - phys] == INT3)
             bytes[g->soft[i].phys - phys] = g->soft[i].was;
 }
 
@@ -129,7 +136,7 @@ static void keep_breaks(struct gdb_vm *g, uint64_t phys, uint8_t *bytes, size_t 
 {
     for (unsigned i = 0; i < g->n_soft; i++) {
         uint64_t off = g->soft[i].phys - phys;
-        if (off >= n)
+        if (off >= n || !stands(g, &g->soft[i]))
             continue;
         g->soft[i].was = bytes[off];
         bytes[off] = INT3;
@@ -208,7 +215,7 @@ static void drop_soft(struct gdb_vm *g, unsigned i)
     g->soft[i] = g->soft[--g->n_soft];
     for (unsigned k = 0; k < g->n_soft; k++)
         shared |= g->soft[k].phys == b.phys;
-    if (!shared)
+    if (!shared && stands(g, &b))
         guest_mem_write(machine_mem(g->m), b.phys, &b.was, 1);
 }
 

@@ -122,6 +122,27 @@ def a_kernel_that_runs_is_interrupted_and_stepped():
 
 
 @case
+def a_reset_takes_breakpoints_along():
+    needs_breakpoints()
+    direct_map = 0xffff888000000000
+    with tempfile.TemporaryDirectory() as tmp, debugged(tmp) as vm:
+        vm.expect("^ready$", 120)
+        with Gdb(f"{tmp}/gdb") as gdb:
+            gdb.regs()
+            # Where the kernel runs, and after a reset its packed image lies.
+            places = range(0x1100000, 0x1600000, 0x100000)
+            for at in places:
+                check_eq(gdb.ask(f"Z0,{direct_map + at:x},1"), "OK", "a breakpoint")
+            gdb.ask("qRcmd," + b"reset".hex())
+            for at in places:
+                check_eq(gdb.ask(f"z0,{direct_map + at:x},1"), "OK", "the breakpoint goes")
+            check_eq(gdb.ask("D"), "OK", "detach")
+        vm.expect("^ready$", 120)
+        vm.send("end\n")
+        vm.run(60)
+
+
+@case
 def registers_and_memory_are_read_and_written():
     with tempfile.TemporaryDirectory() as tmp, debugged(tmp, cpus=2) as vm:
         vm.expect("^ready$", 120)
