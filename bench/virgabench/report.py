@@ -6,6 +6,8 @@ import platform
 import subprocess
 import sys
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
 
 def median(values):
     """The middle value, or the mean of the two middle ones."""
@@ -66,8 +68,24 @@ def commit(top):
     return name + ("-changed" if changed else "")
 
 
+def _without_places(value):
+    """The value with the checkout and the image cache by name instead of by where this machine has them."""
+    if isinstance(value, dict):
+        return {k: _without_places(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_places(v) for v in value]
+    if not isinstance(value, str):
+        return value
+    cache = os.environ.get("VIRGA_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "virga")
+    for place, name in ((TOP + "/", ""), (os.path.abspath(cache), "$VIRGA_CACHE")):
+        value = value.replace(place, name)
+    return value
+
+
 def write(path, result):
     """Writes one result and says where."""
+    result = _without_places(result)
     result["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
