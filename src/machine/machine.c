@@ -13,8 +13,7 @@
 void machine_files_init(struct machine_files *files)
 {
     memset(files, 0, sizeof(*files));
-    files->kvm_fd = files->kernel_fd = files->initrd_fd = files->load_fd = files->vsock_listen_fd =
-        -1;
+    files->kvm_fd = files->kernel_fd = files->initrd_fd = files->vsock_listen_fd = -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++)
         files->disks[i].vhost_user_fd = -1;
     for (unsigned i = 0; i < ARRAY_LEN(files->nics); i++)
@@ -45,7 +44,6 @@ void machine_files_fini(struct machine_files *files)
 {
     close_if_open(&files->kvm_fd);
     close_if_open(&files->kernel_fd);
-    close_if_open(&files->load_fd);
     close_if_open(&files->initrd_fd);
     close_if_open(&files->vsock_listen_fd);
     for (unsigned i = 0; i < ARRAY_LEN(files->disks); i++) {

@@ -74,7 +74,6 @@ struct machine_console_files {
 struct machine_files {
     int kvm_fd;
     int kernel_fd, initrd_fd;
-    int load_fd; /* a saved VM: for the program, the machine does not look at it */
     struct machine_disk_files disks[VM_CONFIG_DISKS_MAX];
     struct machine_nic_files nics[VM_CONFIG_NICS_MAX];
     int share_fds[VM_CONFIG_SHARES_MAX]; /* vhost-user-fs sockets */

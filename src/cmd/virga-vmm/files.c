@@ -171,7 +171,7 @@ int vmm_open_saved(struct vmm *v, struct err *err)
 {
     if (!v->config.load)
         return 0;
-    int ret = open_file(v->config.load, O_RDONLY, "saved VM", &v->files.load_fd, err);
+    int ret = open_file(v->config.load, O_RDONLY, "saved VM", &v->load_fd, err);
     return ret ? ret : vmm_take_uuid(v, err);
 }
 

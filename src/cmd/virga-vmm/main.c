@@ -245,7 +245,7 @@ int main(int argc, char **argv)
         return usage(stdout);
     if (argc == 3 && strcmp(argv[1], "--probe") == 0)
         return probe(argv[2]);
-    v.control_fd = v.qtest_fd = v.gdb_fd = -1;
+    v.control_fd = v.qtest_fd = v.gdb_fd = v.load_fd = -1;
     machine_files_init(&v.files);
     int ret = parse(&v, argc, argv, &err);
     if (!ret) {

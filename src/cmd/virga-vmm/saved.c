@@ -77,7 +77,7 @@ int vmm_take_uuid(struct vmm *v, struct err *err)
     static const uint8_t none[16];
     if (!v->config.load || memcmp(v->config.uuid, none, sizeof(none)) != 0)
         return 0;
-    return saved_vm_read_uuid(v->files.load_fd, v->config.load, v->config.uuid, err);
+    return saved_vm_read_uuid(v->load_fd, v->config.load, v->config.uuid, err);
 }
 
 static int check_config(struct vmm *v, struct state_reader *r, struct err *err)
@@ -108,11 +108,11 @@ int vmm_load(struct vmm *v, struct err *err)
     CLEANUP_FREE void *state = NULL;
     size_t state_bytes = 0;
     struct state_reader r;
-    int ret = saved_vm_read(v->files.load_fd, v->config.load, machine_mem(v->machine), &state,
+    int ret = saved_vm_read(v->load_fd, v->config.load, machine_mem(v->machine), &state,
                             &state_bytes, err);
     if (ret)
         return ret;
-    close(steal_fd(&v->files.load_fd));
+    close(steal_fd(&v->load_fd));
     state_reader_init(&r, state, state_bytes);
     ret = check_config(v, &r, err);
     if (!ret)

@@ -21,6 +21,7 @@ struct vmm {
     struct save_task *save;               /* NULL unless a save goes on */
     int control_fd;
     int gdb_fd;
+    int load_fd; /* the saved VM to go on with */
     struct gdb_vm *gdb;
     int qtest_fd;
     struct qtest *qtest;
