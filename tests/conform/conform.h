@@ -11,6 +11,7 @@
  *   conform_place.c    gives a case registers and memory so that its operands exist
  *   conform_program.c  makes programs of several instructions
  *   conform_rules.c    what is not compared, and why
+ *   conform_intel.c    what is not compared with an Intel CPU besides
  *   conform_compare.c  says where two results differ
  *   test_conform.c     the program */
 #ifndef TESTS_CONFORM_H
@@ -163,8 +164,9 @@ enum conform_rule {
     CONFORM_PRIVILEGED, /* not run natively: must be #GP or #UD */
 };
 enum conform_rule conform_rule_of(const struct x86_insn *insn);
-/* What is not compared after this case, which ended with `vector`. */
+/* What is not compared of two results. */
 struct conform_masks {
+    bool all; /* nothing is */
     struct {
         uint64_t at; /* memory from here on */
         unsigned bytes;
@@ -172,10 +174,21 @@ struct conform_masks {
     uint64_t cr2_low; /* bits of CR2 */
     bool vectors;     /* vector registers */
     bool mxcsr;
-    uint64_t flags; /* bits of RFLAGS */
-    bool registers; /* general registers */
+    uint64_t flags;   /* bits of RFLAGS */
+    bool registers;   /* general registers */
+    bool high_halves; /* upper halves of RCX, RSI, RDI */
+    bool x87;         /* the x87 stack, its tags and status word */
 };
-struct conform_masks conform_masks_of(const struct conform_case *c, int vector);
+struct conform_masks conform_masks_of(const struct conform_case *c,
+                                      const struct conform_result *cpu,
+                                      const struct conform_result *ours);
+
+/* conform_intel.c. `differs`: not compared at all; `flags_differ`: may leave other flags. */
+bool conform_host_is_intel(void);
+bool conform_intel_differs(const struct x86_insn *insn);
+bool conform_intel_flags_differ(const struct x86_insn *insn);
+void conform_intel_masks(const struct conform_case *c, const struct conform_result *cpu,
+                         const struct conform_result *ours, struct conform_masks *m);
 
 /* Prints the differences to stdout; returns their number. */
 unsigned conform_compare(const struct conform_case *c, const char *name_a,

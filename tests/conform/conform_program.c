@@ -60,6 +60,8 @@ static bool writes_reserved(const struct x86_insn *in)
 
 static bool unfit(const struct x86_insn *in)
 {
+    if (conform_host_is_intel() && conform_intel_flags_differ(in))
+        return true;
     switch (in->id) {
     case X86_DIV: /* may fault */
     case X86_IDIV:

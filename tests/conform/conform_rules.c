@@ -12,6 +12,8 @@
 
 enum conform_rule conform_rule_of(const struct x86_insn *insn)
 {
+    if (conform_host_is_intel() && conform_intel_differs(insn))
+        return CONFORM_SKIP;
     switch (insn->id) {
     /* Not a function of the state we set. */
     case X86_CPUID:
@@ -109,9 +111,12 @@ static void mask_image(const struct conform_case *c, struct conform_masks *m)
     m->memory[1].bytes = 4;
 }
 
-struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
+struct conform_masks conform_masks_of(const struct conform_case *c,
+                                      const struct conform_result *cpu,
+                                      const struct conform_result *ours)
 {
     struct conform_masks m = {0};
+    int vector = cpu->vector;
     switch (c->insn.id) {
     case X86_FNSTENV:
     case X86_FNSAVE:
@@ -163,5 +168,7 @@ struct conform_masks conform_masks_of(const struct conform_case *c, int vector)
     /* A gather that faults has done some of its elements; how many, and what is in the mask besides
      * the top bits, is the CPU's own. */
     m.vectors = c->insn.mem_vsib && vector != CONFORM_NO_FAULT;
+    if (conform_host_is_intel())
+        conform_intel_masks(c, cpu, ours, &m);
     return m;
 }
