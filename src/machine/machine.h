@@ -39,7 +39,8 @@ enum machine_event_kind {
     MACHINE_EVENT_IO_ERROR,      /* a disk failed: `device`, `text` */
     MACHINE_EVENT_ATTACHED,      /* `device` is there */
     MACHINE_EVENT_DETACHED,      /* the guest let `device` go */
-    MACHINE_EVENT_DEVICE_FAILED, /* the back end of `device` is gone for good: `text` */
+    MACHINE_EVENT_DEVICE_FAILED, /* `device` needs a reset, or its back end is gone for good: `text`
+                                  */
 };
 struct machine_event {
     enum machine_event_kind kind;

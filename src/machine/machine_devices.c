@@ -68,10 +68,18 @@ struct loop *machine_device_loop(struct machine_device *d, enum machine_thread s
     return iothread_loop(t);
 }
 
+void machine_device_failed(void *opaque, const struct err *why)
+{
+    struct machine_device *d = opaque;
+    machine_fail(d->machine, &d->machine->device_failed, MACHINE_REQUEST_DEVICE_FAILED, d->id, why);
+}
+
 int machine_device_plug(struct machine_device *d, struct virtio_device *dev, struct err *err)
 {
     struct machine *m = d->machine;
     bool hot = m->state == MACHINE_RUNNING || m->state == MACHINE_PAUSED;
+    dev->broken = machine_device_failed;
+    dev->broken_opaque = d;
     bus_lock(&m->bus);
     int slot = virtio_pci_create(&m->bus, m->pci, PCI_SLOT_ANY, dev, err);
     if (slot >= 0) {

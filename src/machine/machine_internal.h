@@ -153,6 +153,8 @@ struct loop *machine_device_loop(struct machine_device *d, enum machine_thread s
                                  struct err *err);
 int machine_device_plug(struct machine_device *d, struct virtio_device *dev, struct err *err);
 void machine_device_abandon(struct machine_device *d);
+/* The broken() of a plugged device: tells the machine's owner. Threads: any. */
+void machine_device_failed(void *opaque, const struct err *why);
 /* For vhost-user devices: a connector that asks the program for `path`, or NULL. */
 const struct vhu_connector *machine_device_connector(struct machine_device *d, const char *path);
 

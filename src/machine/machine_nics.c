@@ -36,8 +36,7 @@ static void nic_lost(void *opaque, const char *why)
     struct machine_device *d = opaque;
     struct err err;
     err_set(&err, EPIPE, "%s", why);
-    machine_fail(d->machine, &d->machine->device_failed, MACHINE_REQUEST_DEVICE_FAILED, d->id,
-                 &err);
+    machine_device_failed(d, &err);
 }
 
 static struct virtio_device *create_nic(struct machine_device *d, const struct vm_config_nic *c,

@@ -25,17 +25,19 @@ enum vm_api_state {
 const char *vm_api_state_name(enum vm_api_state state);
 
 enum vm_api_event {
-    VM_API_EVENT_STATE,       /* "state": the run state changed; text is its name */
-    VM_API_EVENT_SHUTDOWN,    /* "shutdown": the guest powered itself off */
-    VM_API_EVENT_RESET,       /* "reset" */
-    VM_API_EVENT_DEBUG_EXIT,  /* "debug-exit" */
-    VM_API_EVENT_CRASH,       /* "crash": triple fault or engine error */
-    VM_API_EVENT_IO_ERROR,    /* "io-error": a disk failed */
-    VM_API_EVENT_ATTACHED,    /* "attached" */
-    VM_API_EVENT_DETACHED,    /* "detached": the guest let the device go */
-    VM_API_EVENT_SAVED,       /* "saved": the file that PUT /v1/vm/save was given is whole */
-    VM_API_EVENT_SAVE_FAILED, /* "save-failed": it is not; text says why */
-    VM_API_EVENT_LOST,        /* "lost": the reader was slow; text says how many are missing */
+    VM_API_EVENT_STATE,         /* "state": the run state changed; text is its name */
+    VM_API_EVENT_SHUTDOWN,      /* "shutdown": the guest powered itself off */
+    VM_API_EVENT_RESET,         /* "reset" */
+    VM_API_EVENT_DEBUG_EXIT,    /* "debug-exit" */
+    VM_API_EVENT_CRASH,         /* "crash": triple fault or engine error */
+    VM_API_EVENT_IO_ERROR,      /* "io-error": a disk failed */
+    VM_API_EVENT_DEVICE_FAILED, /* "device-failed": its back end is gone, or its driver must reset
+                                   it */
+    VM_API_EVENT_ATTACHED,      /* "attached" */
+    VM_API_EVENT_DETACHED,      /* "detached": the guest let the device go */
+    VM_API_EVENT_SAVED,         /* "saved": the file that PUT /v1/vm/save was given is whole */
+    VM_API_EVENT_SAVE_FAILED,   /* "save-failed": it is not; text says why */
+    VM_API_EVENT_LOST,          /* "lost": the reader was slow; text says how many are missing */
 };
 const char *vm_api_event_name(enum vm_api_event event);
 

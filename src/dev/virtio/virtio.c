@@ -165,6 +165,8 @@ void virtio_device_broken(struct virtio_device *dev, const struct err *why)
                 dev->instance);
     if (dev->transport && (had & VIRTIO_STATUS_DRIVER_OK)) /* 2.1.2 */
         dev->transport->config_interrupt(dev->transport_opaque);
+    if (dev->broken)
+        dev->broken(dev->broken_opaque, why);
 }
 
 /* ---- for transports ---- */

@@ -97,6 +97,9 @@ struct virtio_device {
     bool activate_pending;                        /* DRIVER_OK seen, activate() is due at resume */
     const struct virtio_transport_ops *transport; /* NULL until attached */
     void *transport_opaque;
+    void (*broken)(void *opaque,
+                   const struct err *why); /* it needs a reset; optional, any thread */
+    void *broken_opaque;
 };
 
 /* Fills in the core's part of a zeroed device: identity, translation over `mem` (borrowed, with
@@ -117,7 +120,7 @@ void virtio_queue_interrupt(struct virtio_device *dev, unsigned queue);
 void virtio_queue_kick(struct virtio_device *dev, unsigned queue);
 /* The configuration space reads differently now. Threads: any. */
 void virtio_config_changed(struct virtio_device *dev);
-/* Logs (rate-limited) why, sets NEEDS_RESET and interrupts. Threads: any. */
+/* Logs (rate-limited) why, sets NEEDS_RESET, interrupts and calls broken(). Threads: any. */
 void virtio_device_broken(struct virtio_device *dev, const struct err *why);
 static inline bool virtio_device_is_broken(const struct virtio_device *dev)
 {
