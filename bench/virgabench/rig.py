@@ -44,9 +44,15 @@ def release_build(path):
     if not os.path.exists(os.path.join(path, "build.ninja")):
         subprocess.run(["meson", "setup", path, TOP, "--buildtype=release", "-Db_lto=true", "--strip"],
                        check=True, stdout=subprocess.DEVNULL)
-    made = subprocess.run(["ninja", "-C", path, "-j2", "virga-vmm", "bench/blkload", "bench/netload"], stdout=subprocess.PIPE, text=True, check=False)
+    made = subprocess.run(["ninja", "-C", path, "-j2", "virga-vmm", "bench/blkload", "bench/netload", "bench/cpuload"], stdout=subprocess.PIPE, text=True, check=False)
     if made.returncode:
         sys.exit(made.stdout[-3000:])
+
+
+def artefact(recipe):
+    """The directory that tools/image/build makes."""
+    return subprocess.run([os.path.join(TOP, "tools/image/build"), recipe], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip().split("\n")[-1]
 
 
 def on_rig(args, figure, measure, argv=(), files=(), disks=(), memory_mib=3072, finish=None):

@@ -119,6 +119,25 @@ static void a_large_page_leaves_the_tlb_as_a_whole(void)
     pc_close(&pc);
 }
 
+static void user_pages_and_pcids_are_kept_from_the_supervisor(void)
+{
+    /* rights.S, in its order */
+    static const uint32_t want[] = {15, 0,    0x11, 0, 1, 3, 0, 0x11, 0,
+                                    3,  0x1d, 0,    0, 5, 0, 0, 0x1d, 0x1d};
+    struct pc pc;
+    OPEN(pc, 1);
+    pc_load(&pc, "rights", GUEST_LONG);
+    CHECK(ran_well(&pc));
+    if (pc.n_trace == 1) {
+        pc_close(&pc);
+        SKIP("this CPU lacks one of SMEP, SMAP, PCID and INVPCID");
+    }
+    CHECK_EQ(pc.n_trace, ARRAY_LEN(want));
+    for (unsigned i = 0; i < ARRAY_LEN(want); i++)
+        CHECK_EQ(pc.trace[i], want[i]);
+    pc_close(&pc);
+}
+
 static void protected_mode_runs(void)
 {
     struct pc pc;
@@ -750,6 +769,7 @@ static int run_all(void)
     TAP_RUN(memory_devices_see_every_width_and_alignment);
     TAP_RUN(flushing_a_line_of_a_device_is_no_access);
     TAP_RUN(real_mode_runs);
+    TAP_RUN(user_pages_and_pcids_are_kept_from_the_supervisor);
     TAP_RUN(protected_mode_runs);
     TAP_RUN(a_large_page_leaves_the_tlb_as_a_whole);
     TAP_RUN(doorbells_signal_eventfds_and_only_what_matches);

@@ -107,8 +107,8 @@ WRITING = r"""
     umount /mnt
     check a_disk_whose_back_end_was_killed_passes_fsck e2fsck -fn /dev/vda
     mount /dev/vda /mnt
-    same() { for n in 1 2 3 4 5 6; do for f in f g; do sha256sum </mnt/$f$n | cmp - /mnt/sum$n || return 1; done; done; }
-    check it_holds_every_byte_that_was_written same
+    check it_holds_every_byte_that_was_written sh -c '
+        for n in 1 2 3 4 5 6; do for f in f g; do sha256sum </mnt/$f$n | cmp - /mnt/sum$n || exit 1; done; done'
 """
 
 

@@ -87,13 +87,13 @@ static void set_cr4(struct soft_cpu *cpu, uint64_t v)
 static void set_cr3(struct soft_cpu *cpu, uint64_t v)
 {
     if (cpu->mode & SOFT_MODE_LONG) {
-        if (cpu->cr4 & CR4_PCIDE) /* "keep the translations": there is one set, of what goes */
+        if (cpu->cr4 & CR4_PCIDE) /* "keep the translations": here they are never kept */
             v &= ~(UINT64_C(1) << 63);
         if (v >> SOFT_PHYS_BITS)
             soft_raise_error(cpu, SOFT_GP, 0);
     }
     cpu->cr3 = v;
-    soft_tlb_flush(cpu);
+    soft_tlb_flush_local(cpu);
 }
 
 static const struct soft_op *mov_to_cr(struct soft_cpu *cpu, const struct soft_op *op)
@@ -268,15 +268,25 @@ static const struct soft_op *invlpg_(struct soft_cpu *cpu, const struct soft_op 
     return soft_continue(cpu, op);
 }
 
+enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_NON_GLOBAL };
+
 static const struct soft_op *invpcid_(struct soft_cpu *cpu, const struct soft_op *op)
 {
     uint8_t bytes[16];
     soft_need_ring0(cpu);
     uint64_t type = soft_in_code64(cpu) ? *soft_r64(cpu, op->a) : *soft_r32(cpu, op->a);
     soft_load_bytes(cpu, soft_address(cpu, op, 16, SOFT_READ), bytes, 16);
-    if (type > 3 || le64_read(bytes) >> 12)
+    uint64_t pcid = le64_read(bytes), linear = le64_read(bytes + 8);
+    if (type > INVPCID_NON_GLOBAL || pcid >> 12 ||
+        (type <= INVPCID_CONTEXT && pcid && !(cpu->cr4 & CR4_PCIDE)) ||
+        (type == INVPCID_ADDRESS && !soft_canonical(linear)))
         soft_raise_error(cpu, SOFT_GP, 0);
-    soft_tlb_flush(cpu);
+    if (type == INVPCID_ADDRESS)
+        soft_tlb_flush_page(cpu, linear);
+    else if (type == INVPCID_ALL)
+        soft_tlb_flush(cpu);
+    else
+        soft_tlb_flush_local(cpu);
     return soft_continue(cpu, op);
 }
 

@@ -44,7 +44,7 @@ int soft_blocks_init(struct soft_cpu *cpu, size_t bytes, struct err *err)
     cpu->jumps = calloc(SOFT_JUMP_ENTRIES, sizeof(cpu->jumps[0]));
     cpu->itlb = calloc(SOFT_ITLB_ENTRIES, sizeof(cpu->itlb[0]));
     cpu->blocks = c;
-    cpu->epoch = 1; /* the zeroed tables hold nothing */
+    cpu->epochs[0] = cpu->epochs[1] = 1; /* the zeroed tables hold nothing */
     if (!c || !cpu->jumps || !cpu->itlb)
         return err_set(err, ENOMEM, "could not allocate the block cache of a vCPU");
     void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -72,7 +72,7 @@ void soft_blocks_flush(struct soft_cpu *cpu)
     cpu->blocks->used_bytes = 0;
     cpu->blocks->flushes++;
     cpu->block = NULL;
-    cpu->epoch++;
+    soft_fetch_flush(cpu);
 }
 
 uint64_t soft_blocks_flushes(const struct soft_cpu *cpu)
@@ -144,20 +144,21 @@ static struct page fetch_page(struct soft_cpu *cpu, uint64_t linear)
     bool user = cpu->mode & SOFT_MODE_USER;
     uint64_t at = linear & ~UINT64_C(4095);
     struct soft_itlb_entry *e = &cpu->itlb[((linear >> 12) * 2 + user) & (SOFT_ITLB_ENTRIES - 1)];
-    if (likely(e->page == at && e->epoch == cpu->epoch && e->user == user))
+    if (likely(e->page == at && e->epoch == cpu->epochs[at >> 63] && e->user == user))
         return (struct page){e->phys, e->host};
-    uint64_t phys = at;
-    bool writable;
+    struct soft_translation t = {.phys = at};
     if (cpu->cr0 >> 31 & 1) {
-        uint32_t fault = soft_mmu_walk(cpu, at, SOFT_FETCH, user, &phys, &writable);
+        uint32_t fault =
+            soft_mmu_walk(cpu, at, SOFT_FETCH, user ? SOFT_TLB_USER : SOFT_TLB_SUPERVISOR, &t);
         if (unlikely(fault & SOFT_MMU_FAULT))
             soft_raise_page_fault(cpu, linear, fault & ~SOFT_MMU_FAULT);
     }
+    cpu->fetched_local_high |= at >> 63 && !t.global;
     *e = (struct soft_itlb_entry){.page = at,
-                                  .epoch = cpu->epoch,
+                                  .epoch = cpu->epochs[at >> 63],
                                   .user = user,
-                                  .phys = phys,
-                                  .host = guest_mem_ptr(cpu->vm->config.mem, phys, 4096)};
+                                  .phys = t.phys,
+                                  .host = guest_mem_ptr(cpu->vm->config.mem, t.phys, 4096)};
     return (struct page){e->phys, e->host};
 }
 

@@ -3,7 +3,7 @@
  *
  * The model is an AMD of family 12h. Kernels take it to be free of Meltdown, MDS, L1TF, Retbleed
  * and SRSO, and with automatic IBRS it needs no retpolines: so they stay off paths that are slow to
- * emulate. Not offered: PCID (one set of translations), LA57, protection keys, CET, TSX, MONITOR,
+ * emulate. Not offered: LA57, protection keys, CET, TSX, MONITOR,
  * AVX-512, AMX, performance counters, nested virtualization. Spec: AMD APM volume 3, appendix E. */
 #include <cpuid.h>
 
@@ -46,8 +46,9 @@ static const uint8_t passed[] = {
 };
 /* Features that need nothing of the host. */
 static const uint8_t made[] = {
-    X86_FEATURE_FSGSBASE,   X86_FEATURE_RDTSCP, X86_FEATURE_LAHF64, X86_FEATURE_PREFETCHW,
-    X86_FEATURE_CLFLUSHOPT, X86_FEATURE_CLWB,   X86_FEATURE_RDPID,
+    X86_FEATURE_FSGSBASE,  X86_FEATURE_RDTSCP,     X86_FEATURE_LAHF64,
+    X86_FEATURE_PREFETCHW, X86_FEATURE_CLFLUSHOPT, X86_FEATURE_CLWB,
+    X86_FEATURE_RDPID,     X86_FEATURE_INVPCID,    X86_FEATURE_SMAP,
 };
 
 static bool vector_state(uint8_t f)
@@ -86,8 +87,8 @@ static void add_basic(struct table *t)
     e->ecx = 0x444d4163;
     e = add(t, 1, -1);
     e->eax = SOFT_CPUID_SIGNATURE;
-    e->ebx = 0x00000800;                     /* CLFLUSH of 64 bytes */
-    e->ecx = 1u << 21 | 1u << 24 | 1u << 31; /* x2APIC, TSC deadline, hypervisor */
+    e->ebx = 0x00000800;                                /* CLFLUSH of 64 bytes */
+    e->ecx = 1u << 17 | 1u << 21 | 1u << 24 | 1u << 31; /* PCID, x2APIC, TSC deadline, hypervisor */
     /* FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2
      */
     e->edx = 0x078bfbfd;

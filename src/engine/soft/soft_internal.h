@@ -30,6 +30,7 @@
 #include "apic/lapic.h"
 #include "base/util.h"
 #include "engine/engine_provider.h"
+#include "engine/soft/soft_tlb.h"
 #include "x86/decode.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -187,48 +188,7 @@ enum soft_mode {
  * a memory operand, whose accesses are the stack's. */
 #define SOFT_SEG_FLAT_STACK 7
 
-#define SOFT_TLB_ENTRIES 1024
-
-/* Tags are linear page addresses; an entry that holds nothing has the tag of another index, so that
- * no address can match it. host = linear + addend. The write tag is there only if a store needs
- * nothing but the bytes (present, writable, dirty bit set, no watchpoint). */
-struct soft_tlb_entry {
-    uint64_t read, write;
-    uint64_t addend;
-    uint64_t phys; /* guest-physical page */
-};
-
-/* Who may access what: one TLB each. */
-enum soft_tlb_set {
-    SOFT_TLB_USER,
-    SOFT_TLB_SUPERVISOR,
-    SOFT_TLB_SUPERVISOR_SMAP, /* CR4.SMAP and not EFLAGS.AC: user pages are out of reach */
-    SOFT_TLB_CHECKED, /* CPL 3 with alignment checks: never filled, so that every access is seen */
-    SOFT_TLB_SETS
-};
-
 enum soft_access { SOFT_READ, SOFT_WRITE, SOFT_FETCH };
-
-#define SOFT_JUMP_ENTRIES 4096
-
-/* Where recent branches led: linear rip and mode to block. Good while epoch is cpu->epoch and the
- * block is good. */
-struct soft_jump {
-    uint64_t rip;
-    uint32_t epoch, mode;
-    struct soft_block *block;
-};
-
-#define SOFT_ITLB_ENTRIES 256
-
-/* Translations for instruction fetch. Good while epoch is cpu->epoch. */
-struct soft_itlb_entry {
-    uint64_t page; /* linear */
-    uint32_t epoch;
-    uint8_t user;
-    uint64_t phys;
-    const uint8_t *host; /* NULL: not RAM */
-};
 
 /* RFLAGS is kept in two parts: the arithmetic flags as `lahf; seto %al` leaves them in AX, and the
  * rest in its architectural place. */
@@ -326,14 +286,10 @@ struct soft_cpu {
     uint64_t rflags;            /* all but SOFT_RFLAGS_ARITH */
     _Atomic uint32_t attention; /* nonzero: go back to the run loop before the next block */
     int32_t countdown;          /* blocks until the run loop looks at the time */
-    uint32_t epoch;             /* raised when any translation may have changed */
-    unsigned walk_skipped; /* levels that the last page walk did not need: 0 for a small page */
-    /* The TLB has pieces of large pages, in the lower and the upper half; of larger ones than 2
-     * MiB. */
-    bool tlb_large[2], tlb_giant[2];
+    uint32_t epochs[2]; /* of the lower and the upper half of the address space: raised when a
+                           translation for instruction fetch may have changed */
     uint8_t cpl;
-    bool smap_checked; /* supervisor accesses to user pages fault */
-    bool aligned;      /* CPL 3 with alignment checks on */
+    bool aligned; /* CPL 3 with alignment checks on */
     uint8_t sse_fault, avx_fault, x87_fault,
         mmx_fault;      /* vector that such an instruction raises, 0xff: none */
     bool shadow;        /* interrupts wait for one more instruction (STI, MOV SS) */
@@ -384,7 +340,8 @@ struct soft_cpu {
     struct engine_vcpu *vcpu;
     struct lapic *lapic;
     jmp_buf *fault; /* where the run loop catches faults */
-    struct soft_tlb_entry (*tlb_sets)[SOFT_TLB_ENTRIES];
+    struct soft_tlbs *tlbs;
+    bool fetched_local_high; /* the upper half's epoch has translations that are not global */
     struct soft_itlb_entry *itlb;
     struct soft_jump *jumps;
     struct soft_blocks *blocks;      /* soft_block.c */
@@ -502,7 +459,7 @@ void soft_written(struct soft_cpu *cpu, const void *host, unsigned size);
 
 static inline struct soft_tlb_entry *soft_tlb_at(struct soft_cpu *cpu, uint64_t linear)
 {
-    return &cpu->tlb[(linear >> 12) & (SOFT_TLB_ENTRIES - 1)];
+    return &cpu->tlb[soft_tlb_index(linear)];
 }
 
 /* Loads and stores of guest data at linear addresses, with the rights of this moment. They raise
@@ -603,16 +560,19 @@ static inline uint64_t soft_linear(struct soft_cpu *cpu, unsigned seg, uint64_t 
     return soft_linear_segmented(cpu, seg, offset, size, access);
 }
 
-/* Forgets translations: all, those that are not global, or those of one page. */
-void soft_tlb_flush(struct soft_cpu *cpu);
-void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t linear);
+/* What a page walk found. */
+struct soft_translation {
+    uint64_t phys;       /* of the byte */
+    uint64_t page_bytes; /* size of the guest's page: 4 KiB to 1 GiB */
+    bool writable;       /* a later write needs no walk */
+    bool global;         /* outlives a write of CR3 */
+};
 
-/* A page walk for a linear address with the rights of `user`. Sets accessed and dirty bits. Returns
- * 0 and the guest-physical address with `*writable` (a later write needs no walk) or the #PF error
- * code with bit 31 set (SOFT_MMU_FAULT). Does not look at canonical form. */
+/* A page walk for a linear address with the rights of `set`. Sets accessed and dirty bits. Returns
+ * 0 or the #PF error code with bit 31 set (SOFT_MMU_FAULT). Does not look at canonical form. */
 #define SOFT_MMU_FAULT (UINT32_C(1) << 31)
-uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access access, bool user,
-                       uint64_t *phys, bool *writable);
+uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access access,
+                       enum soft_tlb_set set, struct soft_translation *t);
 /* For debuggers: no bits set, no rights needed. False: not mapped. */
 bool soft_mmu_peek(const struct soft_cpu *cpu, uint64_t linear, uint64_t *phys);
 static inline bool soft_canonical(uint64_t linear)

@@ -13,47 +13,7 @@
 #include "engine/soft/soft_block.h"
 #include "engine/soft/soft_internal.h"
 
-/* ---- the TLB ---- */
-
-static void clear_entry(struct soft_tlb_entry *e, unsigned index)
-{
-    /* A page of another index: no address that is looked up here can match it. */
-    e->read = e->write = (uint64_t)(index ^ 1) << 12;
-}
-
-void soft_tlb_flush(struct soft_cpu *cpu)
-{
-    for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
-        for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++)
-            clear_entry(&cpu->tlb_sets[set][i], i);
-    cpu->tlb_large[0] = cpu->tlb_large[1] = false;
-    cpu->tlb_giant[0] = cpu->tlb_giant[1] = false;
-    cpu->epoch++;
-}
-
-/* Of a 2-MiB (or 4-MiB) page all pieces go. */
-static void flush_large(struct soft_cpu *cpu, uint64_t linear)
-{
-    const uint64_t region = UINT64_C(1) << 22;
-    for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
-        for (unsigned i = 0; i < SOFT_TLB_ENTRIES; i++)
-            if ((cpu->tlb_sets[set][i].read ^ linear) < region)
-                clear_entry(&cpu->tlb_sets[set][i], i);
-}
-
-void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t linear)
-{
-    unsigned i = (linear >> 12) & (SOFT_TLB_ENTRIES - 1);
-    if (cpu->tlb_giant[linear >> 63]) {
-        soft_tlb_flush(cpu);
-        return;
-    }
-    for (unsigned set = 0; set < SOFT_TLB_SETS; set++)
-        clear_entry(&cpu->tlb_sets[set][i], i);
-    if (cpu->tlb_large[linear >> 63])
-        flush_large(cpu, linear);
-    cpu->epoch++;
-}
+#define CR4_SMAP (UINT64_C(1) << 21)
 
 /* Where an access lands: RAM at `host`, or the bus at `phys`. */
 struct place {
@@ -97,39 +57,22 @@ static void note_watch(struct soft_cpu *cpu, uint64_t linear, unsigned size, boo
 static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_access access,
                             enum soft_tlb_set set)
 {
-    struct place p;
-    bool writable = true;
+    struct soft_translation t = {.page_bytes = 4096, .writable = true};
     if (!(cpu->mode & SOFT_MODE_LONG))
         linear = (uint32_t)linear;
     else if (unlikely(!soft_canonical(linear)))
         raise_non_canonical(cpu);
     if (!paging(cpu)) {
-        p.phys = linear;
+        t.phys = linear;
     } else {
-        uint32_t fault =
-            soft_mmu_walk(cpu, linear, access, set == SOFT_TLB_USER || set == SOFT_TLB_CHECKED,
-                          &p.phys, &writable);
+        uint32_t fault = soft_mmu_walk(cpu, linear, access, set, &t);
         if (unlikely(fault & SOFT_MMU_FAULT))
             soft_raise_page_fault(cpu, linear, fault & ~SOFT_MMU_FAULT);
     }
-    uint8_t *page = guest_mem_ptr(cpu->vm->config.mem, p.phys & ~UINT64_C(4095), 4096);
-    p.host = page ? page + (p.phys & 4095) : NULL;
-    if (page && set != SOFT_TLB_CHECKED && !watched(cpu, linear)) {
-        struct soft_tlb_entry *e = &cpu->tlb_sets[set][linear >> 12 & (SOFT_TLB_ENTRIES - 1)];
-        uint64_t tag = linear & ~UINT64_C(4095);
-        if (e->read != tag)
-            clear_entry(e, linear >> 12 & (SOFT_TLB_ENTRIES - 1));
-        e->read = tag;
-        if (writable)
-            e->write = tag;
-        if (paging(cpu) && cpu->walk_skipped) {
-            cpu->tlb_large[tag >> 63] = true;
-            cpu->tlb_giant[tag >> 63] |= cpu->walk_skipped > 1 && cpu->mode & SOFT_MODE_LONG;
-        }
-        e->addend = (uintptr_t)page - tag;
-        e->phys = p.phys & ~UINT64_C(4095);
-    }
-    return p;
+    uint8_t *page = guest_mem_ptr(cpu->vm->config.mem, t.phys & ~UINT64_C(4095), 4096);
+    if (page && set != SOFT_TLB_CHECKED && !watched(cpu, linear))
+        soft_tlb_fill(cpu, set, linear, &t, page);
+    return (struct place){page ? page + (t.phys & 4095) : NULL, t.phys};
 }
 
 void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write)
@@ -151,7 +94,7 @@ void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned 
 
 static enum soft_tlb_set current_set(const struct soft_cpu *cpu)
 {
-    return (enum soft_tlb_set)((size_t)(cpu->tlb - cpu->tlb_sets[0]) / SOFT_TLB_ENTRIES);
+    return (enum soft_tlb_set)((size_t)(cpu->tlb - cpu->tlbs->entries[0]) / SOFT_TLB_ENTRIES);
 }
 
 /* ---- what is not RAM ---- */
@@ -309,21 +252,27 @@ unsigned soft_span(struct soft_cpu *cpu, uint64_t linear, enum soft_access acces
     return 4096 - (unsigned)(linear & 4095);
 }
 
+/* SMAP holds for accesses to the system's own tables whatever EFLAGS.AC says. */
+static enum soft_tlb_set system_set(const struct soft_cpu *cpu)
+{
+    return cpu->cr4 & CR4_SMAP ? SOFT_TLB_SUPERVISOR_SMAP : SOFT_TLB_SUPERVISOR;
+}
+
 uint64_t soft_load_system(struct soft_cpu *cpu, uint64_t linear, unsigned size)
 {
     uint64_t value = 0;
-    load(cpu, linear, &value, size, SOFT_TLB_SUPERVISOR);
+    load(cpu, linear, &value, size, system_set(cpu));
     return value;
 }
 
 void soft_store_system(struct soft_cpu *cpu, uint64_t linear, uint64_t value, unsigned size)
 {
-    store(cpu, linear, &value, size, SOFT_TLB_SUPERVISOR);
+    store(cpu, linear, &value, size, system_set(cpu));
 }
 
 void soft_store_system_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buf, unsigned size)
 {
-    store(cpu, linear, buf, size, SOFT_TLB_SUPERVISOR);
+    store(cpu, linear, buf, size, system_set(cpu));
 }
 
 /* ---- after a write ---- */

@@ -9,6 +9,7 @@ enum {
     PTE_A = 1 << 5,
     PTE_D = 1 << 6,
     PTE_PS = 1 << 7,
+    PTE_G = 1 << 8,
 };
 #define PTE_NX       (UINT64_C(1) << 63)
 #define PTE_ADDRESS  UINT64_C(0x000ffffffffff000)
@@ -20,7 +21,7 @@ enum { ERR_P = 1 << 0, ERR_W = 1 << 1, ERR_U = 1 << 2, ERR_RSVD = 1 << 3, ERR_I 
 #define CR4_PSE  (UINT64_C(1) << 4)
 #define CR4_PAE  (UINT64_C(1) << 5)
 #define CR4_SMEP (UINT64_C(1) << 20)
-#define CR4_SMAP (UINT64_C(1) << 21)
+#define CR4_PGE  (UINT64_C(1) << 7)
 #define EFER_NXE (UINT64_C(1) << 11)
 
 /* The entries that a walk went through; rights gather on the way. */
@@ -30,8 +31,9 @@ struct walk {
     unsigned n;
     bool wide; /* entries of 8 bytes */
     bool writable, user, nx;
-    uint64_t phys;  /* of the byte */
-    uint32_t fault; /* ERR_P, ERR_RSVD where it ended early, else 0 with done */
+    uint64_t phys;       /* of the byte */
+    uint64_t page_bytes; /* of the page */
+    uint32_t fault;      /* ERR_P, ERR_RSVD where it ended early, else 0 with done */
     bool done;
 };
 
@@ -78,6 +80,7 @@ static void walk_long(const struct soft_cpu *cpu, struct walk *w, uint64_t linea
                 return;
             }
             w->phys = (entry & PTE_ADDRESS & ~offset) | (linear & offset);
+            w->page_bytes = offset + 1;
             w->done = true;
             return;
         }
@@ -101,6 +104,7 @@ static void walk_pae(const struct soft_cpu *cpu, struct walk *w, uint64_t linear
             return;
         }
         w->phys = (entry & PTE_ADDRESS & ~UINT64_C(0x1fffff)) | (linear & 0x1fffff);
+        w->page_bytes = 0x200000;
         w->done = true;
         return;
     }
@@ -122,6 +126,7 @@ static void walk_32(const struct soft_cpu *cpu, struct walk *w, uint64_t linear)
         }
         /* PSE-36: bits 20..13 are the address's bits 39..32. */
         w->phys = (entry & 0xffc00000u) | (entry >> 13 & 0xff) << 32 | (linear & 0x3fffff);
+        w->page_bytes = 0x400000;
         w->done = true;
         return;
     }
@@ -133,7 +138,8 @@ static void walk_32(const struct soft_cpu *cpu, struct walk *w, uint64_t linear)
 
 static void walk(const struct soft_cpu *cpu, struct walk *w, uint64_t linear)
 {
-    *w = (struct walk){.writable = true, .user = true, .wide = cpu->cr4 & CR4_PAE};
+    *w = (struct walk){
+        .writable = true, .user = true, .wide = cpu->cr4 & CR4_PAE, .page_bytes = 4096};
     if (cpu->mode & SOFT_MODE_LONG)
         walk_long(cpu, w, linear);
     else if (w->wide)
@@ -144,13 +150,14 @@ static void walk(const struct soft_cpu *cpu, struct walk *w, uint64_t linear)
 
 /* Whether the access is allowed (4.6.1). */
 static bool allowed(const struct soft_cpu *cpu, const struct walk *w, enum soft_access access,
-                    bool user)
+                    enum soft_tlb_set set)
 {
+    bool user = soft_tlb_set_is_user(set);
     if (access == SOFT_FETCH)
         return !w->nx && (user ? w->user : !(w->user && cpu->cr4 & CR4_SMEP));
     if (user)
         return w->user && (access == SOFT_READ || w->writable);
-    if (w->user && cpu->cr4 & CR4_SMAP && cpu->smap_checked)
+    if (w->user && set == SOFT_TLB_SUPERVISOR_SMAP)
         return false;
     return access == SOFT_READ || w->writable || !(cpu->cr0 & CR0_WP);
 }
@@ -188,13 +195,14 @@ static bool mark(struct soft_cpu *cpu, struct walk *w, enum soft_access access)
     return set_bits(cpu, w, last, access == SOFT_WRITE ? PTE_A | PTE_D : PTE_A);
 }
 
-uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access access, bool user,
-                       uint64_t *phys, bool *writable)
+uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access access,
+                       enum soft_tlb_set set, struct soft_translation *t)
 {
     struct walk w;
+    bool user = soft_tlb_set_is_user(set);
     do {
         walk(cpu, &w, linear);
-        if (unlikely(!w.done || !allowed(cpu, &w, access, user))) {
+        if (unlikely(!w.done || !allowed(cpu, &w, access, set))) {
             uint32_t error = w.done ? ERR_P : w.fault;
             bool nx = cpu->efer & EFER_NXE && w.wide;
             return SOFT_MMU_FAULT | error | (access == SOFT_WRITE ? ERR_W : 0) |
@@ -202,9 +210,13 @@ uint32_t soft_mmu_walk(struct soft_cpu *cpu, uint64_t linear, enum soft_access a
                    (access == SOFT_FETCH && (nx || cpu->cr4 & CR4_SMEP) ? ERR_I : 0);
         }
     } while (unlikely(!mark(cpu, &w, access)));
-    cpu->walk_skipped = (cpu->mode & SOFT_MODE_LONG ? 4u : 2u) - w.n;
-    *phys = w.phys;
-    *writable = w.value[w.n - 1] & PTE_D && (w.writable || (!user && !(cpu->cr0 & CR0_WP)));
+    uint64_t leaf = w.value[w.n - 1];
+    *t = (struct soft_translation){
+        .phys = w.phys,
+        .page_bytes = w.page_bytes,
+        .writable = leaf & PTE_D && (w.writable || (!user && !(cpu->cr0 & CR0_WP))),
+        .global = leaf & PTE_G && cpu->cr4 & CR4_PGE,
+    };
     return 0;
 }
 

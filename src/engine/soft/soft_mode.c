@@ -61,15 +61,14 @@ void soft_update_mode(struct soft_cpu *cpu)
     if (cpu->cpl == 3)
         mode |= SOFT_MODE_USER;
     if ((cpu->mode ^ mode) & SOFT_MODE_LONG)
-        cpu->epoch++;
+        soft_fetch_flush(cpu);
     cpu->mode = mode;
     bool smap = cpu->cr4 & CR4_SMAP && !(cpu->rflags & SOFT_RFLAGS_AC);
-    cpu->smap_checked = smap;
     cpu->aligned = cpu->cpl == 3 && cpu->cr0 >> 18 & 1 && cpu->rflags & SOFT_RFLAGS_AC;
-    cpu->tlb = cpu->tlb_sets[cpu->aligned    ? SOFT_TLB_CHECKED
-                             : cpu->cpl == 3 ? SOFT_TLB_USER
-                             : smap          ? SOFT_TLB_SUPERVISOR_SMAP
-                                             : SOFT_TLB_SUPERVISOR];
+    cpu->tlb = cpu->tlbs->entries[cpu->aligned    ? SOFT_TLB_CHECKED
+                                  : cpu->cpl == 3 ? SOFT_TLB_USER
+                                  : smap          ? SOFT_TLB_SUPERVISOR_SMAP
+                                                  : SOFT_TLB_SUPERVISOR];
     update_segments(cpu);
     soft_fpu_update_access(cpu);
 }

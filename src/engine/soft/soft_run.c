@@ -41,12 +41,12 @@ static struct soft_block *find(struct soft_cpu *cpu, uint64_t rip)
 {
     uint64_t linear = linear_rip(cpu, rip);
     struct soft_jump *j = &cpu->jumps[(linear ^ linear >> 12) & (SOFT_JUMP_ENTRIES - 1)];
-    if (likely(j->rip == linear && j->epoch == cpu->epoch && j->mode == cpu->mode &&
+    if (likely(j->rip == linear && j->epoch == cpu->epochs[linear >> 63] && j->mode == cpu->mode &&
                soft_block_good(j->block)))
         return j->block;
     struct soft_block *b = soft_block_find(cpu, rip);
     if (!cpu->vm->foreign_writers && soft_block_good(b))
-        *j = (struct soft_jump){linear, cpu->epoch, cpu->mode, b};
+        *j = (struct soft_jump){linear, cpu->epochs[linear >> 63], cpu->mode, b};
     return b;
 }
 

@@ -158,11 +158,10 @@ static int init_cpu(struct soft_vcpu *v, struct soft_vm *vm, struct err *err)
     cpu->page_mask = vm->page_mask;
     cpu->lapic = lapic_bus_apic(vm->lapics, v->base.index);
     cpu->tsc_khz = soft_vm_tsc_khz(vm);
-    cpu->tlb_sets = aligned_alloc(64, SOFT_TLB_SETS * sizeof(cpu->tlb_sets[0]));
-    if (!cpu->tlb_sets)
+    cpu->tlbs = soft_tlb_create();
+    if (!cpu->tlbs)
         return err_set(err, ENOMEM, "could not allocate the TLB of vCPU %u", v->base.index);
-    cpu->tlb = cpu->tlb_sets[0];
-    soft_tlb_flush(cpu);
+    cpu->tlb = cpu->tlbs->entries[0];
     int ret = soft_blocks_init(cpu, BLOCK_CACHE_BYTES, err);
     if (!ret)
         ret = soft_fpu_init(cpu, err);
@@ -203,7 +202,7 @@ void soft_vcpu_destroy(struct engine_vcpu *vcpu)
     atomic_compare_exchange_strong(&v->cpu.vm->vcpus[vcpu->index], &self, NULL);
     soft_fpu_fini(&v->cpu);
     soft_blocks_fini(&v->cpu);
-    free(v->cpu.tlb_sets);
+    free(v->cpu.tlbs);
     pthread_mutex_destroy(&v->lock);
     pthread_cond_destroy(&v->wake);
     free(v);

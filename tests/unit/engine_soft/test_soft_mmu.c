@@ -39,11 +39,11 @@ static bool open_long(struct soft_fixture *f, uint64_t pte)
 
 static uint32_t look(struct soft_fixture *f, enum soft_access access, bool user)
 {
-    uint64_t phys;
-    bool writable;
-    uint32_t fault = soft_mmu_walk(f->cpus[0], LINEAR + 0x123, access, user, &phys, &writable);
+    struct soft_translation t;
+    uint32_t fault = soft_mmu_walk(f->cpus[0], LINEAR + 0x123, access,
+                                   user ? SOFT_TLB_USER : SOFT_TLB_SUPERVISOR, &t);
     if (!fault)
-        CHECK_EQ(phys, PAGE + 0x123);
+        CHECK_EQ(t.phys, PAGE + 0x123);
     return fault;
 }
 
@@ -89,8 +89,7 @@ static void what_is_refused_leaves_the_page_untouched_and_says_why(void)
 static void narrow_entries_of_32_bit_paging_leave_their_neighbours_alone(void)
 {
     struct soft_fixture f;
-    uint64_t phys;
-    bool writable;
+    struct soft_translation t;
     REQUIRE(soft_fixture_open(&f, 1));
     struct soft_cpu *cpu = f.cpus[0];
     uint32_t *pd = (uint32_t *)guest_mem_ptr(&f.mem, PD, 4096);
@@ -102,8 +101,8 @@ static void narrow_entries_of_32_bit_paging_leave_their_neighbours_alone(void)
     cpu->cr3 = PD;
     cpu->cr4 = cpu->efer = 0;
     soft_update_mode(cpu);
-    CHECK_EQ(soft_mmu_walk(cpu, LINEAR, SOFT_WRITE, true, &phys, &writable), 0);
-    CHECK_EQ(phys, PAGE);
+    CHECK_EQ(soft_mmu_walk(cpu, LINEAR, SOFT_WRITE, SOFT_TLB_USER, &t), 0);
+    CHECK_EQ(t.phys, PAGE);
     CHECK_EQ(pd[0], PT | P | W | U | A);
     CHECK_EQ(pt[INDEX], PAGE | P | W | U | A | D);
     CHECK_EQ(pt[INDEX + 1], 0x12345000);

@@ -117,10 +117,22 @@ def debian_image():
     return cache.get("debian", inputs, lambda d: rootfs.make_debian(d, packages))
 
 
+def debian_cloud_init():
+    """The same with cloud-init, which sets it up at its first boot as a cloud's image would be."""
+    packages = rootfs.read_list(os.path.join(GUEST, "packages")) + ["cloud-init"]
+    inputs = {"code": _source(debian_cloud_init) + inspect.getsource(rootfs.make_debian), "packages": debian.versions(*packages),
+              "kernel": kernel.image_package("cloud")}
+    seed = {"meta-data": "instance-id: virga-1\nlocal-hostname: virga-guest\n",
+            "user-data": "#cloud-config\nusers:\n  - name: visitor\n    shell: /bin/bash\n"
+                         "write_files:\n  - path: /etc/motd\n    content: set up by cloud-init\n"
+                         "runcmd:\n  - [touch, /var/lib/set-up]\n"}
+    return cache.get("debian-cloud-init", inputs, lambda d: rootfs.make_debian(d, packages, seed))
+
+
 def workshop():
     """disk.img of a Debian with compilers and interpreters, and tree/, the same to run here."""
     packages = rootfs.read_list(os.path.join(GUEST, "workshop"))
-    offered = ["lua5.4", "liblua5.4-0"]
+    offered = ["bc"]
     inputs = {"code": _source(workshop) + inspect.getsource(rootfs.make_workshop),
               "packages": debian.versions(*packages, *offered)}
     return cache.get("workshop", inputs, lambda d: rootfs.make_workshop(d, packages, offered))
@@ -160,5 +172,6 @@ RECIPES = {
     "guest-tools": guest_tools,
     "debian": debian_image,
     "guest": guest,
+    "debian-cloud-init": debian_cloud_init,
     "workshop": workshop,
 }

@@ -69,8 +69,9 @@ _NETWORK = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n"
 _ISSUE = "Debian GNU/Linux 12 on Virga (\\l): log in as root with the password virga\n\n"
 
 
-def make_debian(dest, packages):
-    """disk.img: a whole Debian with a login on ttyS0, root's password virga; vmlinuz, initrd.img."""
+def make_debian(dest, packages, seed=None):
+    """disk.img: a whole Debian with a login on ttyS0, root's password virga; vmlinuz, initrd.img.
+    seed: {name: text} of what cloud-init finds as its NoCloud data source."""
     log = os.path.join(dest, "log")
     tree = os.path.join(dest, "tree")
     extras = os.path.join(dest, "extras")
@@ -88,6 +89,9 @@ def make_debian(dest, packages):
         "chroot \"$1\" systemctl -q disable apt-daily.timer apt-daily-upgrade.timer",
         ": > \"$1/etc/machine-id\"",
     ]
+    for name, text in (seed or {}).items():
+        _write(extras, name, text)
+        hooks.append(f"install -D -m 644 {extras}/{name} \"$1/var/lib/cloud/seed/nocloud/{name}\"")
     options = ["--variant=important"] + ["--customize-hook=" + h for h in hooks]
     debian.bootstrap("making a Debian disk image", tree, log, packages, options)
     boot = os.path.join(tree, "boot")
