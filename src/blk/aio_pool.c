@@ -8,10 +8,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/util.h"
 #include "blk/aio_internal.h"
-
-#define STACK_BYTES (128 * KIB)
 
 static int run(const struct aio_op *op)
 {
@@ -112,12 +111,7 @@ static void *thread_main(void *arg)
 
 static bool start_thread(struct aio_pool *p)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int e = pthread_create(&p->threads[p->n_threads], &attr, thread_main, p);
-    pthread_attr_destroy(&attr);
-    if (e)
+    if (thread_start(&p->threads[p->n_threads], thread_main, p))
         return false;
     p->n_threads++;
     return true;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
+
 struct iothread {
     pthread_t thread;
     struct loop *loop;
@@ -52,7 +54,7 @@ struct iothread *iothread_create(const char *name, const struct iothread_setup *
     t->loop = loop_create(0, err);
     if (!t->loop)
         goto fail;
-    int e = pthread_create(&t->thread, NULL, thread_main, t);
+    int e = thread_start(&t->thread, thread_main, t);
     if (e) {
         err_sys(err, e, "could not start I/O thread '%s'", name);
         goto fail;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/thread.h"
+
 /* With the lock held. */
 static bool goes(const struct vcpus *vs, unsigned index)
 {
@@ -104,7 +106,7 @@ static int start(struct vcpus *vs, struct engine_vm *vm, unsigned index, struct 
     int ret = engine_vcpu_create(vm, index, &t->vcpu, err);
     if (ret)
         return ret;
-    int e = pthread_create(&t->thread, NULL, thread_main, t);
+    int e = thread_start(&t->thread, thread_main, t);
     if (e)
         return err_sys(err, e, "could not start the thread of vCPU %u", index);
     t->started = true;

@@ -202,14 +202,14 @@ def time_balloon_console_and_vsock_go_on():
                 vm.pump(0.1)
             pause_and_save(vm, f"{tmp}/saved")
             check(os.stat(f"{tmp}/saved").st_blocks * 512 < 160 * MIB, "the file has what the balloon took")
-            time.sleep(5)  # what a guest whose clock stood still would be behind
+            time.sleep(12)  # what a guest whose clock stood still would be behind
             same["args"] += ["--load", f"{tmp}/saved"]
             with VM(initrd=vm.initrd, **same) as again:
                 again.checks = vm.checks
                 check_eq(again.api("GET", "/v1/vm/balloon")[1]["actual_bytes"], 96 * MIB, "the balloon's size")
                 again.send("go on\n")
                 behind = time.time() - int(again.expect(r"^it is (\d+)$", 60).group(1))
-                check(-2 < behind < 4, f"the guest's clock is {behind:.1f} s behind")
+                check(-2 < behind < 10, f"the guest's clock is {behind:.1f} s behind")
                 talk(f"{tmp}/hvc0", b"", b"hello from the guest", b"hello from the host\n")
                 again.expect("^listening$", 60)
                 talk(f"{tmp}/vsock", b"CONNECT 5000\necho\n", b"echo")

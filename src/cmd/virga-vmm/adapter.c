@@ -282,7 +282,7 @@ static void event(void *opaque, const struct machine_event *e)
         tell(v, VM_API_EVENT_DETACHED, e);
         break;
     case MACHINE_EVENT_DEVICE_FAILED:
-        log_line(LOG_WARN, "machine", "device failed: device=%s %s", e->device, e->text);
+        LOG_LIMITED(LOG_WARN, "machine", "device failed: device=%s %s", e->device, e->text);
         tell(v, VM_API_EVENT_DEVICE_FAILED, e);
         break;
     }

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/soft/soft_vcpu.h"
 #include "engine/soft/soft_vm.h"
 
@@ -137,7 +138,7 @@ static int start_thread(struct soft_vm *vm, struct err *err)
     struct epoll_event e = {.events = EPOLLIN, .data.fd = irq->stop_fd};
     if (epoll_ctl(irq->epoll_fd, EPOLL_CTL_ADD, irq->stop_fd, &e) < 0)
         return err_sys(err, errno, "could not watch the eventfds of interrupt routes");
-    int ret = pthread_create(&irq->thread, NULL, serve_eventfds, vm);
+    int ret = thread_start(&irq->thread, serve_eventfds, vm);
     irq->has_thread = !ret;
     return ret ? err_sys(err, ret, "could not start the thread of interrupt routes") : 0;
 }

@@ -169,7 +169,7 @@ def a_disk_works_without_io_uring():
 
 
 @case
-def a_guest_that_crashes_is_reported():
+def a_guest_that_crashes_is_recorded():
     with VM("echo c >/proc/sysrq-trigger; sleep 60", append="panic=0 nokaslr", args=["--no-reboot"], end="reboot") as vm:
         vm.expect("sysrq|panic|Kernel")
         vm.api("PUT", "/v1/vm/stop")
