@@ -185,6 +185,11 @@ void engine_vcpu_nmi(struct engine_vcpu *vcpu)
     vcpu->vm->engine->nmi(vcpu);
 }
 
+uint64_t engine_vcpu_insns(struct engine_vcpu *vcpu)
+{
+    return vcpu->vm->engine->insns ? vcpu->vm->engine->insns(vcpu) : 0;
+}
+
 void engine_vcpu_paused(struct engine_vcpu *vcpu)
 {
     if (vcpu->vm->engine->paused)

@@ -147,6 +147,9 @@ void engine_vcpu_nmi(struct engine_vcpu *vcpu);
  * a long pause is not reported as a soft lockup. Call for each vCPU once it has left
  * engine_vcpu_run() for a pause. */
 void engine_vcpu_paused(struct engine_vcpu *vcpu);
+/* Instructions that it has executed, about; 0 where the engine does not count them. While it is not
+ * inside engine_vcpu_run(). */
+uint64_t engine_vcpu_insns(struct engine_vcpu *vcpu);
 
 /* Only while the vCPU is not inside engine_vcpu_run(); any thread then. After a KICKED exit every
  * I/O instruction that had begun is complete, so what is read is a state between instructions.

@@ -71,6 +71,8 @@ struct engine {
     void (*nmi)(struct engine_vcpu *vcpu);
     /* Optional (NULL). */
     void (*paused)(struct engine_vcpu *vcpu);
+    /* Optional: see engine_vcpu_insns(). */
+    uint64_t (*insns)(struct engine_vcpu *vcpu);
 
     int (*get_state)(struct engine_vcpu *vcpu, struct engine_vcpu_state *state, struct err *err);
     int (*set_state)(struct engine_vcpu *vcpu, const struct engine_vcpu_state *state,

@@ -1,5 +1,6 @@
 /* Counters of all parts, for the API. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dev/virtio/virtio_balloon.h"
@@ -59,6 +60,18 @@ static void vsock_counters(const struct machine_device *d, counter_fn *fn, void 
     fn(arg, d->id, "dropped", c.dropped);
 }
 
+/* Those of a vCPU that runs are its thread's own. */
+static void vcpu_counters(struct machine *m, counter_fn *fn, void *arg)
+{
+    for (unsigned i = 0; m->state != MACHINE_RUNNING && i < machine_n_vcpus(m); i++) {
+        char name[16];
+        uint64_t insns = engine_vcpu_insns(machine_vcpu(m, i));
+        snprintf(name, sizeof(name), "cpu%u", i);
+        if (insns)
+            fn(arg, name, "instructions", insns);
+    }
+}
+
 void machine_counters(struct machine *m, counter_fn *fn, void *arg)
 {
     fn(arg, "bus", "accesses", atomic_load(&m->bus.counters.accesses));
@@ -67,6 +80,7 @@ void machine_counters(struct machine *m, counter_fn *fn, void *arg)
     fn(arg, "boot", "ready_cpu_us", (uint64_t)m->ready_cpu_ns / 1000);
     fn(arg, "boot", "kernel_us", (uint64_t)m->boot.kernel_ns / 1000);
     fn(arg, "boot", "initrd_us", (uint64_t)m->boot.initrd_ns / 1000);
+    vcpu_counters(m, fn, arg);
     if (m->serial)
         fn(arg, "serial", "dropped_bytes", serial_port_dropped_bytes(m->serial));
     for (unsigned i = 0; i < m->n_devices; i++) {

@@ -43,14 +43,10 @@ const struct engine soft_engine = {
     .kick = soft_vcpu_kick,
     .nmi = soft_vcpu_nmi,
     .paused = soft_vcpu_paused,
+    .insns = soft_vcpu_insns,
     .get_state = soft_state_get,
     .set_state = soft_state_set,
     .get_regs = soft_state_get_regs,
     .set_regs = soft_state_set_regs,
     .set_debug = soft_vcpu_set_debug,
 };
-
-uint64_t soft_engine_insns(struct engine_vcpu *vcpu)
-{
-    return container_of(vcpu, struct soft_vcpu, base)->cpu.n_insns;
-}

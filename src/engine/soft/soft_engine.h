@@ -6,7 +6,4 @@
 
 extern const struct engine soft_engine;
 
-/* Instructions that a vCPU has executed, about. While it is not inside engine_vcpu_run(). */
-uint64_t soft_engine_insns(struct engine_vcpu *vcpu);
-
 #endif

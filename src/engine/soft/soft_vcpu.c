@@ -240,6 +240,11 @@ void soft_vcpu_nmi(struct engine_vcpu *vcpu)
     lapic_post_nmi(to_soft(vcpu)->cpu.lapic);
 }
 
+uint64_t soft_vcpu_insns(struct engine_vcpu *vcpu)
+{
+    return to_soft(vcpu)->cpu.n_insns;
+}
+
 void soft_vcpu_paused(struct engine_vcpu *vcpu)
 {
     soft_msr_clock_paused(&to_soft(vcpu)->cpu);

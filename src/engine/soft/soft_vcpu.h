@@ -29,6 +29,7 @@ int soft_vcpu_set_cpuid(struct engine_vcpu *vcpu, const struct kvm_cpuid_entry2 
 void soft_vcpu_run(struct engine_vcpu *vcpu, struct engine_exit_info *info);
 void soft_vcpu_kick(struct engine_vcpu *vcpu);
 void soft_vcpu_nmi(struct engine_vcpu *vcpu);
+uint64_t soft_vcpu_insns(struct engine_vcpu *vcpu);
 void soft_vcpu_paused(struct engine_vcpu *vcpu);
 int soft_vcpu_set_debug(struct engine_vcpu *vcpu, const struct kvm_guest_debug *debug,
                         struct err *err);

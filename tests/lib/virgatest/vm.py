@@ -82,6 +82,20 @@ class _UnixHttp(http.client.HTTPConnection):
         return super().send(data[n:])
 
 
+def unix_http(path, method, resource):
+    """One request to the API at a socket; what it answers, decoded. For whoever has no VM object."""
+    conn = _UnixHttp(path, PATIENCE_S)
+    try:
+        conn.request(method, resource)
+        answer = conn.getresponse()
+        text = answer.read().decode()
+        if answer.status >= 300:
+            raise AssertionError(f"{method} {resource}: {answer.status} {text}")
+        return json.loads(text) if text else None
+    finally:
+        conn.close()
+
+
 class VM:
     """A running VM. Use it as a context manager: it ends with the block, however that ends.
 
