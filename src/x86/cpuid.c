@@ -364,7 +364,8 @@ static int put_brand(struct table *t, const struct template *tpl, struct err *er
     return ret;
 }
 
-/* Leaf 4, and AMD's 0x8000001d in the same layout: a plain hierarchy of 64-byte lines. */
+/* Leaf 4, and AMD's 0x8000001d in the same layout: a plain hierarchy of 64-byte lines. AMD's older
+ * leaves say the same: kernels divide by what they find there. Spec: APM volume 3, E.4.4. */
 static int put_caches(struct table *t, bool amd, struct err *err)
 {
     static const struct {
@@ -387,6 +388,18 @@ static int put_caches(struct table *t, bool amd, struct err *err)
         }
         ret = add(t, e, err);
     }
+    if (!ret && amd)
+        ret = add(t,
+                  (struct kvm_cpuid_entry2){.function = 0x80000005,
+                                            .ecx = 32u << 24 | 8u << 16 | 1u << 8 | 64,
+                                            .edx = 32u << 24 | 8u << 16 | 1u << 8 | 64},
+                  err);
+    if (!ret && amd) /* 6 and 8: 8 and 16 ways; the third in units of 512 KiB */
+        ret = add(t,
+                  (struct kvm_cpuid_entry2){.function = 0x80000006,
+                                            .ecx = 512u << 16 | 6u << 12 | 1u << 8 | 64,
+                                            .edx = 32u << 18 | 8u << 12 | 1u << 8 | 64},
+                  err);
     return ret;
 }
 

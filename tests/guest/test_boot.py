@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Debian's cloud kernel on the machine itself: what it finds, how it starts again, how it ends."""
+import os
+import re
 import time
 
-from virgatest import VM, case, check, check_eq, guest_file, main
+from virgatest import VM, case, check, check_eq, guest_file, main, skip
 
 # What a PC's guest looks at first. The host compares the clock.
 INSPECT = r"""
@@ -104,6 +106,53 @@ def a_guest_ends_the_vm_with_an_exit_code_of_its_own():
     with VM("true", end="debug-exit", args=["--debug-exit"]) as vm:
         check_eq(vm.guest_exit(), 0)
         check_eq(vm.wait(), 3, "the exit status: (1 << 1) | 1")
+
+
+OLD_CPU = r"""
+    check the_brand_is_the_models grep -q "^model name.*Virga x86-64-v2" /proc/cpuinfo
+    check what_the_level_has_is_there sh -c 'for f in cx16 popcnt sse4_1 sse4_2 ssse3; do grep -qw $f /proc/cpuinfo || exit 1; done'
+    check what_is_above_it_is_not sh -c '! grep -qwE "avx|avx2|bmi1|fma|movbe|xsave" /proc/cpuinfo'
+"""
+NEW_CPU = r"""
+    check the_brand_is_the_models grep -q "^model name.*Virga x86-64-v3" /proc/cpuinfo
+    check what_the_level_has_is_there sh -c 'for f in avx2 bmi1 bmi2 fma movbe f16c; do grep -qw $f /proc/cpuinfo || exit 1; done'
+    check what_is_above_it_is_not sh -c '! grep -qwE "avx512f|sha_ni|vaes" /proc/cpuinfo'
+"""
+
+
+@case
+def a_cpu_model_hides_what_is_above_its_level():
+    for model, script in (("x86-64-v2", OLD_CPU), ("x86-64-v3", NEW_CPU)):
+        with VM(script, args=["--cpu-model", model]) as vm:
+            vm.run(120)
+
+
+def threads(pid):
+    """{name: /proc directory} of the threads of a process and those below it."""
+    found, pids = {}, [pid]
+    for p in pids:
+        for tid in os.listdir(f"/proc/{p}/task"):
+            where = f"/proc/{p}/task/{tid}"
+            with open(where + "/comm", encoding="ascii") as f:
+                found[f.read().strip()] = where
+            with open(where + "/children", encoding="ascii") as f:
+                pids += [int(child) for child in f.read().split()]
+    return found
+
+
+@case
+def vcpus_stay_where_they_are_pinned_and_memory_is_there_from_the_start():
+    if len(os.sched_getaffinity(0)) < 2:
+        skip("pinning shows on two CPUs or more")
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    with VM("echo here; sleep 1000", cpus=2, memory="96M,shared,prealloc", args=["--pin", f"{second},{first}"]) as vm:
+        vm.expect("^here$", 120)
+        for name, cpu in (("cpu0", second), ("cpu1", first)):
+            with open(threads(vm.process.pid)[name] + "/status", encoding="ascii") as f:
+                check_eq(re.search(r"^Cpus_allowed_list:\s*(\S+)$", f.read(), re.M).group(1), str(cpu), f"the CPUs of {name}")
+        with open(threads(vm.process.pid)["cpu0"] + "/smaps", encoding="utf-8") as f:
+            sizes = re.findall(r"^Size:\s+(\d+) kB\n(?:.*\n)*?Rss:\s+(\d+) kB", f.read(), re.M)
+        check(("98304", "98304") in sizes, f"RAM is resident: {[s for s in sizes if int(s[0]) > 50000]}")
 
 
 if __name__ == "__main__":
