@@ -147,13 +147,26 @@ def stock_initrd(flavor):
     return cache.get("initrd-stock-generic", inputs, lambda d: rootfs.make_stock_initrd(d, meta))
 
 
+def memtest():
+    """memtest.bin: memtest86+, which starts as a Linux kernel does."""
+    inputs = {"code": _source(memtest), "packages": debian.versions("memtest86+")}
+
+    def make(dest):
+        tree = os.path.join(dest, "tree")
+        debian.unpack(["memtest86+"], tree, os.path.join(dest, "log"))
+        os.link(os.path.join(tree, "boot/memtest86+x64.bin"), os.path.join(dest, "memtest.bin"))
+
+    return cache.get("memtest", inputs, make)
+
+
 def guest():
-    """One directory of links: vmlinuz, vmlinux, test.img, tools.img; stock.img when it is made already."""
+    """One directory of links: vmlinuz, vmlinux, test.img, tools.img, stock.img, memtest.bin."""
     parts = {"vmlinuz": os.path.join(kernel_of("cloud"), "vmlinuz"),
              "vmlinux": os.path.join(kernel_of("cloud"), "vmlinux"),
              "test.img": os.path.join(test_initrd("cloud"), "initrd.img"),
              "tools.img": os.path.join(guest_tools(), "tools.img"),
-             "stock.img": os.path.join(stock_initrd("cloud"), "initrd.img")}
+             "stock.img": os.path.join(stock_initrd("cloud"), "initrd.img"),
+             "memtest.bin": os.path.join(memtest(), "memtest.bin")}
 
     def make(dest):
         for name, path in parts.items():
@@ -173,5 +186,6 @@ RECIPES = {
     "debian": debian_image,
     "guest": guest,
     "debian-cloud-init": debian_cloud_init,
+    "memtest": memtest,
     "workshop": workshop,
 }
