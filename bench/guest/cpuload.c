@@ -162,6 +162,7 @@ static uint64_t indirect_branches(void)
     static uint64_t memory[256];
     uint64_t s = 99, acc = 1, other = 2;
     unsigned left = STEPS, pc = 0;
+    memset(memory, 0, sizeof(memory));
     for (unsigned i = 0; i < PROGRAM; i++)
         program[i] = (uint8_t)(next_random(&s) % 8);
 #define NEXT                                                                                                           \

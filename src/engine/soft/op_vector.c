@@ -155,28 +155,35 @@ static void end_mmx(struct soft_cpu *cpu, const struct vector *v)
     enter_mmx(cpu);
 }
 
+#define MXCSR_MASKS 0x1f80u
+
+/* Makes the host's MXCSR the guest's. False: the guest has unmasked an exception. */
+static inline bool load_mxcsr(struct soft_cpu *cpu)
+{
+    if (likely(cpu->fpu.mxcsr_live))
+        return true;
+    if (unlikely((cpu->fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS))
+        return false;
+    __builtin_ia32_ldmxcsr(cpu->fpu.mxcsr);
+    cpu->fpu.mxcsr_live = true;
+    return true;
+}
+
 /* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags.
  * That is exact but for overflow and underflow, which the CPU judges otherwise when they are
  * unmasked (a tiny result raises then even if it is exact; SDM volume 1, 4.9.1.5). */
-static void run_fp(struct soft_cpu *cpu, const struct vector *v, void *reg, void *rm, void *vvvv,
-                   struct soft_thunk_io *io)
+static void run_unmasked(struct soft_cpu *cpu, const struct vector *v, void *reg, void *rm,
+                         void *vvvv, struct soft_thunk_io *io)
 {
-    uint32_t masks = cpu->fpu.mxcsr & 0x1f80;
-    if (likely(masks == 0x1f80)) {
-        io->mxcsr = cpu->fpu.mxcsr;
-        v->thunk(reg, rm, 0, 0, vvvv, io);
-        __builtin_ia32_ldmxcsr(0x1f80);
-        cpu->fpu.mxcsr = io->mxcsr;
-        return;
-    }
+    uint32_t masks = cpu->fpu.mxcsr & MXCSR_MASKS;
     _Alignas(32) uint8_t r[32], m[64];
     struct soft_thunk_io copy = *io;
     memcpy(r, reg, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
     memcpy(m, rm, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
-    copy.mxcsr = (cpu->fpu.mxcsr | 0x1f80) & ~0x3fu;
+    __builtin_ia32_ldmxcsr((cpu->fpu.mxcsr | MXCSR_MASKS) & ~0x3fu);
     v->thunk(r, m, 0, 0, vvvv, &copy);
+    uint32_t raised = __builtin_ia32_stmxcsr() & 0x3f, unmasked = raised & ~(masks >> 7);
     __builtin_ia32_ldmxcsr(0x1f80);
-    uint32_t raised = copy.mxcsr & 0x3f, unmasked = raised & ~(masks >> 7);
     /* Exceptions before the operation (invalid, denormal, divide by zero) keep those behind it from
      * being found. */
     if (unmasked & 7)
@@ -187,7 +194,6 @@ static void run_fp(struct soft_cpu *cpu, const struct vector *v, void *reg, void
             enter_mmx(cpu);
         soft_raise(cpu, cpu->cr4 >> 10 & 1 ? SOFT_XM : SOFT_UD);
     }
-    copy.mxcsr = cpu->fpu.mxcsr;
     *io = copy;
     /* Only what was written: the two may be one register. */
     if (v->reg_access & X86_ACCESS_WRITE)
@@ -226,8 +232,8 @@ static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_
         io.rax = cpu->r[SOFT_RAX];
         io.rdx = cpu->r[SOFT_RDX];
     }
-    if (v->fp)
-        run_fp(cpu, v, reg, rm, cpu->fpu.ymm[v->vvvv], &io);
+    if (v->fp && !load_mxcsr(cpu))
+        run_unmasked(cpu, v, reg, rm, cpu->fpu.ymm[v->vvvv], &io);
     else
         v->thunk(reg, rm, 0, 0, cpu->fpu.ymm[v->vvvv], &io);
     if (v->mem && v->rm_access & X86_ACCESS_WRITE)
@@ -243,6 +249,62 @@ static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_
     if (v->mmx)
         end_mmx(cpu, v);
     SOFT_NEXT(cpu, op);
+}
+
+/* The common kinds: registers alone, or a memory operand that is only read, and no other results.
+ */
+
+static inline const struct soft_op *run_plain(struct soft_cpu *cpu, const struct soft_op *op,
+                                              bool mem)
+{
+    const struct vector *v = op->p;
+    struct soft_thunk_io io;
+    if (v->fp && unlikely(!load_mxcsr(cpu)))
+        return run_vector(cpu, op);
+    soft_vector_check(cpu, v->vex);
+    void *rm = cpu->fpu.ymm[v->rm];
+    if (mem) {
+        uint64_t at = soft_address(cpu, op, v->mem_bytes, SOFT_READ);
+        const struct soft_tlb_entry *e = soft_tlb_at(cpu, at);
+        if (v->aligned && unlikely(at & (v->mem_bytes - 1)))
+            soft_raise_error(cpu, SOFT_GP, 0);
+        if (likely((at ^ e->read) <= 4096u - v->mem_bytes)) {
+            rm = (void *)(at + e->addend);
+        } else {
+            soft_load_bytes(cpu, at, cpu->bounce, v->mem_bytes);
+            rm = cpu->bounce;
+        }
+    }
+    io.implicit = cpu->fpu.ymm[v->implicit];
+    v->thunk(cpu->fpu.ymm[v->reg], rm, 0, 0, cpu->fpu.ymm[v->vvvv], &io);
+    SOFT_NEXT(cpu, op);
+}
+
+static const struct soft_op *run_registers(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    return run_plain(cpu, op, false);
+}
+
+static const struct soft_op *run_loading(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    return run_plain(cpu, op, true);
+}
+
+static bool in_vector_registers(uint8_t kind)
+{
+    return kind == 0 || kind == X86_OPERAND_XMM || kind == X86_OPERAND_YMM;
+}
+
+/* Which of the handlers fits. */
+static soft_fn *handler(const struct vector *v)
+{
+    bool plain = v->sse && !v->mmx && !v->flags_out && !v->explicit_length && !v->index_out &&
+                 in_vector_registers(v->reg_kind);
+    if (plain && !v->mem && in_vector_registers(v->rm_kind))
+        return run_registers;
+    if (plain && v->mem && v->rm_access == X86_ACCESS_READ)
+        return run_loading;
+    return run_vector;
 }
 
 static const struct soft_op *full(struct soft_cpu *cpu, const struct soft_op *op)
@@ -266,6 +328,7 @@ static const struct soft_op *ldmxcsr(struct soft_cpu *cpu, const struct soft_op 
     uint32_t v = soft_load32(cpu, soft_address(cpu, op, 4, SOFT_READ));
     if (v & ~0xffffu)
         soft_raise_error(cpu, SOFT_GP, 0);
+    soft_fpu_unload_mxcsr(cpu);
     cpu->fpu.mxcsr = v;
     SOFT_NEXT(cpu, op);
 }
@@ -273,6 +336,7 @@ static const struct soft_op *ldmxcsr(struct soft_cpu *cpu, const struct soft_op 
 static const struct soft_op *stmxcsr(struct soft_cpu *cpu, const struct soft_op *op)
 {
     soft_vector_check(cpu, op->c);
+    soft_fpu_unload_mxcsr(cpu);
     soft_store32(cpu, soft_address(cpu, op, 4, SOFT_WRITE), cpu->fpu.mxcsr);
     SOFT_NEXT(cpu, op);
 }
@@ -349,7 +413,7 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
                   in->id == X86_VPCMPISTRI;
     v.wide = in->rex & 8;
     op->p = soft_keep(cpu, &v, sizeof(v));
-    return with(op, run_vector);
+    return with(op, handler(&v));
 }
 
 /* Whole-register moves. */

@@ -17,8 +17,8 @@ static void load(struct soft_cpu *cpu)
 {
     if (likely(cpu->fpu.x87_live))
         return;
-    /* FXRSTOR takes MXCSR and XMM too: give it the host's, C code has nothing in XMM here. */
-    le32_write(cpu->fpu.legacy + OFF_MXCSR, 0x1f80);
+    /* FXRSTOR takes MXCSR and XMM too: give it what is there, C code has nothing in XMM here. */
+    le32_write(cpu->fpu.legacy + OFF_MXCSR, __builtin_ia32_stmxcsr());
     __asm__ volatile("fxrstor64 %0"
                      :
                      : "m"(cpu->fpu.legacy)

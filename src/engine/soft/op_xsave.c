@@ -74,8 +74,15 @@ static void init_x87(struct soft_cpu *cpu)
 
 static void put_mxcsr(struct soft_cpu *cpu, uint8_t *to)
 {
+    soft_fpu_unload_mxcsr(cpu);
     le32_write(to + OFF_MXCSR, cpu->fpu.mxcsr);
     le32_write(to + OFF_MASK, 0xffff);
+}
+
+static void set_mxcsr(struct soft_cpu *cpu, uint32_t v)
+{
+    soft_fpu_unload_mxcsr(cpu);
+    cpu->fpu.mxcsr = v;
 }
 
 static void check_mxcsr(struct soft_cpu *cpu, const uint8_t *from)
@@ -154,7 +161,7 @@ static const struct soft_op *fxrstor(struct soft_cpu *cpu, const struct soft_op 
     load_area(cpu, at, image, LEGACY_BYTES);
     check_mxcsr(cpu, image);
     get_x87(cpu, image, op->c);
-    cpu->fpu.mxcsr = le32_read(image + OFF_MXCSR);
+    set_mxcsr(cpu, le32_read(image + OFF_MXCSR));
     if (osfxsr(cpu))
         get_xmm(cpu, image);
     SOFT_NEXT(cpu, op);
@@ -212,6 +219,7 @@ static const struct soft_op *xsave(struct soft_cpu *cpu, const struct soft_op *o
     check_area(cpu, at, n);
     load_area(cpu, at, image, n);
     soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     uint64_t use = in_use(cpu);
     if (compact && cpu->fpu.mxcsr != 0x1f80) /* there MXCSR counts as SSE's */
         use |= SSE;
@@ -270,9 +278,9 @@ static const struct soft_op *xrstor(struct soft_cpu *cpu, const struct soft_op *
             init_x87(cpu);
     }
     if (mxcsr)
-        cpu->fpu.mxcsr = le32_read(image + OFF_MXCSR);
+        set_mxcsr(cpu, le32_read(image + OFF_MXCSR));
     else if (compact && rfbm & SSE)
-        cpu->fpu.mxcsr = 0x1f80;
+        set_mxcsr(cpu, 0x1f80);
     for (unsigned i = 0; i < n_registers(cpu); i++) {
         if (rfbm & SSE && bv & SSE)
             memcpy(cpu->fpu.ymm[i], image + OFF_XMM + 16 * i, 16);

@@ -15,10 +15,21 @@ enum {
 void soft_fpu_reset(struct soft_cpu *cpu)
 {
     struct soft_fpu *f = &cpu->fpu;
+    soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     memset(f, 0, sizeof(*f));
     f->mxcsr = 0x1f80;
     le16_write(f->legacy, 0x40); /* power-on FCW; FNINIT's is 37fh */
     le16_write(f->legacy + 4, 0);
+}
+
+void soft_fpu_unload_mxcsr(struct soft_cpu *cpu)
+{
+    if (likely(!cpu->fpu.mxcsr_live))
+        return;
+    cpu->fpu.mxcsr = __builtin_ia32_stmxcsr();
+    cpu->fpu.mxcsr_live = false;
+    __builtin_ia32_ldmxcsr(0x1f80);
 }
 
 /* Spec: SDM volume 3, table 2-2 and 13.1; volume 1, 14.3 for VEX. */
@@ -65,6 +76,7 @@ void soft_fpu_to_xsave(struct soft_cpu *cpu, struct kvm_xsave *xsave)
 {
     uint8_t *x = (uint8_t *)xsave->region;
     soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     memset(xsave->region, 0, sizeof(xsave->region));
     memcpy(x, cpu->fpu.legacy, XSAVE_XMM);
     le32_write(x + XSAVE_MXCSR, cpu->fpu.mxcsr);
@@ -84,6 +96,7 @@ int soft_fpu_from_xsave(struct soft_cpu *cpu, const struct kvm_xsave *xsave)
     if (mxcsr & ~0xffffu)
         return -EINVAL;
     soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     memset(cpu->fpu.ymm, 0, sizeof(cpu->fpu.ymm));
     memset(cpu->fpu.legacy, 0, sizeof(cpu->fpu.legacy));
     cpu->fpu.mxcsr = bv & 6 ? mxcsr : 0x1f80;

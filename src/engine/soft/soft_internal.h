@@ -259,8 +259,9 @@ struct soft_fpu {
     _Alignas(64) uint8_t ymm[16][32];
     _Alignas(
         16) uint8_t legacy[512]; /* x87 and MMX as FXSAVE64 lays them out (its XMM part unused) */
-    uint32_t mxcsr;
-    bool x87_live; /* the x87 state is in the host's own registers and not in `legacy` */
+    uint32_t mxcsr;              /* while it is live: all but the flags */
+    bool mxcsr_live; /* the guest's MXCSR is in the host's own; all exceptions are masked then */
+    bool x87_live;   /* the x87 state is in the host's own registers and not in `legacy` */
     /* The last x87 instruction, in guest terms: the host's own pointers are never shown. */
     uint16_t fop, fcs, fds;
     uint64_t fip, fdp;
@@ -671,6 +672,9 @@ void soft_fpu_update_access(struct soft_cpu *cpu);
 /* Brings the x87 state from the host's registers into fpu.legacy. Called when the run loop is left
  * and before anything reads it. */
 void soft_fpu_unload(struct soft_cpu *cpu);
+/* The same with MXCSR and fpu.mxcsr: before either is read or written, and when the run loop is
+ * left. Loading one whose flags differ costs tens of nanoseconds on some CPUs, so it stays. */
+void soft_fpu_unload_mxcsr(struct soft_cpu *cpu);
 /* After a guest has loaded the saved x87 state: reserved bits of FCW, and ES and B of FSW, which
  * follow from exceptions and masks. */
 void soft_fpu_normalize(struct soft_cpu *cpu);

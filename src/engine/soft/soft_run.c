@@ -428,6 +428,7 @@ void soft_run(struct soft_cpu *cpu, struct engine_exit_info *info)
     while (between_blocks(cpu, info))
         execute(cpu);
     soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     cpu->fault = NULL;
 }
 
@@ -446,6 +447,7 @@ bool soft_step(struct soft_cpu *cpu, struct soft_pending *exception)
     cpu->mode &= ~(uint32_t)SOFT_MODE_SINGLE;
     cpu->fault = NULL;
     soft_fpu_unload(cpu);
+    soft_fpu_unload_mxcsr(cpu);
     *exception = cpu->pending;
     cpu->pending.there = false;
     return !exception->there;

@@ -104,7 +104,7 @@ struct shape {
     bool implicit_out;                         /* pcmpXstrm writes XMM0 */
     bool explicit_length;                      /* pcmpestrX reads RAX and RDX */
     bool index_out;                            /* pcmpXstri writes RCX */
-    bool fp, flags_out;
+    bool flags_out;
 };
 
 static bool is_vector(const struct x86_operand *o)
@@ -134,7 +134,6 @@ static void describe(const struct x86_insn *in, struct shape *s)
         .explicit_length = listed(in->id, by_length, ARRAY_LEN(by_length)),
         .index_out = listed(in->id, to_index, ARRAY_LEN(to_index)),
         .implicit_out = listed(in->id, to_mask, ARRAY_LEN(to_mask)),
-        .fp = in->flags & X86_FLAG_SSE_FP,
         .flags_out = in->flags & X86_FLAG_WRITES_FLAGS,
     };
     s->implicit = s->implicit_out;
@@ -203,14 +202,10 @@ static void load_rest(struct code *c, const struct shape *s)
         EMIT(c, 0x49, 0x8b, 0x01);       /* mov (%r9), %rax */
         EMIT(c, 0x49, 0x8b, 0x51, 0x08); /* mov 8(%r9), %rdx */
     }
-    if (s->fp)
-        EMIT(c, 0x41, 0x0f, 0xae, 0x51, 0x28); /* ldmxcsr 40(%r9) */
 }
 
 static void store_results(struct code *c, const struct shape *s)
 {
-    if (s->fp)
-        EMIT(c, 0x41, 0x0f, 0xae, 0x59, 0x28); /* stmxcsr 40(%r9) */
     if (s->flags_out) {
         EMIT(c, 0x9f, 0x0f, 0x90, 0xc0); /* lahf; seto %al */
         EMIT(c, 0x49, 0x89, 0x41, 0x18); /* mov %rax, 24(%r9) */

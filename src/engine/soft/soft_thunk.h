@@ -2,6 +2,9 @@
  * instruction, re-encoded on fixed registers, between loads of its operands and stores of its
  * results.
  *
+ * SIMD floating point runs under the host's MXCSR as it stands: whoever calls has loaded the
+ * guest's.
+ *
  * The memory is mapped twice, writable and executable, and never both at one address; the mappings
  * are made when the vCPU is, so that filling them needs no system call. */
 #ifndef ENGINE_SOFT_SOFT_THUNK_H
@@ -14,8 +17,6 @@ struct soft_thunk_io {
     uint64_t rax, rdx, rcx;
     uint64_t fl;    /* as soft_cpu.fl */
     void *implicit; /* XMM0, or the register in an immediate */
-    uint32_t mxcsr;
-    uint32_t pad;
 };
 
 /* reg, rm, vvvv: where those operands are (a register's bytes, or the memory operand's). */
