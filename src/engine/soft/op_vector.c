@@ -1,5 +1,5 @@
-/* SSE, AVX and MMX: the plain moves in C, the rest by thunks (soft_thunk.h), so that every one of
- * them is executed by the host's own instruction. Irregular memory accesses are in op_gather.c.
+/* SSE, AVX and MMX by thunks (soft_thunk.h), so that every one of them is executed by the host's
+ * own instruction. Plain moves are in op_vector_move.c, irregular memory accesses in op_gather.c.
  *
  * MMX registers are those of the x87 state. A thunk of an MMX instruction works on the saved image
  * (soft_fpu_unload() comes first) and ends in EMMS, so the host's x87 registers are free again. */
@@ -17,111 +17,6 @@ struct vector {
     uint8_t mem_bytes;
     bool mem, aligned, vex, sse, mmx, fp, flags_out, explicit_length, index_out, wide;
 };
-
-void soft_vector_check(struct soft_cpu *cpu, bool vex)
-{
-    uint8_t fault = vex ? cpu->avx_fault : cpu->sse_fault;
-    if (unlikely(fault != 0xff))
-        soft_raise(cpu, fault);
-}
-
-/* ---- moves ---- */
-
-static inline uint64_t vector_address(struct soft_cpu *cpu, const struct soft_op *op,
-                                      unsigned bytes, enum soft_access access)
-{
-    uint64_t at = soft_address(cpu, op, bytes, access);
-    if (op->imm && unlikely(at & (bytes - 1)))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    return at;
-}
-
-/* op->imm: aligned; op->c: bits 0 VEX, so the upper half is cleared. */
-static inline void clear_upper(struct soft_cpu *cpu, unsigned reg)
-{
-    memset(cpu->fpu.ymm[reg] + 16, 0, 16);
-}
-
-static const struct soft_op *load16(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, op->c);
-    uint64_t at = vector_address(cpu, op, 16, SOFT_READ);
-    soft_load_bytes(cpu, at, cpu->fpu.ymm[op->a], 16);
-    if (op->c)
-        clear_upper(cpu, op->a);
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *store16(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, op->c);
-    uint64_t at = vector_address(cpu, op, 16, SOFT_WRITE);
-    soft_store_bytes(cpu, at, cpu->fpu.ymm[op->a], 16);
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *move16(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, op->c);
-    memcpy(cpu->fpu.ymm[op->a], cpu->fpu.ymm[op->b], 16);
-    if (op->c)
-        clear_upper(cpu, op->a);
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *load32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, true);
-    uint64_t at = vector_address(cpu, op, 32, SOFT_READ);
-    uint8_t v[32];
-    soft_load_bytes(cpu, at, v, 32);
-    memcpy(cpu->fpu.ymm[op->a], v, 32);
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *store32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, true);
-    uint64_t at = vector_address(cpu, op, 32, SOFT_WRITE);
-    soft_store_bytes(cpu, at, cpu->fpu.ymm[op->a], 32);
-    SOFT_NEXT(cpu, op);
-}
-
-static const struct soft_op *move32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, true);
-    memcpy(cpu->fpu.ymm[op->a], cpu->fpu.ymm[op->b], 32);
-    SOFT_NEXT(cpu, op);
-}
-
-/* movss, movsd, movq, movd from memory: the rest of the register becomes zero. */
-#define SCALAR(bits)                                                                               \
-    static const struct soft_op *load_scalar##bits(struct soft_cpu *cpu, const struct soft_op *op) \
-    {                                                                                              \
-        soft_vector_check(cpu, op->c);                                                             \
-        uint64_t v = soft_load##bits(cpu, soft_address(cpu, op, bits / 8, SOFT_READ));             \
-        memset(cpu->fpu.ymm[op->a], 0, op->c ? 32 : 16);                                           \
-        memcpy(cpu->fpu.ymm[op->a], &v, 8);                                                        \
-        SOFT_NEXT(cpu, op);                                                                        \
-    }                                                                                              \
-    static const struct soft_op *store_scalar##bits(struct soft_cpu *cpu,                          \
-                                                    const struct soft_op *op)                      \
-    {                                                                                              \
-        soft_vector_check(cpu, op->c);                                                             \
-        uint##bits##_t v;                                                                          \
-        memcpy(&v, cpu->fpu.ymm[op->a], sizeof(v));                                                \
-        soft_store##bits(cpu, soft_address(cpu, op, bits / 8, SOFT_WRITE), v);                     \
-        SOFT_NEXT(cpu, op);                                                                        \
-    }
-SCALAR(32)
-SCALAR(64)
-
-static const struct soft_op *zero16(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_vector_check(cpu, op->c);
-    memset(cpu->fpu.ymm[op->a], 0, op->c ? 32 : 16);
-    SOFT_NEXT(cpu, op);
-}
 
 /* ---- thunks ---- */
 
@@ -348,18 +243,12 @@ static const struct soft_op *vzero(struct soft_cpu *cpu, const struct soft_op *o
     for (unsigned i = 0; i < (cpu->mode & SOFT_MODE_CODE64 ? 16u : 8u); i++) {
         if (op->imm)
             memset(cpu->fpu.ymm[i], 0, 16);
-        clear_upper(cpu, i);
+        soft_vector_clear_upper(cpu, i);
     }
     SOFT_NEXT(cpu, op);
 }
 
 /* ---- binding ---- */
-
-static enum soft_bound with(struct soft_op *op, soft_fn *fn)
-{
-    op->fn = fn;
-    return SOFT_BOUND;
-}
 
 static void fill_places(const struct x86_insn *in, struct vector *v)
 {
@@ -413,92 +302,7 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
                   in->id == X86_VPCMPISTRI;
     v.wide = in->rex & 8;
     op->p = soft_keep(cpu, &v, sizeof(v));
-    return with(op, handler(&v));
-}
-
-/* Whole-register moves. */
-static enum soft_bound bind_move(const struct x86_insn *in, struct soft_op *op)
-{
-    const struct x86_operand *d = &in->operands[0], *s = &in->operands[1];
-    bool wide = in->vex_l;
-    op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
-    op->imm = (in->flags & X86_FLAG_ALIGNED) != 0;
-    if (d->kind == X86_OPERAND_MEM) {
-        op->a = s->reg;
-        return with(op, wide ? store32 : store16);
-    }
-    op->a = d->reg;
-    if (s->kind == X86_OPERAND_MEM)
-        return with(op, wide ? load32 : load16);
-    op->b = s->reg;
-    return with(op, wide ? move32 : move16);
-}
-
-/* movss and its like with memory; between registers they merge: thunks. */
-static enum soft_bound bind_scalar(struct soft_cpu *cpu, const struct x86_insn *in,
-                                   struct soft_op *op, unsigned bytes)
-{
-    const struct x86_operand *d = &in->operands[0], *s = &in->operands[1];
-    bool mmx = in->flags & X86_FLAG_MMX;
-    if (!in->has_mem || mmx)
-        return bind_thunk(cpu, in, op);
-    op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
-    if (d->kind == X86_OPERAND_MEM) {
-        op->a = s->reg;
-        return with(op, bytes == 4 ? store_scalar32 : store_scalar64);
-    }
-    op->a = d->reg;
-    return with(op, bytes == 4 ? load_scalar32 : load_scalar64);
-}
-
-static bool same_register_xor(const struct x86_insn *in)
-{
-    bool xor = in->id == X86_PXOR || in->id == X86_XORPS || in->id == X86_XORPD;
-    return xor&&in->operands[1].kind == X86_OPERAND_XMM &&
-           in->operands[0].kind == X86_OPERAND_XMM && in->operands[0].reg == in->operands[1].reg;
-}
-
-static enum soft_bound bind_plain(struct soft_cpu *cpu, const struct x86_insn *in,
-                                  struct soft_op *op)
-{
-    switch (in->id) {
-    case X86_MOVUPS:
-    case X86_MOVUPD:
-    case X86_MOVAPS:
-    case X86_MOVAPD:
-    case X86_MOVDQA:
-    case X86_MOVDQU:
-    case X86_MOVNTPS:
-    case X86_MOVNTPD:
-    case X86_MOVNTDQ:
-    case X86_MOVNTDQA:
-    case X86_LDDQU:
-    case X86_VMOVUPS:
-    case X86_VMOVUPD:
-    case X86_VMOVAPS:
-    case X86_VMOVAPD:
-    case X86_VMOVDQA:
-    case X86_VMOVDQU:
-    case X86_VMOVNTPS:
-    case X86_VMOVNTPD:
-    case X86_VMOVNTDQ:
-    case X86_VMOVNTDQA:
-    case X86_VLDDQU:
-        return bind_move(in, op);
-    case X86_MOVSS:
-    case X86_VMOVSS:
-        return bind_scalar(cpu, in, op, 4);
-    case X86_MOVSD:
-    case X86_VMOVSD:
-    case X86_MOVQ:
-    case X86_VMOVQ:
-        return bind_scalar(cpu, in, op, 8);
-    case X86_MOVD:
-    case X86_VMOVD:
-        return bind_scalar(cpu, in, op, in->rex & 8 ? 8 : 4);
-    default:
-        return SOFT_UNBOUND;
-    }
+    return soft_bound_to(op, handler(&v));
 }
 
 enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *in,
@@ -509,27 +313,23 @@ enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *in
     op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
     switch (in->id) {
     case X86_EMMS:
-        return with(op, emms);
+        return soft_bound_to(op, emms);
     case X86_LDMXCSR:
     case X86_VLDMXCSR:
-        return with(op, ldmxcsr);
+        return soft_bound_to(op, ldmxcsr);
     case X86_STMXCSR:
     case X86_VSTMXCSR:
-        return with(op, stmxcsr);
+        return soft_bound_to(op, stmxcsr);
     case X86_VZEROUPPER:
     case X86_VZEROALL:
         op->imm = in->id == X86_VZEROALL;
-        return with(op, vzero);
+        return soft_bound_to(op, vzero);
     default:
         break;
     }
     enum soft_bound bound = soft_bind_gather(cpu, in, op);
     if (!bound)
-        bound = bind_plain(cpu, in, op);
-    if (!bound && same_register_xor(in)) {
-        op->a = in->operands[0].reg;
-        bound = with(op, zero16);
-    }
+        bound = soft_bind_vector_move(in, op);
     if (bound)
         return bound;
     if (!(in->flags & (X86_FLAG_SSE | X86_FLAG_VEX | X86_FLAG_MMX)))

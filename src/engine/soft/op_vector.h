@@ -5,7 +5,26 @@
 #include "engine/soft/soft_internal.h"
 
 /* Raises #UD or #NM where SSE (or, with vex, AVX) is not to be used now. */
-void soft_vector_check(struct soft_cpu *cpu, bool vex);
+static inline void soft_vector_check(struct soft_cpu *cpu, bool vex)
+{
+    uint8_t fault = vex ? cpu->avx_fault : cpu->sse_fault;
+    if (unlikely(fault != 0xff))
+        soft_raise(cpu, fault);
+}
+
+static inline void soft_vector_clear_upper(struct soft_cpu *cpu, unsigned reg)
+{
+    memset(cpu->fpu.ymm[reg] + 16, 0, 16);
+}
+
+static inline enum soft_bound soft_bound_to(struct soft_op *op, soft_fn *fn)
+{
+    op->fn = fn;
+    return SOFT_BOUND;
+}
+
+/* Moves: op_vector_move.c. */
+enum soft_bound soft_bind_vector_move(const struct x86_insn *insn, struct soft_op *op);
 /* Gathers and masked moves: op_gather.c. */
 enum soft_bound soft_bind_gather(struct soft_cpu *cpu, const struct x86_insn *insn,
                                  struct soft_op *op);
