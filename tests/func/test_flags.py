@@ -33,6 +33,14 @@ def the_manual_explains_every_flag_and_no_other():
 
 
 @case
+def the_manual_has_every_key_of_the_configuration_file_and_no_other():
+    manual = re.search(r"^\.Sh CONFIGURATION FILE$(.*?)^\.Ed$", read("docs/man/virga-vmm.8"), re.M | re.S).group(1)
+    rows = re.findall(r'^    \{"(\w+)", VM_CONFIG_KIND_', read("src/vmmapi/vm_config_fields.c"), re.M)
+    check(len(rows) > 50, f"{len(rows)} rows were found")
+    check_eq(set(re.findall(r'"(\w+)":', manual)), set(rows))
+
+
+@case
 def the_shells_complete_every_flag_and_no_other():
     wanted = flags() | {"help"}
     bash = re.search(r'_virga_flags="([^"]*)"', read("completions/virga.bash")).group(1)
