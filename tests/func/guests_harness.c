@@ -23,6 +23,11 @@ void pc_setup(const struct engine *engine, const char *guest_dir)
     the_dir = guest_dir;
 }
 
+void pc_use(const struct engine *engine)
+{
+    the_engine = engine;
+}
+
 /* ---- test device ---- */
 
 static uint64_t all_ones_read(void *opaque, uint64_t offset, unsigned size)

@@ -12,7 +12,7 @@
 #define GUEST_BASE      0x10000
 #define GUEST_RAM_BYTES (4 << 20)
 #define GUEST_MMIO      UINT64_C(0xd0000000)
-#define TRACE_MAX       64
+#define TRACE_MAX       128
 #define ACCESSES_MAX    64
 
 enum guest_mode { GUEST_REAL, GUEST_PROTECTED, GUEST_LONG };
@@ -52,6 +52,8 @@ struct pc {
 
 /* Where the flat binaries are, and which engine runs them. */
 void pc_setup(const struct engine *engine, const char *guest_dir);
+/* Which engine runs the next machine. */
+void pc_use(const struct engine *engine);
 
 /* Creates the machine. Returns NULL, or why this host cannot run it. */
 const char *pc_open(struct pc *pc, unsigned n_vcpus);
@@ -64,5 +66,12 @@ void pc_enter(struct pc *pc, enum guest_mode mode);
 /* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or 60 s have passed (then
  * the reason is KICKED and `ended` false). */
 struct engine_exit_info pc_run(struct pc *pc);
+
+/* ---- guests_main.c ---- */
+
+/* Ended by NULL. */
+extern const struct engine *const pc_engines[];
+/* Takes a program's arguments, `ENGINE GUEST-DIR`. NULL: they are wrong, and it has said so. */
+const struct engine *pc_from_args(int argc, char **argv);
 
 #endif

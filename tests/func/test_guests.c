@@ -21,9 +21,7 @@
             SKIP(why_not);                                                                         \
     } while (0)
 
-static const struct engine *const engines[] = {&kvm_engine, &soft_engine, NULL};
-static const struct engine *engine; /* the one under test, and where its guests are */
-static const char *guest_dir;
+static const struct engine *engine; /* the one under test */
 
 static bool ran_well(struct pc *pc)
 {
@@ -529,7 +527,7 @@ static void saves_and_goes_on(struct pc *a, const struct engine *to)
     static struct saved saved;
     struct pc b;
     run_to_7_and_save(a, "count", &saved);
-    pc_setup(to, guest_dir);
+    pc_use(to);
     OPEN(b, 1);
     load_and_run(&b, &saved);
     CHECK_EQ(b.n_trace, 13);
@@ -605,12 +603,12 @@ static void a_saved_guest_goes_on_in_a_new_vm(void)
 static void a_guest_saved_under_another_engine_goes_on_here(void)
 {
     struct pc a;
-    for (unsigned i = 0; engines[i]; i++) {
-        if (engines[i] == engine)
+    for (unsigned i = 0; pc_engines[i]; i++) {
+        if (pc_engines[i] == engine)
             continue;
-        pc_setup(engines[i], guest_dir);
+        pc_use(pc_engines[i]);
         const char *why = pc_open(&a, 1);
-        pc_setup(engine, guest_dir);
+        pc_use(engine);
         if (why)
             SKIP(why);
         saves_and_goes_on(&a, engine);
@@ -800,18 +798,6 @@ static int run_all(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s ENGINE GUEST-DIR\n", argv[0]);
-        return 2;
-    }
-    guest_dir = argv[2];
-    for (unsigned i = 0; engines[i]; i++)
-        if (strcmp(engine_name(engines[i]), argv[1]) == 0)
-            engine = engines[i];
-    if (!engine) {
-        fprintf(stderr, "there is no engine '%s'\n", argv[1]);
-        return 2;
-    }
-    pc_setup(engine, argv[2]);
-    return run_all();
+    engine = pc_from_args(argc, argv);
+    return engine ? run_all() : 2;
 }

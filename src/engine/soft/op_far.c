@@ -12,12 +12,13 @@ static uint64_t cut(uint64_t v, unsigned size)
 
 /* ---- the TSS ---- */
 
-void soft_segment_tss_stack(struct soft_cpu *cpu, unsigned cpl, uint16_t *ss, uint32_t *esp)
+void soft_segment_tss_stack(struct soft_cpu *cpu, unsigned cpl, uint32_t ext, uint16_t *ss,
+                            uint32_t *esp)
 {
     bool wide = cpu->tr.type & 8;
     uint32_t at = wide ? 4 + cpl * 8 : 2 + cpl * 4;
     if (at + (wide ? 5 : 3) > cpu->tr.limit)
-        soft_raise_error(cpu, SOFT_TS, cpu->tr.sel & ~3u);
+        soft_raise_error(cpu, SOFT_TS, (cpu->tr.sel & ~3u) | ext);
     if (wide) {
         *esp = (uint32_t)soft_load_system(cpu, cpu->tr.base + at, 4);
         *ss = (uint16_t)soft_load_system(cpu, cpu->tr.base + at + 4, 2);
@@ -27,12 +28,12 @@ void soft_segment_tss_stack(struct soft_cpu *cpu, unsigned cpl, uint16_t *ss, ui
     }
 }
 
-uint64_t soft_segment_tss_rsp(struct soft_cpu *cpu, unsigned index)
+uint64_t soft_segment_tss_rsp(struct soft_cpu *cpu, unsigned index, uint32_t ext)
 {
     /* RSP0..2 at 4, IST1..7 at 36 (SDM volume 3, figure 7-11). */
     uint32_t at = index < 3 ? 4 + index * 8 : 36 + (index - 3) * 8;
     if (at + 7 > cpu->tr.limit)
-        soft_raise_error(cpu, SOFT_TS, cpu->tr.sel & ~3u);
+        soft_raise_error(cpu, SOFT_TS, (cpu->tr.sel & ~3u) | ext);
     return soft_load_system(cpu, cpu->tr.base + at, 8);
 }
 
@@ -116,6 +117,7 @@ static void resolve_target(struct soft_cpu *cpu, struct target *t, uint16_t sel,
         through_gate(cpu, t, sel, d, high, call);
     }
     check_code_target(cpu, &t->cs, t->offset);
+    soft_segment_set_accessed(cpu, &t->cs);
 }
 
 static const struct soft_op *go_real(struct soft_cpu *cpu, uint16_t sel, uint64_t offset)
@@ -169,13 +171,13 @@ static const struct soft_op *call_inner(struct soft_cpu *cpu, const struct soft_
     values[n++] = cpu->seg[X86_CS].sel;
     values[n++] = soft_next_rip(cpu, op);
     if (soft_in_long(cpu)) {
-        rsp = soft_segment_tss_rsp(cpu, t->cpl);
+        rsp = soft_segment_tss_rsp(cpu, t->cpl, 0);
         ss = (struct soft_seg){.sel = (uint16_t)t->cpl, .unusable = 1, .dpl = (uint8_t)t->cpl};
     } else {
         uint16_t sel;
         uint32_t esp;
         uint64_t d;
-        soft_segment_tss_stack(cpu, t->cpl, &sel, &esp);
+        soft_segment_tss_stack(cpu, t->cpl, 0, &sel, &esp);
         if (!(sel & ~3u) || !soft_segment_read(cpu, sel, &d))
             soft_raise_error(cpu, SOFT_TS, sel & ~3u);
         soft_segment_unpack(&ss, sel, d);
@@ -183,6 +185,7 @@ static const struct soft_op *call_inner(struct soft_cpu *cpu, const struct soft_
             soft_raise_error(cpu, SOFT_TS, sel & ~3u);
         if (!ss.present)
             soft_raise_error(cpu, SOFT_SS, sel & ~3u);
+        soft_segment_set_accessed(cpu, &ss);
         rsp = esp;
     }
     struct soft_seg old_cs = cpu->seg[X86_CS];
@@ -276,7 +279,7 @@ static void check_outer_ss(struct soft_cpu *cpu, struct soft_seg *ss, uint16_t s
         soft_raise_error(cpu, SOFT_GP, sel & ~3u);
     if (!ss->present)
         soft_raise_error(cpu, SOFT_SS, sel & ~3u);
-    ss->type |= 1;
+    soft_segment_set_accessed(cpu, ss);
 }
 
 /* The code segment to return to. */
@@ -296,6 +299,7 @@ static void check_return_cs(struct soft_cpu *cpu, struct soft_seg *cs, const str
     if (!cs->present)
         soft_raise_error(cpu, SOFT_NP, f->cs & ~3u);
     check_code_target(cpu, cs, f->rip);
+    soft_segment_set_accessed(cpu, cs);
 }
 
 /* Leaves for an outer ring, or, in 64-bit iret, for the same one with another stack. */

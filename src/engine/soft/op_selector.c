@@ -142,7 +142,7 @@ static const struct soft_op *mov_to_segment(struct soft_cpu *cpu, const struct s
 {
     soft_load_segment(cpu, (enum x86_segment)op->b, load16(cpu, op));
     if (op->b == X86_SS)
-        cpu->shadow = true;
+        soft_shadow_ss(cpu);
     return soft_continue(cpu, op);
 }
 

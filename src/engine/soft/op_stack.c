@@ -200,7 +200,7 @@ static const struct soft_op *pop_seg(struct soft_cpu *cpu, const struct soft_op 
 static const struct soft_op *pop_ss(struct soft_cpu *cpu, const struct soft_op *op)
 {
     pop_segment(cpu, op);
-    cpu->shadow = true;
+    soft_shadow_ss(cpu);
     return soft_continue(cpu, op);
 }
 

@@ -28,10 +28,30 @@ static struct soft_seg flat_data(uint16_t sel, unsigned dpl)
                              .g = 1};
 }
 
+/* The manufacturers differ: Intel's SYSCALL is for 64-bit code alone, and SYSENTER for all of long
+ * mode; AMD's the other way round. */
+static bool is_intel(const struct soft_cpu *cpu)
+{
+    const struct kvm_cpuid_entry2 *e = soft_cpuid_find(cpu, 0, 0);
+    return e && e->ebx == 0x756e6547; /* Genu */
+}
+
+static void need_syscall(struct soft_cpu *cpu)
+{
+    if (!(cpu->efer & EFER_SCE) || !(cpu->mode & SOFT_MODE_PROTECTED) ||
+        (!soft_in_code64(cpu) && is_intel(cpu)))
+        soft_raise(cpu, SOFT_UD);
+}
+
+static void need_sysenter(struct soft_cpu *cpu)
+{
+    if (soft_in_long(cpu) && !is_intel(cpu))
+        soft_raise(cpu, SOFT_UD);
+}
+
 static const struct soft_op *syscall_(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    if (!(cpu->efer & EFER_SCE) || !(cpu->mode & SOFT_MODE_PROTECTED))
-        soft_raise(cpu, SOFT_UD);
+    need_syscall(cpu);
     uint16_t sel = (uint16_t)(cpu->msr.star >> 32);
     uint64_t target, next = soft_next_rip(cpu, op);
     if (soft_in_long(cpu)) {
@@ -48,14 +68,15 @@ static const struct soft_op *syscall_(struct soft_cpu *cpu, const struct soft_op
     const struct soft_seg cs = flat_code(0, soft_in_long(cpu));
     cpu->seg[X86_SS] = flat_data((uint16_t)((sel & ~3u) + 8), 0);
     soft_segment_load_cs(cpu, &cs, sel & 0xfffc, 0);
+    /* A step ends where it leaves TF set, and not where SFMASK clears it. */
+    cpu->step_guest = cpu->rflags & SOFT_RFLAGS_TF;
     return soft_goto(cpu, target);
 }
 
 static const struct soft_op *sysret_(struct soft_cpu *cpu, const struct soft_op *op)
 {
     bool wide = op->size == 8;
-    if (!(cpu->efer & EFER_SCE) || !(cpu->mode & SOFT_MODE_PROTECTED))
-        soft_raise(cpu, SOFT_UD);
+    need_syscall(cpu);
     if (cpu->cpl)
         soft_raise_error(cpu, SOFT_GP, 0);
     /* Not checked: where the address is not canonical, an AMD CPU's next fetch faults, in ring 3.
@@ -69,11 +90,13 @@ static const struct soft_op *sysret_(struct soft_cpu *cpu, const struct soft_op 
         soft_rflags_set(cpu, cpu->r[11] & ~(uint64_t)(SOFT_RFLAGS_RF | SOFT_RFLAGS_VM));
     else
         soft_rflags_set(cpu, soft_rflags_get(cpu) | SOFT_RFLAGS_IF);
+    cpu->step_guest = cpu->rflags & SOFT_RFLAGS_TF; /* as if SYSCALL had just ended */
     return soft_stop(cpu, rip);
 }
 
 static const struct soft_op *sysenter_(struct soft_cpu *cpu, const struct soft_op *op)
 {
+    need_sysenter(cpu);
     if (!(cpu->mode & (SOFT_MODE_PROTECTED | SOFT_MODE_VM86)) || !(cpu->msr.sysenter_cs & 0xfffc))
         soft_raise_error(cpu, SOFT_GP, 0);
     uint16_t sel = (uint16_t)cpu->msr.sysenter_cs & 0xfffc;
@@ -89,6 +112,7 @@ static const struct soft_op *sysenter_(struct soft_cpu *cpu, const struct soft_o
 static const struct soft_op *sysexit_(struct soft_cpu *cpu, const struct soft_op *op)
 {
     bool wide = op->size == 8;
+    need_sysenter(cpu);
     if (!(cpu->mode & SOFT_MODE_PROTECTED) || cpu->cpl || !(cpu->msr.sysenter_cs & 0xfffc))
         soft_raise_error(cpu, SOFT_GP, 0);
     uint64_t rip = wide ? cpu->r[SOFT_RDX] : (uint32_t)cpu->r[SOFT_RDX];

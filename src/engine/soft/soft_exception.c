@@ -37,11 +37,11 @@ _Noreturn static void bad_vector(struct soft_cpu *cpu, const struct soft_pending
 }
 
 /* The flags image that is pushed: faults show RF, so that the restarted instruction does not hit
- * its breakpoint again (17.3.1.1). */
+ * its breakpoint again; #DB shows what is (17.3.1.1), whose handler sets RF itself. */
 static uint64_t flags_image(const struct soft_cpu *cpu, const struct soft_pending *e)
 {
     bool fault = !e->trap && !e->software && !e->external && e->vector != SOFT_NMI &&
-                 e->vector != SOFT_BP && e->vector != SOFT_OF;
+                 e->vector != SOFT_DB && e->vector != SOFT_BP && e->vector != SOFT_OF;
     uint64_t f = soft_rflags_get(cpu);
     return fault ? f | SOFT_RFLAGS_RF : f & ~(uint64_t)SOFT_RFLAGS_RF;
 }
@@ -120,6 +120,7 @@ static void read_target(struct soft_cpu *cpu, const struct soft_pending *e, cons
     *cpl = cs->type & 4 ? cpu->cpl : cs->dpl;
     if (cpu->mode & SOFT_MODE_VM86 && *cpl != 0)
         soft_raise_error(cpu, SOFT_GP, error);
+    soft_segment_set_accessed(cpu, cs);
 }
 
 static void enter_handler(struct soft_cpu *cpu, const struct gate *g, const struct soft_seg *cs,
@@ -144,9 +145,9 @@ static void deliver_long(struct soft_cpu *cpu, const struct soft_pending *e)
     read_target(cpu, e, &g, &cs, &cpl);
     uint64_t rsp = cpu->r[SOFT_RSP];
     if (g.ist)
-        rsp = soft_segment_tss_rsp(cpu, 2 + g.ist);
+        rsp = soft_segment_tss_rsp(cpu, 2 + g.ist, ext_bit(e));
     else if (cpl != cpu->cpl)
-        rsp = soft_segment_tss_rsp(cpu, cpl);
+        rsp = soft_segment_tss_rsp(cpu, cpl, ext_bit(e));
     if (!soft_canonical(rsp))
         soft_raise_error(cpu, SOFT_SS, ext_bit(e));
     uint64_t frame[6] = {e->error,
@@ -179,6 +180,7 @@ struct stack {
     uint32_t sp;
     bool system; /* the new ring is not the current one: supervisor rights */
     unsigned size;
+    uint32_t error; /* of the #SS where it is too short */
 };
 
 static void push(struct soft_cpu *cpu, struct stack *st, uint32_t value)
@@ -188,7 +190,7 @@ static void push(struct soft_cpu *cpu, struct stack *st, uint32_t value)
     uint32_t offset = st->sp & mask;
     bool expand_down = st->ss.type & 4;
     if (expand_down ? offset <= st->ss.limit : offset + st->size - 1 > st->ss.limit)
-        soft_raise_error(cpu, SOFT_SS, 0);
+        soft_raise_error(cpu, SOFT_SS, st->error);
     uint64_t linear = (uint32_t)(st->ss.base + offset);
     if (st->system)
         soft_store_system(cpu, linear, value, st->size);
@@ -204,7 +206,7 @@ static void inner_stack(struct soft_cpu *cpu, const struct soft_pending *e, unsi
 {
     uint16_t sel;
     uint64_t d;
-    soft_segment_tss_stack(cpu, cpl, &sel, &st->sp);
+    soft_segment_tss_stack(cpu, cpl, ext_bit(e), &sel, &st->sp);
     uint32_t error = (sel & ~3u) | ext_bit(e);
     if (!(sel & ~3u) || !soft_segment_read(cpu, sel, &d))
         soft_raise_error(cpu, SOFT_TS, error);
@@ -214,6 +216,8 @@ static void inner_stack(struct soft_cpu *cpu, const struct soft_pending *e, unsi
         soft_raise_error(cpu, SOFT_TS, error);
     if (!st->ss.present)
         soft_raise_error(cpu, SOFT_SS, error);
+    soft_segment_set_accessed(cpu, &st->ss);
+    st->error = error;
     st->system = true;
 }
 
@@ -228,6 +232,7 @@ static void deliver_legacy(struct soft_cpu *cpu, const struct soft_pending *e)
     struct stack st = {.ss = cpu->seg[X86_SS], .sp = (uint32_t)cpu->r[SOFT_RSP]};
     st.size = g.type & 8 ? 4 : 2;
     st.system = cpu->cpl != 3;
+    st.error = ext_bit(e);
     if (inner)
         inner_stack(cpu, e, cpl, &st);
     if (vm86) {

@@ -49,8 +49,10 @@ static void note_watch(struct soft_cpu *cpu, uint64_t linear, unsigned size, boo
             cpu->watch_at[i] < linear + size)
             cpu->watch_hit |= 1u << i;
     }
-    if (cpu->watch_hit)
+    if (cpu->watch_hit) {
         soft_break_block(cpu);
+        cpu->countdown = -1; /* nor does another block follow */
+    }
 }
 
 /* Translates one access within a page and fills the TLB where it may. */

@@ -69,6 +69,14 @@ static inline void soft_need_ring0(struct soft_cpu *cpu)
         soft_raise_error(cpu, SOFT_GP, 0);
 }
 
+/* SS was loaded: neither interrupts nor a single step come before the next instruction is done, so
+ * that it can load rSP. */
+static inline void soft_shadow_ss(struct soft_cpu *cpu)
+{
+    cpu->shadow = true;
+    cpu->step_guest = false;
+}
+
 /* An offset of the operand size and the selector behind it, from memory. */
 static inline void soft_load_pointer(struct soft_cpu *cpu, const struct soft_op *op, uint16_t *sel,
                                      uint64_t *offset)

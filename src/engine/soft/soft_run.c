@@ -386,9 +386,9 @@ static void execute(struct soft_cpu *cpu)
     struct soft_block *b = find(cpu, cpu->rip);
     cpu->shadow = false;
     cpu->rflags &= ~(uint64_t)SOFT_RFLAGS_RF;
+    cpu->step_guest = trap; /* some instructions decide otherwise */
     run_operations(cpu, soft_block_enter(cpu, b, cpu->rip));
     cpu->passed_breakpoint = 0;
-    cpu->step_guest = trap;
     cpu->debug_stepped = cpu->debug.control & KVM_GUESTDBG_SINGLESTEP;
 }
 
@@ -396,6 +396,7 @@ static void execute(struct soft_cpu *cpu)
 static void caught(struct soft_cpu *cpu)
 {
     if (!cpu->delivering.there) {
+        cpu->step_guest = false;
         if (cpu->op)
             cpu->rip = soft_rip(cpu, cpu->op);
         cpu->op = NULL;

@@ -76,11 +76,13 @@ bool soft_segment_read_system(struct soft_cpu *cpu, uint16_t sel, uint64_t *low,
     return true;
 }
 
-void soft_segment_set_accessed(struct soft_cpu *cpu, uint16_t sel, uint64_t descriptor)
+void soft_segment_set_accessed(struct soft_cpu *cpu, struct soft_seg *s)
 {
     uint64_t at;
-    if (!(descriptor >> 40 & 1) && place(cpu, sel, &at, 8))
-        soft_store_system(cpu, at + 5, (descriptor >> 40 & 0xff) | 1, 1);
+    if (likely(s->type & 1) || !place(cpu, s->sel, &at, 8))
+        return;
+    s->type |= 1;
+    soft_store_system(cpu, at + 5, s->type | 1u << 4 | s->dpl << 5 | 1u << 7, 1);
 }
 
 void soft_set_segment_real(struct soft_cpu *cpu, enum x86_segment seg, uint16_t sel)
@@ -141,8 +143,7 @@ void soft_load_segment(struct soft_cpu *cpu, enum x86_segment seg, uint16_t sel)
         soft_raise_error(cpu, SOFT_GP, sel & ~3u);
     if (!s.present)
         soft_raise_error(cpu, seg == X86_SS ? SOFT_SS : SOFT_NP, sel & ~3u);
-    soft_segment_set_accessed(cpu, sel, d);
-    s.type |= 1;
+    soft_segment_set_accessed(cpu, &s);
     cpu->seg[seg] = s;
     soft_update_mode(cpu);
 }

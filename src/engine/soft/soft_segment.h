@@ -25,15 +25,18 @@ void soft_segment_unpack(struct soft_seg *s, uint16_t sel, uint64_t descriptor);
 bool soft_segment_read(struct soft_cpu *cpu, uint16_t sel, uint64_t *descriptor);
 /* The same for system descriptors, which have 16 bytes in long mode. */
 bool soft_segment_read_system(struct soft_cpu *cpu, uint16_t sel, uint64_t *low, uint64_t *high);
-void soft_segment_set_accessed(struct soft_cpu *cpu, uint16_t sel, uint64_t descriptor);
+/* A code or data segment that is about to be loaded becomes accessed, in its table and in *s. */
+void soft_segment_set_accessed(struct soft_cpu *cpu, struct soft_seg *s);
 /* After CPL has risen: data segments of inner rings become null. */
 void soft_segment_drop_privileged(struct soft_cpu *cpu);
 /* CS and CPL, checked before. */
 void soft_segment_load_cs(struct soft_cpu *cpu, const struct soft_seg *cs, uint16_t sel,
                           unsigned cpl);
-/* SS:rSP of ring `cpl` from the TSS (not in long mode). */
-void soft_segment_tss_stack(struct soft_cpu *cpu, unsigned cpl, uint16_t *ss, uint32_t *esp);
-/* RSP n (0..2) or IST n (as index 3 + n) from a 64-bit TSS. */
-uint64_t soft_segment_tss_rsp(struct soft_cpu *cpu, unsigned index);
+/* SS:rSP of ring `cpl` from the TSS (not in long mode). `ext`: the EXT bit of the #TS it may raise,
+ * 0 or 1. */
+void soft_segment_tss_stack(struct soft_cpu *cpu, unsigned cpl, uint32_t ext, uint16_t *ss,
+                            uint32_t *esp);
+/* RSP n (0..2) or IST n (as index 2 + n) from a 64-bit TSS. */
+uint64_t soft_segment_tss_rsp(struct soft_cpu *cpu, unsigned index, uint32_t ext);
 
 #endif
