@@ -49,7 +49,7 @@
     out     %eax, $PORT_TRACE
     lea     3f(%rip), %rdx
     mov     $USER_STACK, %ecx
-    rex.W sysexit
+    .byte   0x48, 0x0f, 0x35            /* sysexit with REX.W, which assemblers spell differently */
 3:  ud2
 88: trace_fault
     trace_at LAST_CS
