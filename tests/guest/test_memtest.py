@@ -32,6 +32,8 @@ def the_first_tests_find_no_error():
 
 @case
 def two_cpus_test_in_parallel():
+    if os.environ.get("VIRGA_RIG"):
+        skip("its two CPUs wait for each other by spinning, which takes minutes on an emulated host")
     memtest(2, "16M", FOURTH, 240)
 
 
