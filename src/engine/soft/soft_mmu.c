@@ -14,6 +14,9 @@ enum {
 #define PTE_NX       (UINT64_C(1) << 63)
 #define PTE_ADDRESS  UINT64_C(0x000ffffffffff000)
 #define PTE_RESERVED (PTE_ADDRESS & ~((UINT64_C(1) << SOFT_PHYS_BITS) - 1))
+/* With PAE outside long mode the bits above are reserved as well, and more of a PDPTE (4.4.2). */
+#define PAE_RESERVED   UINT64_C(0x7ff0000000000000)
+#define PDPTE_RESERVED (PTE_RESERVED | PAE_RESERVED | PTE_NX | 0x1e6)
 
 enum { ERR_P = 1 << 0, ERR_W = 1 << 1, ERR_U = 1 << 2, ERR_RSVD = 1 << 3, ERR_I = 1 << 4 };
 
@@ -96,7 +99,11 @@ static void walk_pae(const struct soft_cpu *cpu, struct walk *w, uint64_t linear
     uint64_t pdpte = p ? read_entry(w, p) : 0;
     if (!(pdpte & PTE_P))
         return;
-    if (!step(cpu, w, (pdpte & PTE_ADDRESS) + (linear >> 21 & 511) * 8, 0, &entry))
+    if (pdpte & PDPTE_RESERVED) { /* AMD's CPUs look when they walk, Intel's when CR3 is loaded */
+        w->fault = ERR_P | ERR_RSVD;
+        return;
+    }
+    if (!step(cpu, w, (pdpte & PTE_ADDRESS) + (linear >> 21 & 511) * 8, PAE_RESERVED, &entry))
         return;
     if (entry & PTE_PS) {
         if (entry & UINT64_C(0x1fe000)) {
@@ -108,7 +115,7 @@ static void walk_pae(const struct soft_cpu *cpu, struct walk *w, uint64_t linear
         w->done = true;
         return;
     }
-    if (!step(cpu, w, (entry & PTE_ADDRESS) + (linear >> 12 & 511) * 8, 0, &entry))
+    if (!step(cpu, w, (entry & PTE_ADDRESS) + (linear >> 12 & 511) * 8, PAE_RESERVED, &entry))
         return;
     w->phys = (entry & PTE_ADDRESS) | (linear & 4095);
     w->done = true;

@@ -109,6 +109,42 @@ static void narrow_entries_of_32_bit_paging_leave_their_neighbours_alone(void)
     soft_fixture_close(&f);
 }
 
+static void reserved_bits_of_pae_fault_wherever_they_are(void)
+{
+    static const struct {
+        uint64_t pdpte, pde, pte;
+        uint32_t fault; /* of a supervisor's read; 0: none */
+    } cases[] = {
+        {0, 0, 0, 0},
+        {2, 0, 0, 1 | 8}, /* bits 1, 2 and 5 to 8, and what is above the address */
+        {UINT64_C(1) << 8, 0, 0, 1 | 8},
+        {UINT64_C(1) << 50, 0, 0, 1 | 8},
+        {UINT64_C(1) << 63, 0, 0, 1 | 8},
+        {0, UINT64_C(1) << 52, 0, 1 | 8},
+        {0, UINT64_C(1) << 62, 0, 1 | 8},
+        {0, 0, UINT64_C(1) << 52, 1 | 8},
+        {0, 0, UINT64_C(1) << 62, 1 | 8},
+        {0, 0, UINT64_C(1) << 63, 0}, /* NX, and it is no fetch */
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct soft_fixture f;
+        struct soft_translation t;
+        REQUIRE(soft_fixture_open(&f, 1));
+        struct soft_cpu *cpu = f.cpus[0];
+        *entry(&f, PDPT, 0) = PD | P | cases[i].pdpte;
+        *entry(&f, PD, 0) = PT | P | W | cases[i].pde;
+        *entry(&f, PT, INDEX) = PAGE | P | W | cases[i].pte;
+        cpu->cr0 = 0x80010011;
+        cpu->cr3 = PDPT;
+        cpu->cr4 = 0x20;
+        cpu->efer = 0x800; /* NXE */
+        soft_update_mode(cpu);
+        CHECK_EQ(soft_mmu_walk(cpu, LINEAR, SOFT_READ, SOFT_TLB_SUPERVISOR, &t),
+                 cases[i].fault ? SOFT_MMU_FAULT | cases[i].fault : 0);
+        soft_fixture_close(&f);
+    }
+}
+
 struct unmapper {
     uint64_t *pte;
     _Atomic bool stop;
@@ -153,6 +189,7 @@ int main(void)
     TAP_RUN(a_read_sets_accessed_on_the_way_and_a_write_also_dirty);
     TAP_RUN(what_is_refused_leaves_the_page_untouched_and_says_why);
     TAP_RUN(narrow_entries_of_32_bit_paging_leave_their_neighbours_alone);
+    TAP_RUN(reserved_bits_of_pae_fault_wherever_they_are);
     TAP_RUN(a_walk_never_marks_an_entry_that_has_gone);
     return tap_done();
 }
