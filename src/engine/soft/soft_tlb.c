@@ -1,6 +1,7 @@
 #include "engine/soft/soft_tlb.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/soft/soft_internal.h"
 
@@ -29,9 +30,11 @@ static void clear_logged(struct soft_tlbs *t, struct soft_tlb_log *log)
 
 struct soft_tlbs *soft_tlb_create(void)
 {
-    struct soft_tlbs *t = aligned_alloc(64, sizeof(*t) + 64 - sizeof(*t) % 64);
-    if (t)
-        clear_all(t);
+    struct soft_tlbs *t = aligned_alloc(64, align_up(sizeof(*t), 64));
+    if (!t)
+        return NULL;
+    memset(t, 0, sizeof(*t));
+    clear_all(t);
     return t;
 }
 
