@@ -71,7 +71,7 @@ struct loop *machine_device_loop(struct machine_device *d, enum machine_thread s
 void machine_device_failed(void *opaque, const struct err *why)
 {
     struct machine_device *d = opaque;
-    machine_fail(d->machine, &d->machine->device_failed, MACHINE_REQUEST_DEVICE_FAILED, d->id, why);
+    machine_fail(d->machine, &d->failure, MACHINE_REQUEST_DEVICE_FAILED, d->id, why);
 }
 
 int machine_device_plug(struct machine_device *d, struct virtio_device *dev, struct err *err)

@@ -25,6 +25,12 @@
 #define MACHINE_DEVICES_MAX 32
 
 /* One PCI device of the machine, on the heap: its back end's callbacks keep a pointer to it. */
+/* A back end's trouble, noted by an I/O thread for the main thread. */
+struct machine_failure {
+    char device[VM_CONFIG_ID_BYTES];
+    struct err why; /* code 0: none noted */
+};
+
 struct machine_device {
     struct machine *machine;
     char id[VM_CONFIG_ID_BYTES];
@@ -37,6 +43,7 @@ struct machine_device {
     struct aio *aio;   /* of its own thread, or NULL */
     char *socket_path; /* of a vhost-user back end, for reconnects */
     struct vhu_connector connector;
+    struct machine_failure failure; /* the first not yet reported */
 };
 
 /* Threads that serve the devices without one of their own. */
@@ -62,12 +69,6 @@ enum machine_request {
 #define MACHINE_REQUESTS_HOLD                                                                      \
     (MACHINE_REQUEST_RESET | MACHINE_REQUEST_POWER_OFF | MACHINE_REQUEST_CRASH |                   \
      MACHINE_REQUEST_DEBUG_EXIT | MACHINE_REQUEST_IO_ERROR | MACHINE_REQUEST_DEBUGGER)
-
-/* A back end's trouble, noted by an I/O thread for the main thread. */
-struct machine_failure {
-    char device[VM_CONFIG_ID_BYTES];
-    struct err why; /* code 0: none noted */
-};
 
 struct machine {
     const struct vm_config *config;
@@ -116,7 +117,7 @@ struct machine {
     const struct machine_debugger *debugger; /* NULL: none. The main thread's, and under the lock */
     int debug_vcpu;                          /* which has stopped first, -1: none not yet told */
     struct kvm_debug_exit_arch debug_exit_info;
-    struct machine_failure crash, io_error, device_failed; /* the first of each not yet reported */
+    struct machine_failure crash, io_error; /* the first of each not yet reported */
 };
 
 /* machine_run.c: asks the main thread. Threads: any, with or without the device lock. */

@@ -322,6 +322,15 @@ static void pause_on_io_error(struct machine *m)
     machine_pause(m, NULL);
 }
 
+static void report_failed_devices(struct machine *m)
+{
+    for (unsigned i = 0; i < m->n_devices; i++) {
+        struct machine_failure f = take_failure(m, &m->devices[i]->failure);
+        if (f.why.code)
+            machine_emit(m, MACHINE_EVENT_DEVICE_FAILED, f.device, f.why.msg, f.why.code);
+    }
+}
+
 void machine_requests_run(struct loop_post *p)
 {
     struct machine *m = p->opaque;
@@ -342,10 +351,8 @@ void machine_requests_run(struct loop_post *p)
         pause_on_io_error(m);
     if (requests & MACHINE_REQUEST_DEBUGGER && m->state != MACHINE_STOPPED)
         pause_for_debugger(m);
-    if (requests & MACHINE_REQUEST_DEVICE_FAILED) {
-        struct machine_failure f = take_failure(m, &m->device_failed);
-        machine_emit(m, MACHINE_EVENT_DEVICE_FAILED, f.device, f.why.msg, f.why.code);
-    }
+    if (requests & MACHINE_REQUEST_DEVICE_FAILED)
+        report_failed_devices(m);
     if (requests & MACHINE_REQUEST_EJECT)
         machine_devices_eject(m, atomic_exchange(&m->eject_slots, 0));
     if (m->state == MACHINE_RUNNING)
