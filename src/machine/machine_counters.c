@@ -60,10 +60,11 @@ static void vsock_counters(const struct machine_device *d, counter_fn *fn, void 
     fn(arg, d->id, "dropped", c.dropped);
 }
 
-/* Those of a vCPU that runs are its thread's own. */
 static void vcpu_counters(struct machine *m, counter_fn *fn, void *arg)
 {
-    for (unsigned i = 0; m->state != MACHINE_RUNNING && i < machine_n_vcpus(m); i++) {
+    if (m->state == MACHINE_RUNNING) /* they are the vCPUs' threads' own */
+        return;
+    for (unsigned i = 0; i < machine_n_vcpus(m); i++) {
         char name[16];
         uint64_t insns = engine_vcpu_insns(machine_vcpu(m, i));
         snprintf(name, sizeof(name), "cpu%u", i);
