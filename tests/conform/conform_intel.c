@@ -4,6 +4,8 @@
 
 #include "conform.h"
 
+#define SS         12
+#define GP         13
 #define PF         14
 #define VECTOR_XM  19
 #define FCW_AT     0
@@ -48,16 +50,18 @@ static bool x87_came_first(const struct conform_case *c, const struct conform_re
 }
 
 /* Whether the access wraps around at 4 GiB, which a flat segment's limit forbids or not. */
-static bool wraps(const struct conform_case *c, const struct conform_result *a)
+static bool wraps(const struct conform_case *c, const struct conform_result *a,
+                  const struct conform_result *b)
 {
-    return c->mode == X86_CODE32 && a->vector == PF && a->cr2 >= 0xffffff00u;
+    return c->mode == X86_CODE32 && a->vector == PF && a->cr2 >= 0xffffff00u &&
+           (b->vector == SS || b->vector == GP);
 }
 
 void conform_intel_masks(const struct conform_case *c, const struct conform_result *a,
                          const struct conform_result *b, struct conform_masks *m)
 {
     const struct x86_insn *insn = &c->insn;
-    if (x87_came_first(c, a, b) || wraps(c, a))
+    if (x87_came_first(c, a, b) || wraps(c, a, b))
         m->all = true;
     if (conform_intel_flags_differ(insn))
         m->flags |= RFLAGS_OF;
