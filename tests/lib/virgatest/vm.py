@@ -82,18 +82,20 @@ class _UnixHttp(http.client.HTTPConnection):
         return super().send(data[n:])
 
 
-def unix_http(path, method, resource):
-    """One request to the API at a socket; what it answers, decoded. For whoever has no VM object."""
-    conn = _UnixHttp(path, PATIENCE_S)
+def unix_http(path, method, resource, body=None, limit=PATIENCE_S, fds=()):
+    """One HTTP request to the API at a socket, with descriptors; returns (status, decoded JSON or text)."""
+    conn = _UnixHttp(path, limit, fds)
     try:
-        conn.request(method, resource)
+        data = None if body is None else json.dumps(body)
+        conn.request(method, resource, data, {"Content-Type": "application/json"} if data else {})
         answer = conn.getresponse()
         text = answer.read().decode()
-        if answer.status >= 300:
-            raise AssertionError(f"{method} {resource}: {answer.status} {text}")
-        return json.loads(text) if text else None
     finally:
         conn.close()
+    try:
+        return answer.status, json.loads(text) if text else None
+    except ValueError:
+        return answer.status, text
 
 
 class VM:
@@ -294,28 +296,17 @@ class VM:
         tap.check_eq(status, 0, "the exit status of the program")
 
     def api(self, method, path, body=None, timeout=None, fds=()):
-        """One HTTP request to the VM's API, with descriptors; returns (status, decoded JSON or text)."""
+        """One request to the VM's API, as unix_http() has it, once there is one."""
         limit = timeout or PATIENCE_S
         end = time.monotonic() + limit
         while True:
-            conn = _UnixHttp(self.api_socket, limit, fds)
             try:
-                data = None if body is None else json.dumps(body)
-                conn.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-                answer = conn.getresponse()
-                text = answer.read().decode()
-                break
+                return unix_http(self.api_socket, method, path, body, limit, fds)
             except (FileNotFoundError, ConnectionRefusedError) as e:
                 # The socket appears when the program is ready to serve it.
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise AssertionError(f"no API at {self.api_socket}: {e}") from e
                 self.pump(0.05)
-            finally:
-                conn.close()
-        try:
-            return answer.status, json.loads(text) if text else None
-        except ValueError:
-            return answer.status, text
 
     def save(self, path, timeout=None):
         """Writes the paused VM to a new file and waits until it is whole."""
