@@ -384,6 +384,28 @@ static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
     fixture_fini(&f);
 }
 
+/* One back end may serve several disks, and takes them all along when it dies. */
+static void devices_that_fail_at_once_are_all_reported(void)
+{
+    struct fixture f;
+    struct err why;
+    fixture_init(&f);
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    REQUIRE(f.machine->n_devices >= 2);
+    for (unsigned i = 0; i < 2; i++) {
+        err_set(&why, EIO, "device %u broke", i);
+        virtio_device_broken(f.machine->devices[i]->dev, &why);
+    }
+    CHECK(fixture_wait(&f, MACHINE_EVENT_DEVICE_FAILED));
+    unsigned told = 0;
+    for (unsigned i = 0; i < f.n_events; i++)
+        if (f.events[i].kind == MACHINE_EVENT_DEVICE_FAILED)
+            told |= strcmp(f.texts[i], "device 1 broke") ? 1 : 2;
+    CHECK_EQ(told, 3);
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     TAP_RUN(a_vm_goes_through_its_states);
@@ -399,6 +421,7 @@ int main(void)
     TAP_RUN(a_device_name_is_used_once);
     TAP_RUN(a_running_guest_is_asked_before_a_nic_goes);
     TAP_RUN(a_guest_ejects_nothing_that_the_machine_keeps);
+    TAP_RUN(devices_that_fail_at_once_are_all_reported);
     TAP_RUN(state_comes_back_the_same_in_a_new_machine);
     TAP_RUN(a_copy_is_told_that_it_is_one);
     TAP_RUN(state_that_is_cut_short_is_refused_everywhere);
