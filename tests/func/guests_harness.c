@@ -10,7 +10,6 @@
 #define PORT_TRACE 0xe0
 #define PORT_ASK   0xe8
 #define PORT_EXIT  0xf4
-#define LIMIT_S    60
 
 enum { PML4 = 0x1000, PDPT = 0x2000, PDS = 0x3000, GDT = 0x7000, STACK_TOP = 0x9000 };
 
@@ -285,11 +284,16 @@ static void on_limit(struct loop_timer *t)
     engine_vcpu_kick(w->pc->vcpus[0]);
 }
 
+static unsigned limit_of(const struct pc *pc)
+{
+    return pc->limit_s ? pc->limit_s : LIMIT_S;
+}
+
 static void start_watchdog(void *arg)
 {
     struct watchdog *w = arg;
     struct loop *loop = iothread_loop(w->pc->main_loop);
-    loop_timer_arm(loop, &w->timer, loop_now_ns(loop) + LIMIT_S * INT64_C(1000000000));
+    loop_timer_arm(loop, &w->timer, loop_now_ns(loop) + limit_of(w->pc) * INT64_C(1000000000));
 }
 
 static void stop_watchdog(void *arg)
@@ -308,7 +312,7 @@ struct engine_exit_info pc_run(struct pc *pc)
     loop_call(iothread_loop(pc->main_loop), stop_watchdog, &w);
     pc->timed_out |= w.fired;
     if (w.fired)
-        printf("# the guest did not end within %d s\n", LIMIT_S);
+        printf("# the guest did not end within %u s\n", limit_of(pc));
     if (info.reason == ENGINE_EXIT_ERROR)
         printf("# %s\n", info.err.msg);
     return info;

@@ -12,6 +12,7 @@
 #define GUEST_BASE      0x10000
 #define GUEST_RAM_BYTES (4 << 20)
 #define GUEST_MMIO      UINT64_C(0xd0000000)
+#define LIMIT_S         60
 #define TRACE_MAX       128
 #define ACCESSES_MAX    64
 
@@ -37,7 +38,8 @@ struct pc {
 
     /* What the guest did. */
     bool ended;
-    bool timed_out; /* some pc_run() ended by its time limit */
+    bool timed_out;   /* some pc_run() ended by its time limit */
+    unsigned limit_s; /* 0: LIMIT_S */
     unsigned verdict;
     unsigned n_trace;
     uint32_t trace[TRACE_MAX];
@@ -63,7 +65,7 @@ void pc_load(struct pc *pc, const char *name, enum guest_mode mode);
 /* The same with code that the caller has. */
 void pc_put(struct pc *pc, const void *code, size_t bytes, enum guest_mode mode);
 void pc_enter(struct pc *pc, enum guest_mode mode);
-/* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or 60 s have passed (then
+/* Runs vCPU 0 in this thread until the guest ends, the engine stops it, or its time is over (then
  * the reason is KICKED and `ended` false). */
 struct engine_exit_info pc_run(struct pc *pc);
 

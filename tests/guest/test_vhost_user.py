@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Disks that another process serves over vhost-user, and what becomes of them when that process dies."""
+"""Disks and NICs that another process serves over vhost-user, and what becomes of disks when that process dies."""
 import contextlib
 import os
 import random
@@ -166,6 +166,42 @@ def a_back_end_without_a_record_that_dies_at_work_costs_a_reset():
             served.start()
             check_eq(vm.api("PUT", "/v1/vm/reset")[0], 200, "the answer to reset")
             vm.expect("^writing$", 120)
+
+
+ECHOED = r"""
+    ip addr add 10.77.0.2/24 dev eth0
+    ip link set eth0 up
+    check a_switch_of_another_process_answers_pings ping -c 5 -i 0.2 -w 20 10.77.0.1
+    check it_answers_packets_of_a_whole_frame ping -c 3 -i 0.2 -w 20 -s 1472 10.77.0.1
+    check five_hundred_pings_come_back_whole sh -c 'ping -A -q -c 500 -w 60 10.77.0.1 | grep -q " 0% packet loss"'
+"""
+
+
+@case
+def a_nic_is_served_by_another_process():
+    """DPDK's testpmd answers ARP and pings itself."""
+    testpmd = shutil.which("dpdk-testpmd")
+    if not testpmd:
+        skip("dpdk-testpmd is not installed (package dpdk-dev)")
+    with tempfile.TemporaryDirectory() as tmp:
+        argv = [testpmd, "--no-huge", "-m", "256", "--no-pci", "-l", "0,1", f"--file-prefix=virga{os.getpid()}",
+                "--vdev", f"net_vhost0,iface={tmp}/net,queues=1", "--", "--no-numa", "--total-num-mbufs=4096",
+                "--auto-start", "--forward-mode=icmpecho", "--stats-period=600"]
+        with open(tmp + "/log", "w", encoding="utf-8") as log:
+            server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            for _ in range(300):
+                if os.path.exists(tmp + "/net") or server.poll() is not None:
+                    break
+                time.sleep(0.1)
+            if not os.path.exists(tmp + "/net"):
+                with open(tmp + "/log", encoding="utf-8") as log:
+                    check(False, f"testpmd made no socket: {log.read()}")
+            with VM(ECHOED, nets=[f"vhost-user:{tmp}/net"], memory="192M", tools=True) as vm:
+                vm.run(180)
+        finally:
+            server.kill()
+            server.wait()
 
 
 if __name__ == "__main__":
