@@ -157,5 +157,32 @@ def vcpus_stay_where_they_are_pinned_and_memory_is_there_from_the_start():
         check(("98304", "98304") in sizes, f"RAM is resident: {[s for s in sizes if int(s[0]) > 50000]}")
 
 
+@case
+def memory_is_of_huge_pages_where_asked_for():
+    count = "/proc/sys/vm/nr_hugepages"
+    with open(count, encoding="ascii") as f:
+        before = int(f.read())
+    try:
+        with open(count, "w", encoding="ascii") as f:
+            f.write(str(before + 64))
+        with open(count, encoding="ascii") as f:
+            if int(f.read()) < before + 64:
+                skip("this host has no 128 MiB in huge pages to give")
+        for more in ("", ",shared"):
+            with VM("echo here; sleep 1000", memory="96M,hugepages" + more) as vm:
+                vm.expect("^here$", 120)
+                with open(threads(vm.process.pid)["cpu0"] + "/smaps", encoding="utf-8") as f:
+                    sizes = re.findall(r"^Size:\s+(\d+) kB\nKernelPageSize:\s+(\d+) kB", f.read(), re.M)
+                check(("98304", "2048") in sizes, f"RAM is 96 MiB of 2 MiB pages: {[s for s in sizes if int(s[0]) > 50000]}")
+    except PermissionError:
+        skip(f"this user may not write {count}")
+    finally:
+        try:
+            with open(count, "w", encoding="ascii") as f:
+                f.write(str(before))
+        except PermissionError:
+            pass
+
+
 if __name__ == "__main__":
     main()
