@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#define HASH_BITS 14
+#define HASH_BITS 16
 /* Room that must be left before a block is made: its operations and copies of instructions. */
 #define HEADROOM_BYTES (64 * 1024)
 #define WINDOW_BYTES   512 /* how far ahead a block is read */
@@ -395,13 +395,13 @@ struct soft_block *soft_block_find(struct soft_cpu *cpu, uint64_t rip)
     struct soft_block **at = bucket(cpu, phys);
     while (*at) {
         struct soft_block *b = *at;
-        if (!soft_block_good(b) ||
-            (b->phys == phys && b->mode == cpu->mode && !same_bytes(b, &page))) {
+        /* Its generation lies elsewhere: that is not looked at for the others of the chain. */
+        if (b->phys == phys && b->mode == cpu->mode) {
+            if (soft_block_good(b) && same_bytes(b, &page))
+                return b;
             *at = b->next; /* it stays in the arena until that is emptied */
             continue;
         }
-        if (b->phys == phys && b->mode == cpu->mode)
-            return b;
         at = &b->next;
     }
     if (cpu->blocks->used_bytes + HEADROOM_BYTES > cpu->blocks->size_bytes)

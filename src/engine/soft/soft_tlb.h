@@ -55,7 +55,7 @@ struct soft_tlbs {
         large[2]; /* the lower and the upper half of the address space have pieces of large pages */
 };
 
-#define SOFT_JUMP_ENTRIES 4096
+#define SOFT_JUMP_ENTRIES 16384
 
 /* Where recent branches led: linear rip and mode to block. Good while epoch is that of the address
  * and the block is good. */
