@@ -25,6 +25,8 @@ def arguments(description, runs):
                    help="measure on this machine instead of on the rig (its KVM must run Linux)")
     p.add_argument("--flag", action="append", default=[], metavar="FLAG",
                    help="give virga-vmm this flag too, as in --flag=--sandbox --flag=off")
+    p.add_argument("--paging", choices=["nested", "shadow"], default="shadow",
+                   help="of the rig's KVM; nested is what real hosts have, and may crash the rig (shadow)")
     p.add_argument("--verbose", action="store_true")
     return p
 
@@ -77,6 +79,7 @@ def on_rig(args, figure, measure, argv=(), files=(), disks=(), memory_mib=3072, 
     result.update(figure=figure, commit=report.commit(TOP), rig=not args.here)
     if not args.here:
         result["machine_outside"] = report.host()
+        result["paging"] = args.paging
     report.write(os.path.join(args.results, figure + ".json"), result)
     return result
 
@@ -92,7 +95,7 @@ def _rig(args, argv, files, disks, memory_mib, out):
            "--build", args.build, "--memory", str(memory_mib),
            "--file", os.path.join(TOP, "bench") + ":src/bench", "--file", os.path.join(TOP, "tests/lib") + ":src/tests/lib",
            "--env", "VIRGA_BENCH_INSIDE=1", "--env", "VIRGA_OUT=/out", "--env", "VIRGA_BUILD=/rig/build",
-           "--env", "VIRGA_GUEST=/rig/guest", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", f"PYTHONPATH={RIG}/src/tests/lib"]
+           "--env", "VIRGA_GUEST=/rig/guest", "--env", f"RIG_NPT={int(args.paging == 'nested')}", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", f"PYTHONPATH={RIG}/src/tests/lib"]
     for f in files:
         run += ["--file", f]
     for d in disks:
