@@ -88,8 +88,3 @@ void aio_poll(struct aio *aio)
         aio_uring_wait(&aio->uring, aio->pool.in_flight ? 1 : 0);
     aio_pool_reap(&aio->pool);
 }
-
-enum aio_kind aio_actual_kind(const struct aio *aio)
-{
-    return aio->kind;
-}

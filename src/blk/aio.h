@@ -59,7 +59,4 @@ void aio_submit(struct aio *aio, struct aio_op *op);
  * operation is in flight. Blocks. */
 void aio_poll(struct aio *aio);
 
-/* What it turned out to be: AIO_AUTO before the first request. */
-enum aio_kind aio_actual_kind(const struct aio *aio);
-
 #endif

@@ -53,11 +53,6 @@ const struct blk_info *blk_info(const struct blk *b)
     return &b->info;
 }
 
-const char *blk_driver_name(const struct blk *b)
-{
-    return b->ops->name;
-}
-
 int blk_refresh(struct blk *b, struct err *err)
 {
     return b->ops->refresh ? b->ops->refresh(b, err) : 0;

@@ -62,8 +62,6 @@ void blk_submit(struct blk *b, struct blk_request *req);
 
 /* Borrowed; changes only by blk_refresh(), and by writes to a growable backend. */
 const struct blk_info *blk_info(const struct blk *b);
-/* "raw", "qcow2" ... for messages and counters. */
-const char *blk_driver_name(const struct blk *b);
 
 /* Looks again how large the image is (it was grown outside). Blocks. */
 int blk_refresh(struct blk *b, struct err *err);

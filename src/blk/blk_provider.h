@@ -6,7 +6,6 @@
 #include "blk/blk.h"
 
 struct blk_ops {
-    const char *name;
     /* Begins a request that blk_submit() has checked; ends it with blk_complete(), at once or
      * later. req->scratch and req->next are the backend's until then. */
     void (*submit)(struct blk *b, struct blk_request *req);

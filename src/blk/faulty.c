@@ -150,7 +150,6 @@ static void close_faulty(struct blk *b)
 }
 
 static const struct blk_ops faulty_ops = {
-    .name = "faulty",
     .submit = submit,
     .poll = poll_below,
     .refresh = refresh,

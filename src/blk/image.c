@@ -23,11 +23,6 @@ int image_format_parse(const char *name, enum image_format *format)
     return 0;
 }
 
-const char *image_format_name(enum image_format format)
-{
-    return format == IMAGE_QCOW2 ? "qcow2" : format == IMAGE_RAW ? "raw" : "auto";
-}
-
 /* ---- outside: opening the chain ---- */
 
 struct opening {

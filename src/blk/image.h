@@ -68,7 +68,6 @@ struct blk *image_create(struct aio *aio, struct loop *loop, struct image_fds *f
 
 /* "raw" or "qcow2"; IMAGE_AUTO and -EINVAL for other names. */
 int image_format_parse(const char *name, enum image_format *format);
-const char *image_format_name(enum image_format format);
 
 /* Locks an open file as above, for a caller that opens by itself. `look` searches /proc for who has
  * it, to name them; not inside the sandbox. Errors: EBUSY. */

@@ -82,7 +82,6 @@ static void close_null(struct blk *b)
 }
 
 static const struct blk_ops null_ops = {
-    .name = "null",
     .submit = submit,
     .poll = poll_queue,
     .close = close_null,

@@ -246,7 +246,6 @@ static void close_qcow2(struct blk *b)
 }
 
 static const struct blk_ops qcow2_ops = {
-    .name = "qcow2",
     .submit = submit,
     .poll = poll_below,
     .close = close_qcow2,

@@ -310,7 +310,6 @@ static void close_raw(struct blk *b)
 }
 
 static const struct blk_ops raw_ops = {
-    .name = "raw",
     .submit = submit,
     .poll = poll_aio,
     .refresh = refresh,

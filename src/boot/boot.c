@@ -205,13 +205,3 @@ int boot_load(struct guest_mem *mem, const struct boot_config *config, struct bo
     *result = b.result;
     return 0;
 }
-
-const char *boot_format_name(enum boot_format format)
-{
-    static const char *const names[] = {
-        [BOOT_BZIMAGE] = "bzImage",     [BOOT_PVH] = "ELF with PVH note",
-        [BOOT_MULTIBOOT] = "multiboot", [BOOT_ELF64] = "ELF64",
-        [BOOT_ELF32] = "ELF32",
-    };
-    return (unsigned)format < ARRAY_LEN(names) ? names[format] : "?";
-}

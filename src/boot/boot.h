@@ -47,6 +47,4 @@ struct boot_result {
 int boot_load(struct guest_mem *mem, const struct boot_config *config, struct boot_result *result,
               struct err *err);
 
-const char *boot_format_name(enum boot_format format);
-
 #endif

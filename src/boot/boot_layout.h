@@ -19,21 +19,20 @@
 #ifndef BOOT_BOOT_LAYOUT_H
 #define BOOT_BOOT_LAYOUT_H
 
-#define BOOT_LAYOUT_GDT          0x1000
-#define BOOT_LAYOUT_ZERO_PAGE    0x2000
-#define BOOT_LAYOUT_INFO         0x3000
-#define BOOT_LAYOUT_INFO_BYTES   0x1000
-#define BOOT_LAYOUT_SETUP_DATA   0x4000
-#define BOOT_LAYOUT_PAGE_TABLES  0x5000
-#define BOOT_LAYOUT_STACK_TOP    0x10000
-#define BOOT_LAYOUT_CMDLINE      0x10000
-#define BOOT_LAYOUT_CMDLINE_MAX  0x10000 /* bytes, with the terminating NUL */
-#define BOOT_LAYOUT_LOW_RAM_END  0x9fc00
-#define BOOT_LAYOUT_ACPI         0xe0000
-#define BOOT_LAYOUT_ACPI_BYTES   0xf000
-#define BOOT_LAYOUT_VMGENID      0xef000
-#define BOOT_LAYOUT_SMBIOS       0xf0000
-#define BOOT_LAYOUT_SMBIOS_BYTES 0x10000
-#define BOOT_LAYOUT_HIGH_RAM     0x100000 /* kernels and their modules from here on */
+#define BOOT_LAYOUT_GDT         0x1000
+#define BOOT_LAYOUT_ZERO_PAGE   0x2000
+#define BOOT_LAYOUT_INFO        0x3000
+#define BOOT_LAYOUT_INFO_BYTES  0x1000
+#define BOOT_LAYOUT_SETUP_DATA  0x4000
+#define BOOT_LAYOUT_PAGE_TABLES 0x5000
+#define BOOT_LAYOUT_STACK_TOP   0x10000
+#define BOOT_LAYOUT_CMDLINE     0x10000
+#define BOOT_LAYOUT_CMDLINE_MAX 0x10000 /* bytes, with the terminating NUL */
+#define BOOT_LAYOUT_LOW_RAM_END 0x9fc00
+#define BOOT_LAYOUT_ACPI        0xe0000
+#define BOOT_LAYOUT_ACPI_BYTES  0xf000
+#define BOOT_LAYOUT_VMGENID     0xef000
+#define BOOT_LAYOUT_SMBIOS      0xf0000
+#define BOOT_LAYOUT_HIGH_RAM    0x100000 /* kernels and their modules from here on */
 
 #endif

@@ -18,7 +18,6 @@
 #define HEADER_MAGIC      0x53726448 /* "HdrS" */
 #define BOOT_FLAG         0xaa55
 #define VERSION_CMDLINE   0x0206 /* has cmdline_size */
-#define VERSION_PREFERRED 0x020a /* has pref_address and init_size */
 #define VERSION_XLOAD     0x020c /* has xloadflags */
 #define ENTRY_64          0x200  /* "64-bit boot protocol": the 64-bit entry lies here */
 #define LOADER_UNKNOWN    0xff   /* type_of_loader without a number of its own */

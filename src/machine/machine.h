@@ -115,7 +115,6 @@ int machine_stop(struct machine *m, struct err *err);
 /* Presses the power button: what follows is up to the guest. Errors: EBUSY; ENOTSUP if the guest
  * listens to no power button yet. */
 int machine_power_button(struct machine *m, struct err *err);
-int machine_nmi(struct machine *m, struct err *err);
 
 /* Hot plug, from CREATED on: adds a disk or a NIC over descriptors that the caller opened (and
  * which this takes out of `files` when it succeeds). The guest is told. Errors: EEXIST (id),

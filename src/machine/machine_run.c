@@ -267,15 +267,6 @@ int machine_power_button(struct machine *m, struct err *err)
     return 0;
 }
 
-int machine_nmi(struct machine *m, struct err *err)
-{
-    if (m->state != MACHINE_RUNNING)
-        return wrong_state(m, "send an NMI to", "running", err);
-    for (unsigned i = 0; i < m->vcpus.n; i++)
-        engine_vcpu_nmi(m->vcpus.v[i].vcpu);
-    return 0;
-}
-
 void machine_set_debugger(struct machine *m, const struct machine_debugger *debugger)
 {
     pthread_mutex_lock(&m->failure_lock);

@@ -28,11 +28,6 @@ void net_destroy(struct net_backend *nb)
     nb->ops->destroy(nb);
 }
 
-const char *net_name(const struct net_backend *nb)
-{
-    return nb->ops->name;
-}
-
 unsigned net_pairs(const struct net_backend *nb)
 {
     return nb->n_pairs;

@@ -58,8 +58,6 @@ struct net_events {
  * Threads: only while no loop runs a started pair, or from the one loop they are all on. */
 void net_destroy(struct net_backend *nb);
 
-/* "tap", "passt", "null" */
-const char *net_name(const struct net_backend *nb);
 unsigned net_pairs(const struct net_backend *nb);
 /* Offloads of packets sent to it that it can do (0: it wants complete frames, and discards the
  * header), and those that it can be told to use in packets that it delivers. A set of enum

@@ -9,8 +9,4 @@
  * ECONNREFUSED, ENOENT. */
 int vhu_socket_connect(const char *path, struct err *err);
 
-/* Listens at `path`, in place of what a dead predecessor left there. Returns the descriptor or
- * -errno: EADDRINUSE if somebody alive listens there. */
-int vhu_socket_listen(const char *path, struct err *err);
-
 #endif

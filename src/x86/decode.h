@@ -145,8 +145,6 @@ enum x86_insn_flags {
     X86_FLAG_PRIVILEGED = 1 << 10,   /* #GP unless CPL 0 (whatever other rules it has besides) */
     X86_FLAG_WRITES_FLAGS = 1 << 11, /* changes at least one of OF SF ZF AF PF CF */
     X86_FLAG_READS_FLAGS = 1 << 12,
-    X86_FLAG_SERIALIZING = 1 << 13,
-    X86_FLAG_DEFAULT64 = 1 << 14, /* operand size 64 in 64-bit mode without REX.W */
 };
 
 struct x86_insn {

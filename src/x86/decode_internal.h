@@ -28,10 +28,8 @@ enum decode_size {
     SZ_XQ,
     SZ_XO,  /* a half, a quarter, an eighth of it */
     SZ_K64, /* 64-bit mode: 8, else operand size: stack and near branches */
-    SZ_14,
     SZ_28,
-    SZ_94,
-    SZ_108, /* x87 environments: made from the operand size, see decode.c */
+    SZ_108, /* x87 environments: made from the operand size, see datum_bytes() */
 };
 
 enum decode_source {
@@ -209,14 +207,12 @@ enum decode_attr {
     A_RO = 1 << 5,   /* the first operand is only read (cmp, test, push ...) */
     A_WO = 1 << 6,   /* the first operand is only written (mov, lea ...) */
     A_RW2 = 1 << 7,  /* the second operand is written too (xchg, xadd) */
-    A_VEX_NDS = 1 << 8,
     A_W0 = 1 << 9,
     A_W1 = 1 << 10, /* VEX.W, or for legacy rows REX.W */
     A_L0 = 1 << 11,
     A_L1 = 1 << 12,
     A_AVX2_256 = 1 << 13, /* 256-bit form needs AVX2 where the 128-bit form needs AVX */
     A_NOADDR = 1 << 14,   /* the memory operand is an address, no access */
-    A_RM_FIXED = 1 << 15, /* rm is part of the opcode */
 };
 
 struct decode_row {

@@ -5,23 +5,22 @@
 
 #include <stdint.h>
 
-#define X86_MSR_TSC               0x00000010u
-#define X86_MSR_APIC_BASE         0x0000001bu
-#define X86_MSR_FEATURE_CONTROL   0x0000003au
-#define X86_MSR_TSC_ADJUST        0x0000003bu
-#define X86_MSR_SPEC_CTRL         0x00000048u
-#define X86_MSR_SMBASE            0x0000009eu
-#define X86_MSR_UMWAIT_CONTROL    0x000000e1u
-#define X86_MSR_MTRR_CAP          0x000000feu
-#define X86_MSR_ARCH_CAPABILITIES 0x0000010au
-#define X86_MSR_TSX_CTRL          0x00000122u
-#define X86_MSR_SYSENTER_CS       0x00000174u
-#define X86_MSR_SYSENTER_ESP      0x00000175u
-#define X86_MSR_SYSENTER_EIP      0x00000176u
-#define X86_MSR_MCG_STATUS        0x0000017au
-#define X86_MSR_MISC_ENABLE       0x000001a0u
-#define X86_MSR_XFD               0x000001c4u
-#define X86_MSR_XFD_ERR           0x000001c5u
+#define X86_MSR_TSC             0x00000010u
+#define X86_MSR_APIC_BASE       0x0000001bu
+#define X86_MSR_FEATURE_CONTROL 0x0000003au
+#define X86_MSR_TSC_ADJUST      0x0000003bu
+#define X86_MSR_SPEC_CTRL       0x00000048u
+#define X86_MSR_SMBASE          0x0000009eu
+#define X86_MSR_UMWAIT_CONTROL  0x000000e1u
+#define X86_MSR_MTRR_CAP        0x000000feu
+#define X86_MSR_TSX_CTRL        0x00000122u
+#define X86_MSR_SYSENTER_CS     0x00000174u
+#define X86_MSR_SYSENTER_ESP    0x00000175u
+#define X86_MSR_SYSENTER_EIP    0x00000176u
+#define X86_MSR_MCG_STATUS      0x0000017au
+#define X86_MSR_MISC_ENABLE     0x000001a0u
+#define X86_MSR_XFD             0x000001c4u
+#define X86_MSR_XFD_ERR         0x000001c5u
 /* Base and mask of the variable ranges alternate: n is 0 to 15. */
 #define X86_MSR_MTRR_PHYS(n)   (0x00000200u + (n))
 #define X86_MSR_MTRR_FIX64K    0x00000250u

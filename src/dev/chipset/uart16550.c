@@ -22,10 +22,8 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 
 #define FCR_ENABLE   0x01
 #define FCR_CLEAR_RX 0x02
-#define FCR_CLEAR_TX 0x04
 
-#define LCR_DLAB  0x80
-#define LCR_BREAK 0x40
+#define LCR_DLAB 0x80
 
 #define MCR_DTR  0x01
 #define MCR_RTS  0x02

@@ -30,8 +30,7 @@ struct pci_window {
 struct pci_root *pci_root_create(struct bus *bus, uint64_t ram_end, struct err *err);
 void pci_root_destroy(struct pci_root *root);
 
-/* The windows that BARs may lie in, for the host bridge's _CRS. */
-struct pci_window pci_root_window32(const struct pci_root *root);
+/* The window above 4 GiB that BARs may lie in, for the host bridge's _CRS. */
 struct pci_window pci_root_window64(const struct pci_root *root);
 
 /* Puts a device into a slot (PCI_SLOT_ANY: the first free one from 1 on) and assigns its BARs.

@@ -380,11 +380,6 @@ void pci_root_destroy(struct pci_root *root)
     free(root);
 }
 
-struct pci_window pci_root_window32(const struct pci_root *root)
-{
-    return root->window32;
-}
-
 struct pci_window pci_root_window64(const struct pci_root *root)
 {
     return root->window64;

@@ -36,7 +36,6 @@ struct null_vcpu {
     pthread_cond_t wake;
     bool kicked, has_exit;
     enum engine_exit exit;
-    unsigned n_nmis;
     struct engine_vcpu_state state;
     struct kvm_guest_debug debug;
 };
@@ -340,10 +339,6 @@ static void kick(struct engine_vcpu *vcpu)
 
 static void nmi(struct engine_vcpu *vcpu)
 {
-    struct null_vcpu *v = to_vcpu(vcpu);
-    pthread_mutex_lock(&v->lock);
-    v->n_nmis++;
-    pthread_mutex_unlock(&v->lock);
 }
 
 static int get_state(struct engine_vcpu *vcpu, struct engine_vcpu_state *state, struct err *err)
@@ -548,13 +543,4 @@ void null_engine_exit(struct engine_vcpu *vcpu, enum engine_exit reason)
     v->exit = reason;
     pthread_cond_signal(&v->wake);
     pthread_mutex_unlock(&v->lock);
-}
-
-unsigned null_engine_nmis(struct engine_vcpu *vcpu)
-{
-    struct null_vcpu *v = to_vcpu(vcpu);
-    pthread_mutex_lock(&v->lock);
-    unsigned n = v->n_nmis;
-    pthread_mutex_unlock(&v->lock);
-    return n;
 }

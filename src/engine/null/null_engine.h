@@ -42,6 +42,5 @@ void null_engine_eoi(struct engine_vm *vm, uint8_t vector);
 
 /* Makes the vCPU's current or next engine_vcpu_run() return with this reason. */
 void null_engine_exit(struct engine_vcpu *vcpu, enum engine_exit reason);
-unsigned null_engine_nmis(struct engine_vcpu *vcpu);
 
 #endif

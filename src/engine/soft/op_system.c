@@ -4,8 +4,6 @@
 #include "engine/soft/soft_op.h"
 
 #define CR0_PE    UINT64_C(1)
-#define CR0_MP    UINT64_C(2)
-#define CR0_EM    UINT64_C(4)
 #define CR0_TS    UINT64_C(8)
 #define CR0_ET    UINT64_C(0x10)
 #define CR0_NW    (UINT64_C(1) << 29)

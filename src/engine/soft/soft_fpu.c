@@ -2,8 +2,6 @@
  * Spec: SDM volume 1, chapters 8, 10 and 13. */
 #include "engine/soft/soft_internal.h"
 
-#define CR0_MP_EM_TS 0xe
-
 /* Offsets in an XSAVE image. */
 enum {
     XSAVE_MXCSR = 24,

@@ -176,10 +176,9 @@ enum soft_mode {
     SOFT_MODE_USER = 1 << 2,      /* CPL 3 */
     SOFT_MODE_PROTECTED = 1 << 3, /* CR0.PE and not virtual-8086 */
     SOFT_MODE_VM86 = 1 << 4,
-    SOFT_MODE_STACK32 = 1 << 5,   /* SS.B; 64-bit code: not set */
-    SOFT_MODE_SINGLE = 1 << 6,    /* blocks of one instruction, then back to the run loop */
-    SOFT_MODE_LONG = 1 << 7,      /* EFER.LMA */
-    SOFT_MODE_SMEP_USER = 1 << 8, /* reserved for the translator */
+    SOFT_MODE_STACK32 = 1 << 5, /* SS.B; 64-bit code: not set */
+    SOFT_MODE_SINGLE = 1 << 6,  /* blocks of one instruction, then back to the run loop */
+    SOFT_MODE_LONG = 1 << 7,    /* EFER.LMA */
 };
 
 /* Segment number of memory operands whose segment has no base (64-bit code, all but FS and GS). */
@@ -684,8 +683,6 @@ uint8_t *soft_fpu_mmx(struct soft_cpu *cpu, unsigned reg);
 void soft_fpu_set_top(struct soft_cpu *cpu, unsigned top);
 void soft_fpu_to_xsave(struct soft_cpu *cpu, struct kvm_xsave *xsave);
 int soft_fpu_from_xsave(struct soft_cpu *cpu, const struct kvm_xsave *xsave);
-/* SIGFPE of a vCPU thread: true if it was a thunk's and was dealt with. */
-bool soft_fpu_signal(void *ucontext);
 
 /* ---- the VM ---- */
 
@@ -746,9 +743,8 @@ enum soft_attention {
     SOFT_ATTENTION_KICK = 1 << 0,
     SOFT_ATTENTION_APIC = 1 << 1,   /* the local APIC may have something */
     SOFT_ATTENTION_EXTINT = 1 << 2, /* the 8259 */
-    SOFT_ATTENTION_NMI = 1 << 3,
-    SOFT_ATTENTION_FLUSH = 1 << 4, /* forget translations */
-    SOFT_ATTENTION_CLOCK = 1 << 5, /* write the kvmclock page anew */
+    SOFT_ATTENTION_FLUSH = 1 << 3,  /* forget translations */
+    SOFT_ATTENTION_CLOCK = 1 << 4,  /* write the kvmclock page anew */
 };
 
 #endif

@@ -21,7 +21,6 @@
 #define MSR_KVM_SYSTEM_TIME 0x12u
 #define MSR_SYSCFG          0xc0010010u
 #define MSR_DE_CFG          0xc0011029u
-#define MSR_PATCH_LEVEL     0x8bu
 
 uint64_t soft_tsc_scaled(const struct soft_cpu *cpu, uint64_t host_tsc)
 {

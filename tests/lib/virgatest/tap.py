@@ -68,12 +68,6 @@ def run_case(fn):
     return True
 
 
-def require_kvm():
-    """Skips the case where this machine has no KVM device to open."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        skip("no /dev/kvm that this user can open")
-
-
 def main():
     """Runs the cases (those named on the command line or in VIRGA_TEST_CASES, else all) and exits."""
     wanted = sys.argv[1:] or os.environ.get("VIRGA_TEST_CASES", "").split()

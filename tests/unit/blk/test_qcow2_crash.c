@@ -92,7 +92,7 @@ static void logged_close(struct blk *b)
 }
 
 static const struct blk_ops logger_ops = {
-    .name = "logger", .submit = logged_submit, .poll = logged_poll, .close = logged_close};
+    .submit = logged_submit, .poll = logged_poll, .close = logged_close};
 
 /* ---- states after a crash ---- */
 
