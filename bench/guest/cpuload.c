@@ -1,7 +1,10 @@
-/* Small programs for a guest's CPU: cpuload KERNEL REPETITIONS, or cpuload run REPETITIONS COMMAND...
+/* Small programs for a guest's CPU:
+ *   cpuload KERNEL REPETITIONS
+ *   cpuload run REPETITIONS COMMAND...
  *
- * Each kernel does a fixed amount of work of one kind, about a tenth of a second natively, and is a row of the table below.
- * Prints "@result KERNEL NS CHECK" for each repetition: CHECK is what the work came to, the same on every machine. */
+ * Each kernel does a fixed amount of work of one kind, about a tenth of a second natively, and is a
+ * row of the table below. Prints "@result KERNEL NS CHECK" for each repetition: CHECK is what the
+ * work came to, the same on every machine. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -157,7 +160,8 @@ static uint64_t memory_copy(void)
 static uint64_t indirect_branches(void)
 {
     enum { PROGRAM = 4096, STEPS = 20000000 };
-    static const void *const targets[] = {&&add, &&sub, &&xor, &&rotate, &&mul, &&swap, &&load, &&store};
+    static const void *const targets[] = {&&add, &&sub,  &&exclusive_or, &&rotate,
+                                          &&mul, &&swap, &&load,         &&store};
     static uint8_t program[PROGRAM];
     static uint64_t memory[256];
     uint64_t s = 99, acc = 1, other = 2;
@@ -165,10 +169,10 @@ static uint64_t indirect_branches(void)
     memset(memory, 0, sizeof(memory));
     for (unsigned i = 0; i < PROGRAM; i++)
         program[i] = (uint8_t)(next_random(&s) % 8);
-#define NEXT                                                                                                           \
-    if (!left--)                                                                                                       \
-        return acc + other;                                                                                            \
-    pc = (pc + 1) % PROGRAM;                                                                                           \
+#define NEXT                                                                                       \
+    if (!left--)                                                                                   \
+        return acc + other;                                                                        \
+    pc = (pc + 1) % PROGRAM;                                                                       \
     goto *targets[program[pc]]
     NEXT;
 add:
@@ -177,7 +181,7 @@ add:
 sub:
     acc -= other;
     NEXT;
-xor:
+exclusive_or:
     acc ^= other;
     NEXT;
 rotate:
@@ -316,26 +320,17 @@ static const struct {
     const char *name;
     uint64_t (*run)(void);
 } kernels[] = {
-    {"integer", integer_loop},
-    {"recursion", recursion},
-    {"sort", sorting},
-    {"hash", hashing},
-    {"float", floating_point},
-    {"simd", simd},
-    {"copy", memory_copy},
-    {"indirect", indirect_branches},
-    {"syscall", system_calls},
-    {"fault", page_faults},
-    {"fork", fork_and_exec},
-    {"switch", context_switches},
-    {"signal", signals},
-    {"parallel", parallel},
-    {"nothing", nothing},
+    {"integer", integer_loop}, {"recursion", recursion},        {"sort", sorting},
+    {"hash", hashing},         {"float", floating_point},       {"simd", simd},
+    {"copy", memory_copy},     {"indirect", indirect_branches}, {"syscall", system_calls},
+    {"fault", page_faults},    {"fork", fork_and_exec},         {"switch", context_switches},
+    {"signal", signals},       {"parallel", parallel},          {"nothing", nothing},
 };
 
 static void report(const char *name, uint64_t begin, uint64_t check)
 {
-    printf("@result %s %llu %llu\n", name, (unsigned long long)(now_ns() - begin), (unsigned long long)check);
+    printf("@result %s %llu %llu\n", name, (unsigned long long)(now_ns() - begin),
+           (unsigned long long)check);
     fflush(stdout);
 }
 
