@@ -154,8 +154,7 @@ static const struct feature features[] = {
     KVM1_EAX(24, V2_AND_RIG, "kvmclock-stable"),
 };
 
-struct template
-{
+struct cpu_template {
     const char *name;
     unsigned level; /* 0: the host's own */
     bool exact; /* nothing in it depends on the host: what may be there is not, or is required */
@@ -164,7 +163,7 @@ struct template
     char brand[48];
 };
 
-static const struct template templates[] = {
+static const struct cpu_template templates[] = {
     {"host", 0, false, 0, 0, 0, ""},
     {"x86-64-v2", 2, false, 0xb, 0x000106a5, 0x00600f12, "Virga x86-64-v2 Processor"},
     {"x86-64-v3", 3, false, 0xd, 0x000306c4, 0x00800f12, "Virga x86-64-v3 Processor"},
@@ -247,23 +246,23 @@ static bool governs(const struct feature *f, const struct kvm_cpuid_entry2 *e,
     return f->function == e->function && f->sub == e->index && f->reg == reg;
 }
 
-static bool requires(const struct template *tpl, enum need need)
+static bool demands(const struct cpu_template *tpl, enum need need)
 {
     if (tpl->exact && (need == V2_AND_RIG || need == V3_AND_RIG))
         return true;
     return need == V2 || (need == V3 && tpl->level == 3);
 }
 
-static bool allows(const struct template *tpl, enum need need)
+static bool allows(const struct cpu_template *tpl, enum need need)
 {
     if (tpl->exact || need == NEVER)
-    return requires(tpl, need);
+        return demands(tpl, need);
     return tpl->level == 3 || need == V2 || need == V2_IF_THERE || need == V2_AND_RIG;
 }
 
 /* Reduces one register to what the template has of it. Registers without any row are untouched. */
 static void mask_register(struct kvm_cpuid_entry2 *e, enum cpuid_register reg,
-                          const struct template *tpl)
+                          const struct cpu_template *tpl)
 {
     uint32_t allowed = 0, never = 0;
     bool any = false;
@@ -282,11 +281,11 @@ static void mask_register(struct kvm_cpuid_entry2 *e, enum cpuid_register reg,
     *cpuid_reg(e, reg) &= ~never;
 }
 
-static int check_required(struct table *t, const struct template *tpl, struct err *err)
+static int check_required(struct table *t, const struct cpu_template *tpl, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(features); i++) {
         const struct feature *f = &features[i];
-        if (!requires(tpl, f->need))
+        if (!demands(tpl, f->need))
             continue;
         struct kvm_cpuid_entry2 *e = find(t, f->function, f->sub);
         if (!e || !(*cpuid_reg(e, f->reg) & (1u << f->bit)))
@@ -348,7 +347,7 @@ static bool is_amd(struct table *t)
     return e && (e->ebx == VENDOR_AUTH || e->ebx == VENDOR_HYGO);
 }
 
-static int put_brand(struct table *t, const struct template *tpl, struct err *err)
+static int put_brand(struct table *t, const struct cpu_template *tpl, struct err *err)
 {
     int ret = 0;
     for (uint32_t i = 0; !ret && i < 3; i++) {
@@ -417,7 +416,7 @@ static void set_xsave(struct table *t)
         e->ebx = e->ecx = e->edx = 0; /* no supervisor states */
 }
 
-static int fix_template(struct table *t, const struct template *tpl, struct err *err)
+static int fix_template(struct table *t, const struct cpu_template *tpl, struct err *err)
 {
     int ret = check_required(t, tpl, err);
     if (ret)
@@ -536,7 +535,7 @@ static int set_topology(struct table *t, uint32_t index, uint32_t n_vcpus, struc
 
 /* ---- all of it ---- */
 
-static const struct template *find_template(const char *name)
+static const struct cpu_template *find_template(const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(templates); i++)
         if (strcmp(templates[i].name, name) == 0)
@@ -552,7 +551,7 @@ bool cpuid_template_exists(const char *template_name)
 int cpuid_build(struct kvm_cpuid_entry2 *entries, unsigned *n, unsigned max,
                 const char *template_name, unsigned index, unsigned n_vcpus, struct err *err)
 {
-    const struct template *tpl = find_template(template_name);
+    const struct cpu_template *tpl = find_template(template_name);
     struct table t = {.entries = entries, .n = *n, .max = max};
     if (!tpl)
         return err_set(
