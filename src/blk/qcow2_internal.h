@@ -315,8 +315,45 @@ static inline uint64_t qcow2_table_get(const struct qcow2_table *t, uint64_t ind
 int qcow2_unpack_get(struct qcow2 *q, uint64_t entry, const uint8_t **data);
 void qcow2_unpack_fini(struct qcow2 *q);
 
+/* qcow2_claim.c */
+/* The run's guest clusters; a claim that is there keeps its turn. */
+void qcow2_claim_set(struct qcow2_op *op, uint64_t first, uint64_t n);
+void qcow2_claim_drop(struct qcow2_op *op);
+/* Whether a run that overlaps this one and is active, or waits since before it, forbids it. */
+bool qcow2_claim_conflicts(const struct qcow2_op *op);
+/* Makes the claim exclusive. 0: it may become active; else -EAGAIN or -EIO. */
+int qcow2_claim_want_exclusive(struct qcow2_op *op);
+/* Makes the claim active as a shared one: what it wanted to change, another has changed while it
+ * waited. */
+void qcow2_claim_start_shared(struct qcow2_op *op);
+/* Makes the exclusive claim active, and pins the page of the run's L2 entries. */
+void qcow2_claim_start_exclusive(struct qcow2_op *op, struct qcow2_page *page);
+
+/* qcow2_write.c: steps of an operation. `guest` is where the run begins, `in_cluster` how far into
+ * its cluster; `page` holds its L2 entries. */
+int qcow2_write_begin(struct qcow2_op *op, uint64_t guest, uint64_t in_cluster,
+                      struct qcow2_page *page);
+int qcow2_write_begin_zero(struct qcow2_op *op, uint64_t guest, uint64_t in_cluster,
+                           struct qcow2_page *page);
+/* Reads the whole old cluster into op->buf. */
+int qcow2_write_cow_read(struct qcow2_op *op);
+int qcow2_write_cow(struct qcow2_op *op);
+int qcow2_write_done(struct qcow2_op *op);
+int qcow2_write_link(struct qcow2_op *op);
+/* Gives back what the run held. */
+void qcow2_write_release(struct qcow2_op *op);
+
 /* qcow2_op.c */
 void qcow2_op_run(struct qcow2_op *op);
 void qcow2_op_put(struct qcow2_op_list *list, struct qcow2_op *op);
+/* Room for `n` buffers in op->iov. Errors: ENOMEM. */
+int qcow2_op_reserve_iov(struct qcow2_op *op, unsigned n);
+/* Sends a request with op->iov to a backend below; step `then` follows. Returns -EINPROGRESS. */
+int qcow2_op_submit(struct qcow2_op *op, struct blk *b, enum blk_op code, uint64_t offset,
+                    uint64_t len, unsigned n_iov, enum qcow2_step then);
+/* Transfers the run's bytes of the guest between its buffers and `offset` of a backend below. */
+int qcow2_op_transfer(struct qcow2_op *op, struct blk *b, enum blk_op code, uint64_t offset);
+/* The run is over. */
+int qcow2_op_run_done(struct qcow2_op *op);
 
 #endif
