@@ -5,20 +5,16 @@
  * A doorbell is an address of its own, whatever is written: once the driver is ready, an ioeventfd
  * of no length and no data stands for each, which KVM matches without decoding the instruction.
  *
- * Registers of the common configuration are a table of fields. A driver must access each with its
- * own width (4.1.3.1); what a hostile one does otherwise is cut into fields, so that every width at
- * every offset has a defined effect. Spec: virtio 1.2, 4.1. */
+ * What the registers of the common configuration do: virtio_pci_common.c. Spec: virtio 1.2, 4.1. */
 #include "dev/virtio/virtio_pci.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <linux/virtio_pci.h>
-#include <pthread.h>
 
 #include "base/log.h"
 #include "base/util.h"
-#include "dev/pci/pci_provider.h"
-#include "dev/virtio/virtio_transport.h"
+#include "dev/virtio/virtio_pci_internal.h"
 
 #define PAGE         0x1000
 #define BAR_BYTES    0x8000
@@ -31,18 +27,6 @@ enum page { PAGE_COMMON, PAGE_ISR, PAGE_DEVICE, PAGE_NOTIFY, PAGE_MSIX_TABLE, PA
 #define ISR_QUEUE  1
 #define ISR_CONFIG 2
 
-struct virtio_pci {
-    struct pci_device pci; /* first */
-    struct virtio_device *dev;
-    uint32_t device_feature_select, driver_feature_select;
-    uint16_t queue_select;
-    _Atomic uint16_t config_vector;
-    pthread_mutex_t isr_lock; /* the ISR and the pin move together. Then the bus's INTx lock */
-    uint8_t isr;
-    uint8_t window_cap; /* offset of the PCI configuration access capability */
-    uint64_t doorbells; /* where the ioeventfds are, 0: nowhere */
-};
-
 /* ---- interrupts: from any thread ---- */
 
 static void raise_isr(struct virtio_pci *vp, uint8_t bit)
@@ -53,8 +37,7 @@ static void raise_isr(struct virtio_pci *vp, uint8_t bit)
     pthread_mutex_unlock(&vp->isr_lock);
 }
 
-/* Reading acknowledges (4.1.4.5.1). */
-static uint8_t take_isr(struct virtio_pci *vp)
+uint8_t virtio_pci_take_isr(struct virtio_pci *vp)
 {
     pthread_mutex_lock(&vp->isr_lock);
     uint8_t isr = vp->isr;
@@ -159,189 +142,6 @@ static void notify_write(struct virtio_pci *vp, uint64_t off)
         virtio_queue_kick(vp->dev, (unsigned)queue);
 }
 
-/* ---- common configuration. Spec: 4.1.4.3 ---- */
-
-static const struct {
-    uint8_t off, len;
-} fields[] = {
-    {VIRTIO_PCI_COMMON_DFSELECT, 4},  {VIRTIO_PCI_COMMON_DF, 4},
-    {VIRTIO_PCI_COMMON_GFSELECT, 4},  {VIRTIO_PCI_COMMON_GF, 4},
-    {VIRTIO_PCI_COMMON_MSIX, 2},      {VIRTIO_PCI_COMMON_NUMQ, 2},
-    {VIRTIO_PCI_COMMON_STATUS, 1},    {VIRTIO_PCI_COMMON_CFGGENERATION, 1},
-    {VIRTIO_PCI_COMMON_Q_SELECT, 2},  {VIRTIO_PCI_COMMON_Q_SIZE, 2},
-    {VIRTIO_PCI_COMMON_Q_MSIX, 2},    {VIRTIO_PCI_COMMON_Q_ENABLE, 2},
-    {VIRTIO_PCI_COMMON_Q_NOFF, 2},    {VIRTIO_PCI_COMMON_Q_DESCLO, 4},
-    {VIRTIO_PCI_COMMON_Q_DESCHI, 4},  {VIRTIO_PCI_COMMON_Q_AVAILLO, 4},
-    {VIRTIO_PCI_COMMON_Q_AVAILHI, 4}, {VIRTIO_PCI_COMMON_Q_USEDLO, 4},
-    {VIRTIO_PCI_COMMON_Q_USEDHI, 4},
-};
-
-static uint32_t half(uint64_t v, uint32_t select)
-{
-    return select < 2 ? (uint32_t)(v >> 32 * select) : 0;
-}
-
-static void set_half(uint64_t *v, unsigned select, uint32_t to)
-{
-    *v = select ? (*v & UINT32_MAX) | (uint64_t)to << 32 : (*v & ~(uint64_t)UINT32_MAX) | to;
-}
-
-/* The ring area that a field is a half of. */
-static uint64_t *area_of(struct virtio_queue *q, unsigned off)
-{
-    return off < VIRTIO_PCI_COMMON_Q_AVAILLO  ? &q->config.desc
-           : off < VIRTIO_PCI_COMMON_Q_USEDLO ? &q->config.driver
-                                              : &q->config.device;
-}
-
-/* Fields of the selected queue; one that does not exist has size 0 (4.1.4.3.1). */
-static uint32_t queue_get(struct virtio_pci *vp, unsigned off)
-{
-    if (vp->queue_select >= vp->dev->n_queues)
-        return off == VIRTIO_PCI_COMMON_Q_MSIX ? VIRTIO_NO_VECTOR : 0;
-    struct virtio_queue *q = &vp->dev->queues[vp->queue_select];
-    switch (off) {
-    case VIRTIO_PCI_COMMON_Q_SIZE:
-        return q->config.size;
-    case VIRTIO_PCI_COMMON_Q_MSIX:
-        return q->msix_vector;
-    case VIRTIO_PCI_COMMON_Q_ENABLE:
-        return q->enabled;
-    case VIRTIO_PCI_COMMON_Q_NOFF:
-        return vp->queue_select;
-    default:
-        return half(*area_of(q, off), off / 4 % 2);
-    }
-}
-
-static uint32_t common_get(struct virtio_pci *vp, unsigned off)
-{
-    struct virtio_device *dev = vp->dev;
-    switch (off) {
-    case VIRTIO_PCI_COMMON_DFSELECT:
-        return vp->device_feature_select;
-    case VIRTIO_PCI_COMMON_DF:
-        return half(virtio_transport_features(dev), vp->device_feature_select);
-    case VIRTIO_PCI_COMMON_GFSELECT:
-        return vp->driver_feature_select;
-    case VIRTIO_PCI_COMMON_GF:
-        return half(dev->features_driver, vp->driver_feature_select);
-    case VIRTIO_PCI_COMMON_MSIX:
-        return vp->config_vector;
-    case VIRTIO_PCI_COMMON_NUMQ:
-        return dev->n_queues;
-    case VIRTIO_PCI_COMMON_STATUS:
-        return atomic_load(&dev->status);
-    case VIRTIO_PCI_COMMON_CFGGENERATION:
-        return atomic_load(&dev->config_generation);
-    case VIRTIO_PCI_COMMON_Q_SELECT:
-        return vp->queue_select;
-    default:
-        return queue_get(vp, off);
-    }
-}
-
-/* A vector that does not exist reads back as none, which tells the driver (4.1.5.1.2.1). */
-static uint16_t valid_vector(const struct virtio_pci *vp, uint32_t v)
-{
-    return v < pci_msix_vectors(&vp->pci) ? (uint16_t)v : VIRTIO_NO_VECTOR;
-}
-
-static void queue_set(struct virtio_pci *vp, unsigned off, uint32_t value)
-{
-    if (vp->queue_select >= vp->dev->n_queues)
-        return;
-    struct virtio_queue *q = &vp->dev->queues[vp->queue_select];
-    if (off == VIRTIO_PCI_COMMON_Q_MSIX)
-        q->msix_vector = valid_vector(vp, value);
-    if (off == VIRTIO_PCI_COMMON_Q_MSIX || off == VIRTIO_PCI_COMMON_Q_NOFF ||
-        !virtio_transport_queue_open(vp->dev, vp->queue_select))
-        return;
-    if (off == VIRTIO_PCI_COMMON_Q_SIZE)
-        q->config.size = (uint16_t)value;
-    else if (off == VIRTIO_PCI_COMMON_Q_ENABLE)
-        q->enabled = value == 1;
-    else
-        set_half(area_of(q, off), off / 4 % 2, value);
-}
-
-static void set_status(struct virtio_pci *vp, uint8_t value)
-{
-    virtio_transport_set_status(vp->dev, value);
-    if (value)
-        return;
-    vp->device_feature_select = vp->driver_feature_select = 0;
-    vp->queue_select = 0;
-    vp->config_vector = VIRTIO_NO_VECTOR;
-    take_isr(vp);
-    pci_msix_forget(&vp->pci);
-}
-
-static void common_set(struct virtio_pci *vp, unsigned off, uint32_t value)
-{
-    uint64_t features = vp->dev->features_driver;
-    switch (off) {
-    case VIRTIO_PCI_COMMON_DFSELECT:
-        vp->device_feature_select = value;
-        break;
-    case VIRTIO_PCI_COMMON_GFSELECT:
-        vp->driver_feature_select = value;
-        break;
-    case VIRTIO_PCI_COMMON_GF:
-        if (vp->driver_feature_select >= 2)
-            break;
-        set_half(&features, vp->driver_feature_select, value);
-        virtio_transport_set_features(vp->dev, features);
-        break;
-    case VIRTIO_PCI_COMMON_MSIX:
-        vp->config_vector = valid_vector(vp, value);
-        break;
-    case VIRTIO_PCI_COMMON_STATUS:
-        set_status(vp, (uint8_t)value);
-        break;
-    case VIRTIO_PCI_COMMON_Q_SELECT:
-        vp->queue_select = (uint16_t)value;
-        break;
-    case VIRTIO_PCI_COMMON_DF:
-    case VIRTIO_PCI_COMMON_NUMQ:
-    case VIRTIO_PCI_COMMON_CFGGENERATION:
-        break;
-    default:
-        queue_set(vp, off, value);
-        break;
-    }
-}
-
-static uint64_t common_read(struct virtio_pci *vp, uint64_t off, unsigned size)
-{
-    uint64_t value = 0;
-    for (unsigned f = 0; f < ARRAY_LEN(fields); f++) {
-        if (fields[f].off >= off + size || fields[f].off + fields[f].len <= off)
-            continue;
-        uint32_t v = common_get(vp, fields[f].off);
-        for (unsigned b = 0; b < fields[f].len; b++)
-            if (fields[f].off + b >= off && fields[f].off + b < off + size)
-                value |= (uint64_t)(v >> 8 * b & 0xff) << 8 * (fields[f].off + b - off);
-    }
-    return value;
-}
-
-static void common_write(struct virtio_pci *vp, uint64_t off, unsigned size, uint64_t value)
-{
-    for (unsigned f = 0; f < ARRAY_LEN(fields); f++) {
-        if (fields[f].off >= off + size || fields[f].off + fields[f].len <= off)
-            continue;
-        uint32_t v = common_get(vp, fields[f].off);
-        for (unsigned b = 0; b < fields[f].len; b++) {
-            if (fields[f].off + b < off || fields[f].off + b >= off + size)
-                continue;
-            v &= ~(0xffu << 8 * b);
-            v |= (uint32_t)(value >> 8 * (fields[f].off + b - off) & 0xff) << 8 * b;
-        }
-        common_set(vp, fields[f].off, v);
-    }
-}
-
 /* ---- the BAR ---- */
 
 static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
@@ -351,9 +151,9 @@ static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
     uint8_t bytes[8] = {0};
     switch (offset / PAGE) {
     case PAGE_COMMON:
-        return common_read(vp, off, size);
+        return virtio_pci_common_read(vp, off, size);
     case PAGE_ISR:
-        return off ? 0 : take_isr(vp);
+        return off ? 0 : virtio_pci_take_isr(vp);
     case PAGE_DEVICE:
         virtio_transport_config_read(vp->dev, off, bytes, size);
         return le64_read(bytes);
@@ -373,7 +173,7 @@ static void bar_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
     uint8_t bytes[8];
     switch (offset / PAGE) {
     case PAGE_COMMON:
-        common_write(vp, off, size, value);
+        virtio_pci_common_write(vp, off, size, value);
         break;
     case PAGE_DEVICE:
         le64_write(bytes, value);
@@ -476,7 +276,7 @@ static void destroy(struct pci_device *pci)
 
 static void reset(struct pci_device *pci)
 {
-    set_status((struct virtio_pci *)pci, 0);
+    virtio_pci_common_reset((struct virtio_pci *)pci);
 }
 
 static const struct pci_device_ops pci_ops = {
