@@ -1,5 +1,6 @@
 /* What the files of virtio-vsock share: virtio_vsock.c (life, queues), virtio_vsock_packet.c (what
- * the guest sends), virtio_vsock_conn.c (connections and their sockets).
+ * the guest sends), virtio_vsock_conn.c (connections: beginning and end), virtio_vsock_data.c
+ * (their data).
  *
  * Theory of operation. All of it lives in one loop's thread. Connections are slots of an array, so
  * a guest cannot make us allocate, but for one buffer of a connection whose socket is full.
@@ -48,6 +49,7 @@
 #define VSOCK_HOST_PORT  UINT32_C(0x40000000) /* ports of host-side clients begin here */
 #define VSOCK_TIMEOUT_NS INT64_C(5000000000)  /* handshake, connection */
 #define VSOCK_CLOSING_NS INT64_C(8000000000)  /* the guest's answer to a full shutdown */
+#define VSOCK_SHUT_BOTH  (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
 
 enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT };
 enum vsock_state {
@@ -152,16 +154,25 @@ void virtio_vsock_conn_dial(struct virtio_vsock *vs, const struct virtio_vsock_h
 void virtio_vsock_conn_accept(struct virtio_vsock *vs, int fd);
 /* The guest took a connection that a host client asked for. */
 void virtio_vsock_conn_established(struct vsock_conn *c);
-/* Data from the guest: `bytes` bytes from `skip` on. */
-void virtio_vsock_conn_data(struct vsock_conn *c, const struct virtq_chain *chain, size_t skip,
-                            uint32_t bytes);
-void virtio_vsock_conn_shutdown(struct vsock_conn *c, uint8_t flags);
 /* Closes the socket and frees the slot; with `tell_guest`, after an RST was sent. */
 void virtio_vsock_conn_close(struct vsock_conn *c, bool tell_guest);
 /* Sets pending bits and puts the connection in the ready list if it has something to send. */
 void virtio_vsock_conn_want(struct vsock_conn *c, uint8_t pending);
 /* Takes it out of the ready list. */
 void virtio_vsock_conn_unready(struct vsock_conn *c);
+/* Looks for answers of the connector. */
+void virtio_vsock_conn_answers(struct virtio_vsock *vs);
+/* Closes the connection after this time, unless its timer is set anew or cancelled. */
+void virtio_vsock_conn_timer(struct vsock_conn *c, int64_t ns);
+
+/* ---- virtio_vsock_data.c ---- */
+
+/* Data from the guest: `bytes` bytes from `skip` on. */
+void virtio_vsock_conn_data(struct vsock_conn *c, const struct virtq_chain *chain, size_t skip,
+                            uint32_t bytes);
+void virtio_vsock_conn_shutdown(struct vsock_conn *c, uint8_t flags);
+/* The socket takes data again: what is left for it. */
+void virtio_vsock_conn_flush(struct vsock_conn *c);
 /* Whether it has something to send now. */
 bool virtio_vsock_conn_ready(const struct vsock_conn *c);
 /* Fills in the next packet: header in *h, payload read into iov behind the header's place. Returns
@@ -170,7 +181,5 @@ ssize_t virtio_vsock_conn_next(struct vsock_conn *c, struct virtio_vsock_hdr *h,
                                const struct virtq_chain *chain);
 /* That packet is in the ring: what follows from it. Frees the slot after an RST. */
 void virtio_vsock_conn_sent(struct vsock_conn *c, const struct virtio_vsock_hdr *h);
-/* Looks for answers of the connector. */
-void virtio_vsock_conn_answers(struct virtio_vsock *vs);
 
 #endif
