@@ -229,138 +229,172 @@ static uint8_t place_of(enum decode_source source)
     }
 }
 
-/* Fills one operand from its code. Memory was read before, immediates are read here in order. */
-static void read_operand(struct decode_reader *r, struct x86_insn *in, struct x86_operand *o,
-                         unsigned code, const struct decode_prefixes *p)
+/* The operand that ModRM.reg names. */
+static void reg_operand(const struct x86_insn *in, struct x86_operand *o, enum decode_source source)
 {
     unsigned reg = (in->modrm >> 3 & 7) | (in->rex & 4) << 1;
-    unsigned rm = (in->modrm & 7) | (in->rex & 1) << 3;
-    bool mem = in->modrm < 0xc0;
-    unsigned size = code & 31;
-    o->size_bytes = datum_bytes(in, size);
-    o->place = place_of((enum decode_source)(code >> 5));
-    switch ((enum decode_source)(code >> 5)) {
-    case SRC_NONE:
-        break;
-    case SRC_RM_GPR:
-        if (mem)
-            o->kind = X86_OPERAND_MEM;
-        else
-            set_gpr(in, o, rm);
-        break;
-    case SRC_RM_MEM:
-    case SRC_VSIB:
-        o->kind = X86_OPERAND_MEM;
-        break;
-    case SRC_RM_GPR_ONLY:
-        set_gpr(in, o, rm);
-        break;
+    switch (source) {
     case SRC_REG_GPR:
         set_gpr(in, o, reg);
-        break;
-    case SRC_OPCODE_GPR:
-        set_gpr(in, o, (in->opcode & 7) | (in->rex & 1) << 3);
-        break;
-    case SRC_VVVV_GPR:
-        set_gpr(in, o, in->vex_vvvv);
         break;
     case SRC_REG_XMM:
         set_vector(o, reg);
         break;
-    case SRC_RM_XMM:
-        if (mem)
-            o->kind = X86_OPERAND_MEM;
-        else
-            set_vector(o, rm);
-        break;
-    case SRC_RM_XMM_ONLY:
-        set_vector(o, rm);
-        break;
-    case SRC_VVVV_XMM:
-        set_vector(o, in->vex_vvvv);
-        break;
-    case SRC_IS4_XMM:
-        read_immediate(r, in, 1, false);
-        set_vector(o, in->imm >> 4 & (in->mode == X86_CODE64 ? 15 : 7));
-        break;
     case SRC_REG_MMX:
         o->kind = X86_OPERAND_MMX;
         o->reg = reg & 7;
+        break;
+    case SRC_REG_SEG:
+        o->kind = X86_OPERAND_SEG;
+        o->reg = reg & 7;
+        break;
+    default: /* SRC_REG_CR, SRC_REG_DR */
+        o->kind = source == SRC_REG_CR ? X86_OPERAND_CR : X86_OPERAND_DR;
+        o->reg = (uint8_t)reg;
+        break;
+    }
+}
+
+/* The operand that ModRM.rm and mod name. */
+static void rm_operand(const struct x86_insn *in, struct x86_operand *o, enum decode_source source)
+{
+    unsigned rm = (in->modrm & 7) | (in->rex & 1) << 3;
+    bool mem = in->modrm < 0xc0;
+    switch (source) {
+    case SRC_RM_GPR:
+    case SRC_RM_GPR_ONLY:
+        if (mem && source == SRC_RM_GPR)
+            o->kind = X86_OPERAND_MEM;
+        else
+            set_gpr(in, o, rm);
+        break;
+    case SRC_RM_XMM:
+    case SRC_RM_XMM_ONLY:
+        if (mem && source == SRC_RM_XMM)
+            o->kind = X86_OPERAND_MEM;
+        else
+            set_vector(o, rm);
         break;
     case SRC_RM_MMX:
     case SRC_RM_MMX_ONLY:
         o->kind = mem ? X86_OPERAND_MEM : X86_OPERAND_MMX;
         o->reg = rm & 7;
         break;
-    case SRC_REG_SEG:
-        o->kind = X86_OPERAND_SEG;
-        o->reg = reg & 7;
-        break;
-    case SRC_REG_CR:
-        o->kind = X86_OPERAND_CR;
-        o->reg = (uint8_t)reg;
-        break;
-    case SRC_REG_DR:
-        o->kind = X86_OPERAND_DR;
-        o->reg = (uint8_t)reg;
-        break;
     case SRC_RM_ST:
         o->kind = X86_OPERAND_ST;
         o->reg = rm & 7;
         break;
-    case SRC_ST0:
-        o->kind = X86_OPERAND_ST;
+    default: /* SRC_RM_MEM, SRC_VSIB */
+        o->kind = X86_OPERAND_MEM;
         break;
+    }
+}
+
+/* An operand whose value is in the instruction. Returns false if it is not one. */
+static bool value_operand(struct decode_reader *r, struct x86_insn *in, struct x86_operand *o,
+                          enum decode_source source)
+{
+    switch (source) {
     case SRC_IMM:
         o->kind = X86_OPERAND_IMM;
         read_immediate(r, in, o->size_bytes, false);
-        break;
+        return true;
     case SRC_IMM_SIGNED:
         o->kind = X86_OPERAND_IMM;
         read_immediate(r, in, o->size_bytes, true);
         o->size_bytes = in->opsize;
-        break;
+        return true;
     case SRC_IMM2:
         o->kind = X86_OPERAND_IMM2;
         in->imm_bytes++;
         in->imm2 = decode_byte(r);
-        break;
+        return true;
     case SRC_REL:
         o->kind = X86_OPERAND_REL;
         read_immediate(r, in, o->size_bytes, true);
-        break;
+        return true;
     case SRC_FAR:
         o->kind = X86_OPERAND_FAR;
         read_immediate(r, in, in->opsize, false);
         in->imm_bytes = (uint8_t)(in->imm_bytes + 2);
         in->imm2 = (int64_t)decode_bytes(r, 2);
-        break;
-    case SRC_MOFFS:
-        moffs(r, in, o, p);
-        break;
-    case SRC_STRING_SRC:
-        string_operand(in, o, p, true);
-        break;
-    case SRC_STRING_DST:
-        string_operand(in, o, p, false);
-        break;
-    case SRC_FIXED_GPR:
-        fixed_gpr(in, o, size);
-        break;
-    case SRC_FIXED_SEG:
-        o->kind = X86_OPERAND_SEG;
-        o->reg = (uint8_t)size;
-        o->size_bytes = 2;
-        o->implicit = true;
-        break;
+        return true;
     case SRC_ONE:
         o->kind = X86_OPERAND_IMM;
         o->implicit = true;
         in->imm = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* An operand that the opcode alone names, or memory without ModRM. `which` is what the size field
+ * holds. */
+static void opcode_operand(struct decode_reader *r, struct x86_insn *in, struct x86_operand *o,
+                           enum decode_source source, unsigned which,
+                           const struct decode_prefixes *p)
+{
+    switch (source) {
+    case SRC_MOFFS:
+        moffs(r, in, o, p);
+        break;
+    case SRC_STRING_SRC:
+    case SRC_STRING_DST:
+        string_operand(in, o, p, source == SRC_STRING_SRC);
+        break;
+    case SRC_FIXED_GPR:
+        fixed_gpr(in, o, which);
+        break;
+    case SRC_FIXED_SEG:
+        o->kind = X86_OPERAND_SEG;
+        o->reg = (uint8_t)which;
+        o->size_bytes = 2;
+        o->implicit = true;
+        break;
+    case SRC_ST0:
+        o->kind = X86_OPERAND_ST;
         break;
     case SRC_XMM0:
         set_vector(o, 0);
         o->implicit = true;
+        break;
+    default: /* SRC_NONE */
+        break;
+    }
+}
+
+/* Fills one operand from its code. Memory was read before, immediates are read here in order. */
+static void read_operand(struct decode_reader *r, struct x86_insn *in, struct x86_operand *o,
+                         unsigned code, const struct decode_prefixes *p)
+{
+    enum decode_source source = (enum decode_source)(code >> 5);
+    unsigned size = code & 31;
+    o->size_bytes = datum_bytes(in, size);
+    o->place = place_of(source);
+    switch ((enum x86_operand_place)o->place) {
+    case X86_PLACE_REG:
+        reg_operand(in, o, source);
+        break;
+    case X86_PLACE_RM:
+        rm_operand(in, o, source);
+        break;
+    case X86_PLACE_VVVV:
+        if (source == SRC_VVVV_GPR)
+            set_gpr(in, o, in->vex_vvvv);
+        else
+            set_vector(o, in->vex_vvvv);
+        break;
+    case X86_PLACE_IS4:
+        read_immediate(r, in, 1, false);
+        set_vector(o, in->imm >> 4 & (in->mode == X86_CODE64 ? 15 : 7));
+        break;
+    case X86_PLACE_OPCODE:
+        set_gpr(in, o, (in->opcode & 7) | (in->rex & 1) << 3);
+        break;
+    case X86_PLACE_NONE:
+        if (!value_operand(r, in, o, source))
+            opcode_operand(r, in, o, source, size, p);
         break;
     }
 }
