@@ -320,12 +320,6 @@ static enum soft_bound bind_wide(const struct x86_insn *in, struct soft_op *op, 
     return SOFT_BOUND;
 }
 
-static enum soft_bound with(struct soft_op *op, soft_fn *fn)
-{
-    op->fn = fn;
-    return SOFT_BOUND;
-}
-
 static enum soft_bound bind_xchg(const struct x86_insn *in, struct soft_op *op)
 {
     if (in->has_mem)
@@ -355,25 +349,25 @@ enum soft_bound soft_bind_mov(struct soft_cpu *cpu, const struct x86_insn *in, s
         op->c = in->opcode & 15;
         if (!mem)
             op->a = soft_op_gpr(&in->operands[0]);
-        return with(op, mem ? setcc_m : setcc_r);
+        return soft_bind_next(op, mem ? setcc_m : setcc_r);
     case X86_XCHG:
         return bind_xchg(in, op);
     case X86_LEA:
         op->a = soft_op_gpr(&in->operands[0]);
-        return with(op, in->opsize == 8 ? lea64 : in->opsize == 4 ? lea32 : lea16);
+        return soft_bind_next(op, in->opsize == 8 ? lea64 : in->opsize == 4 ? lea32 : lea16);
     case X86_BSWAP:
         op->a = soft_op_gpr(&in->operands[0]);
-        return with(op, in->opsize == 8 ? bswap64 : in->opsize == 4 ? bswap32 : bswap16);
+        return soft_bind_next(op, in->opsize == 8 ? bswap64 : in->opsize == 4 ? bswap32 : bswap16);
     case X86_CBW:
-        return with(op, cbw);
+        return soft_bind_next(op, cbw);
     case X86_CWD:
-        return with(op, cwd);
+        return soft_bind_next(op, cwd);
     case X86_XLAT:
         op->c = in->adsize;
         op->b = in->mem_segment;
         if (in->mode == X86_CODE64)
             op->seg = SOFT_SEG_FLAT; /* a bad address is #GP, not #SS */
-        return with(op, xlat);
+        return soft_bind_next(op, xlat);
     default:
         return SOFT_UNBOUND;
     }

@@ -302,7 +302,7 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
                   in->id == X86_VPCMPISTRI;
     v.wide = in->rex & 8;
     op->p = soft_keep(cpu, &v, sizeof(v));
-    return soft_bound_to(op, handler(&v));
+    return soft_bind_next(op, handler(&v));
 }
 
 enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *in,
@@ -313,17 +313,17 @@ enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *in
     op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
     switch (in->id) {
     case X86_EMMS:
-        return soft_bound_to(op, emms);
+        return soft_bind_next(op, emms);
     case X86_LDMXCSR:
     case X86_VLDMXCSR:
-        return soft_bound_to(op, ldmxcsr);
+        return soft_bind_next(op, ldmxcsr);
     case X86_STMXCSR:
     case X86_VSTMXCSR:
-        return soft_bound_to(op, stmxcsr);
+        return soft_bind_next(op, stmxcsr);
     case X86_VZEROUPPER:
     case X86_VZEROALL:
         op->imm = in->id == X86_VZEROALL;
-        return soft_bound_to(op, vzero);
+        return soft_bind_next(op, vzero);
     default:
         break;
     }

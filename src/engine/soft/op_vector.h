@@ -17,12 +17,6 @@ static inline void soft_vector_clear_upper(struct soft_cpu *cpu, unsigned reg)
     memset(cpu->fpu.ymm[reg] + 16, 0, 16);
 }
 
-static inline enum soft_bound soft_bound_to(struct soft_op *op, soft_fn *fn)
-{
-    op->fn = fn;
-    return SOFT_BOUND;
-}
-
 /* Moves: op_vector_move.c. */
 enum soft_bound soft_bind_vector_move(const struct x86_insn *insn, struct soft_op *op);
 /* Gathers and masked moves: op_gather.c. */

@@ -131,13 +131,13 @@ static enum soft_bound bind_move(const struct x86_insn *in, struct soft_op *op)
     op->imm = (in->flags & X86_FLAG_ALIGNED) != 0;
     if (d->kind == X86_OPERAND_MEM) {
         op->a = s->reg;
-        return soft_bound_to(op, wide ? store32 : store16);
+        return soft_bind_next(op, wide ? store32 : store16);
     }
     op->a = d->reg;
     if (s->kind == X86_OPERAND_MEM)
-        return soft_bound_to(op, wide ? load32 : load16);
+        return soft_bind_next(op, wide ? load32 : load16);
     op->b = s->reg;
-    return soft_bound_to(op, wide ? move32 : move16);
+    return soft_bind_next(op, wide ? move32 : move16);
 }
 
 /* movss and its like with memory; between registers they merge: thunks. */
@@ -150,10 +150,10 @@ static enum soft_bound bind_scalar(const struct x86_insn *in, struct soft_op *op
     op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
     if (d->kind == X86_OPERAND_MEM) {
         op->a = s->reg;
-        return soft_bound_to(op, bytes == 4 ? store_scalar32 : store_scalar64);
+        return soft_bind_next(op, bytes == 4 ? store_scalar32 : store_scalar64);
     }
     op->a = d->reg;
-    return soft_bound_to(op, bytes == 4 ? load_scalar32 : load_scalar64);
+    return soft_bind_next(op, bytes == 4 ? load_scalar32 : load_scalar64);
 }
 
 static bool same_register_xor(const struct x86_insn *in)
@@ -168,7 +168,7 @@ enum soft_bound soft_bind_vector_move(const struct x86_insn *in, struct soft_op 
     op->c = (in->prefixes & X86_PREFIX_VEX) != 0;
     if (same_register_xor(in)) {
         op->a = in->operands[0].reg;
-        return soft_bound_to(op, zero16);
+        return soft_bind_next(op, zero16);
     }
     switch (in->id) {
     case X86_MOVUPS:

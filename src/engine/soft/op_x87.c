@@ -304,12 +304,6 @@ static bool is_control(uint16_t id)
            id == X86_FNINIT;
 }
 
-static enum soft_bound with(struct soft_op *op, soft_fn *fn)
-{
-    op->fn = fn;
-    return SOFT_BOUND;
-}
-
 static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *in,
                                   struct soft_op *op)
 {
@@ -329,7 +323,7 @@ static enum soft_bound bind_thunk(struct soft_cpu *cpu, const struct x86_insn *i
         x.mem_access = in->operands[0].access;
     }
     op->p = soft_keep(cpu, &x, sizeof(x));
-    return with(op, run_x87);
+    return soft_bind_next(op, run_x87);
 }
 
 enum soft_bound soft_bind_x87(struct soft_cpu *cpu, const struct x86_insn *in, struct soft_op *op)
@@ -338,22 +332,22 @@ enum soft_bound soft_bind_x87(struct soft_cpu *cpu, const struct x86_insn *in, s
         return SOFT_UNBOUND;
     switch (in->id) {
     case X86_FWAIT:
-        return with(op, fwait);
+        return soft_bind_next(op, fwait);
     case X86_FNINIT:
-        return with(op, fninit);
+        return soft_bind_next(op, fninit);
     case X86_FNCLEX:
-        return with(op, fnclex);
+        return soft_bind_next(op, fnclex);
     case X86_FNSTENV:
     case X86_FNSAVE:
         op->c = in->id == X86_FNSAVE;
-        return with(op, store_env);
+        return soft_bind_next(op, store_env);
     case X86_FLDENV:
     case X86_FRSTOR:
         op->c = in->id == X86_FRSTOR;
-        return with(op, load_env);
+        return soft_bind_next(op, load_env);
     case X86_FNSTSW:
         if (!in->has_mem)
-            return with(op, fnstsw_ax);
+            return soft_bind_next(op, fnstsw_ax);
         break;
     default:
         break;

@@ -11,10 +11,10 @@ typedef enum soft_bound binder(struct soft_cpu *cpu, const struct x86_insn *insn
 
 /* Frequent families first. Locked forms go to soft_bind_atomic() before all. */
 static binder *const binders[] = {
-    soft_bind_mov, soft_bind_alu,   soft_bind_stack,   soft_bind_branch,   soft_bind_shift,
-    soft_bind_bit, soft_bind_mul,   soft_bind_misc,    soft_bind_string,   soft_bind_atomic,
-    soft_bind_io,  soft_bind_far,   soft_bind_syscall, soft_bind_selector, soft_bind_system,
-    soft_bind_x87, soft_bind_xsave, soft_bind_vector,
+    soft_bind_mov,    soft_bind_alu, soft_bind_stack,   soft_bind_branch,   soft_bind_shift,
+    soft_bind_bit,    soft_bind_mul, soft_bind_misc,    soft_bind_string,   soft_bind_atomic,
+    soft_bind_io,     soft_bind_far, soft_bind_syscall, soft_bind_selector, soft_bind_control,
+    soft_bind_system, soft_bind_x87, soft_bind_xsave,   soft_bind_vector,
 };
 
 enum soft_bound soft_bind(struct soft_cpu *cpu, const struct x86_insn *insn, struct soft_op *op)

@@ -73,6 +73,8 @@ enum soft_bound soft_bind_syscall(struct soft_cpu *cpu, const struct x86_insn *i
                                   struct soft_op *op);
 enum soft_bound soft_bind_selector(struct soft_cpu *cpu, const struct x86_insn *insn,
                                    struct soft_op *op);
+enum soft_bound soft_bind_control(struct soft_cpu *cpu, const struct x86_insn *insn,
+                                  struct soft_op *op);
 enum soft_bound soft_bind_system(struct soft_cpu *cpu, const struct x86_insn *insn,
                                  struct soft_op *op);
 enum soft_bound soft_bind_vector(struct soft_cpu *cpu, const struct x86_insn *insn,

@@ -89,6 +89,13 @@ static inline void soft_load_pointer(struct soft_cpu *cpu, const struct soft_op 
     *sel = le16_read(bytes + op->size);
 }
 
+/* Binds what goes on to the next instruction of the block. */
+static inline enum soft_bound soft_bind_next(struct soft_op *op, soft_fn *fn)
+{
+    op->fn = fn;
+    return SOFT_BOUND;
+}
+
 /* Binds what ends its block. */
 static inline enum soft_bound soft_bind_end(struct soft_op *op, soft_fn *fn)
 {
