@@ -4,6 +4,8 @@
 #ifndef ECHO_DEVICE_H
 #define ECHO_DEVICE_H
 
+#include <errno.h>
+
 #include "base/util.h"
 #include "dev/virtio/virtio_watch.h"
 
