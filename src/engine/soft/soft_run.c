@@ -410,7 +410,7 @@ static void caught(struct soft_cpu *cpu)
     cpu->op = NULL;
     if (cpu->failure)
         return;
-    if (first.vector == SOFT_DF) {
+    if (first.vector == SOFT_DF && !first.software && !first.external) { /* not an int 8 */
         cpu->pending.there = false;
         cpu->triple_fault = true;
     } else if (soft_exception_combine(&first, &cpu->pending)) {
