@@ -406,6 +406,25 @@ HANDLERS(scas, true)
 HANDLERS(ins, false)
 HANDLERS(outs, false)
 
+/* The right to a port is looked at even if no element is to be moved. */
+static const struct soft_op *rep_checked(struct soft_cpu *cpu, const struct soft_op *op,
+                                         soft_fn *fn)
+{
+    if (!(cpu->r[SOFT_RCX] & address_mask(op)))
+        soft_io_check(cpu, (uint16_t)cpu->r[SOFT_RDX], op->size);
+    return fn(cpu, op);
+}
+
+static const struct soft_op *rep_ins_checked(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    return rep_checked(cpu, op, rep_ins);
+}
+
+static const struct soft_op *rep_outs_checked(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    return rep_checked(cpu, op, rep_outs);
+}
+
 enum soft_bound soft_bind_string(struct soft_cpu *cpu, const struct x86_insn *insn,
                                  struct soft_op *op)
 {
@@ -432,11 +451,11 @@ enum soft_bound soft_bind_string(struct soft_cpu *cpu, const struct x86_insn *in
         return SOFT_BOUND;
     case X86_INS:
         op->size = MIN(op->size, 4); /* there are no 8-byte ports */
-        op->fn = repeated ? rep_ins : ins;
+        op->fn = repeated ? rep_ins_checked : ins;
         return SOFT_BOUND;
     case X86_OUTS:
         op->size = MIN(op->size, 4);
-        op->fn = repeated ? rep_outs : outs;
+        op->fn = repeated ? rep_outs_checked : outs;
         return SOFT_BOUND;
     default:
         return SOFT_UNBOUND;
