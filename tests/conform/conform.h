@@ -7,9 +7,11 @@
  *
  *   conform_native.c   an executor: the real CPU, in a child process
  *   conform_soft.c     executors: the interpreter, by single steps and by its run loop
+ *   conform_guest.c    the guest that the interpreter runs: tables, descriptors, handlers
  *   conform_gen.c      makes cases of one instruction from the decoder's table of forms
  *   conform_place.c    gives a case registers and memory so that its operands exist
  *   conform_program.c  makes programs of several instructions
+ *   conform_fault.c    pieces of programs that are meant to fault
  *   conform_rules.c    what is not compared, and why
  *   conform_intel.c    what is not compared with an Intel CPU besides
  *   conform_compare.c  says where two results differ
@@ -34,6 +36,9 @@
 #define CONFORM_GS_BASE UINT64_C(0x3000)
 
 #define CONFORM_FILL 0xcc /* int3 */
+
+/* Masks of MXCSR that cases clear: those of overflow and underflow stay set. */
+#define CONFORM_MXCSR_UNMASK 0x1380
 
 /* Selectors as Linux gives them to user code; DS and ES are SS. */
 #define CONFORM_CS64 0x33
@@ -72,12 +77,12 @@ struct conform_case {
     struct conform_state in;
     uint8_t mem[CONFORM_PAGES][4096];
     unsigned code_bytes;     /* from CONFORM_START on, for printing */
+    bool program;            /* of several instructions */
     enum x86_code_mode mode; /* 64 or 32; 32-bit code is in a flat segment */
     struct x86_insn insn; /* of the single instruction; id X86_INVALID for one that must be #UD */
 };
 
-#define CONFORM_NO_FAULT   (-1)
-#define CONFORM_SOME_FAULT (-2) /* the executor does not know which */
+#define CONFORM_NO_FAULT (-1)
 
 struct conform_result {
     bool ran;   /* false: the executor could not; the case is no evidence */
@@ -149,12 +154,17 @@ void conform_narrow_registers(struct conform_case *c);
 uint64_t conform_effective(const struct conform_case *c);
 /* A random encoding of a form whose memory operand, if it has one, is [rbp + disp32] or
  * [r13 + disp32]. Writes X86_INSN_MAX_BYTES to `code`. False: what came out is undefined. */
-bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form, uint8_t *code,
-                          struct x86_insn *insn);
+bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form,
+                          enum x86_code_mode mode, uint8_t *code, struct x86_insn *insn);
+/* Where a memory operand may lie: mostly in the data, sometimes where it faults; and whether an
+ * access near there finds the same on the real CPU and in the guest. */
+uint64_t conform_target(struct conform_rng *rng);
+bool conform_safe(uint64_t linear);
+bool conform_must_align(const struct x86_insn *insn);
 /* A random program: straight code of instructions that this CPU has (`features`), branches, loops,
- * calls, strings, and code that overwrites itself. */
+ * calls, strings, and code that overwrites itself; with `faults` also what is meant to fault. */
 void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
-                              struct conform_case *c);
+                              enum x86_code_mode mode, bool faults, struct conform_case *c);
 
 /* ---- rules ---- */
 

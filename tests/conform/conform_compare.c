@@ -143,13 +143,45 @@ static void compare_memory(struct diff *d, const struct conform_case *c,
 static bool same_fault(const struct conform_result *a, const struct conform_result *b,
                        uint64_t cr2_low)
 {
-    if (a->vector == CONFORM_SOME_FAULT || b->vector == CONFORM_SOME_FAULT)
-        return (a->vector == CONFORM_NO_FAULT) == (b->vector == CONFORM_NO_FAULT);
     if (a->vector != b->vector)
         return false;
     if (a->vector >= 0 && HAS_ERROR >> a->vector & 1 && a->error != b->error)
         return false;
     return a->vector != PF || (a->cr2 | cr2_low) == (b->cr2 | cr2_low);
+}
+
+/* A program that has faulted is, as far as masks are concerned, the instruction that it ended with:
+ * from the state that is left. */
+static struct conform_masks masks_of(const struct conform_case *c, const struct conform_result *a,
+                                     const struct conform_result *b)
+{
+    static struct conform_case last;
+    if (!c->program || a->vector == CONFORM_NO_FAULT || a->out.rip - CONFORM_CODE >= 4096 - 16)
+        return conform_masks_of(c, a, b);
+    last = *c;
+    last.in = a->out;
+    for (unsigned i = 0; i < CONFORM_PAGES; i++)
+        if (a->changed >> i & 1)
+            memcpy(last.mem[i], a->mem[i], 4096);
+    if (decode_insn(last.mem[CONFORM_PAGE_CODE] + (a->out.rip - CONFORM_CODE), X86_INSN_MAX_BYTES,
+                    c->mode, &last.insn) != X86_DECODE_OK)
+        last.insn = (struct x86_insn){.id = X86_INVALID};
+    return conform_masks_of(&last, a, b);
+}
+
+/* Of a program: the code at which it has ended. */
+static void print_end(const struct conform_case *c, const char *name,
+                      const struct conform_result *r)
+{
+    const uint8_t *code =
+        r->changed >> CONFORM_PAGE_CODE & 1 ? r->mem[CONFORM_PAGE_CODE] : c->mem[CONFORM_PAGE_CODE];
+    uint64_t at = r->out.rip - CONFORM_CODE;
+    if (!c->program || at >= 4096 - 12)
+        return;
+    printf("#     end      %s %llx:", name, (unsigned long long)r->out.rip);
+    for (unsigned i = 0; i < 12; i++)
+        printf(" %02x", code[at + i]);
+    printf("\n");
 }
 
 static void print_fault(const char *name, const struct conform_result *r)
@@ -168,9 +200,13 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
     static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
     struct diff d = {.a = name_a, .b = name_b, .print = print};
-    struct conform_masks m = conform_masks_of(c, a, b);
+    struct conform_masks m = masks_of(c, a, b);
     if (m.all)
         return 0;
+    if (print) {
+        print_end(c, name_a, a);
+        print_end(c, name_b, b);
+    }
     if (!same_fault(a, b, m.cr2_low)) {
         d.n++;
         if (print) {
@@ -196,6 +232,8 @@ void conform_print_case(const struct conform_case *c)
 {
     const uint8_t *code = c->mem[CONFORM_PAGE_CODE] + (CONFORM_START - CONFORM_CODE);
     printf("#   ");
+    if (c->program)
+        printf(" program:");
     for (unsigned i = 0; i < c->code_bytes; i++)
         printf(" %02x", code[i]);
     printf("  %s%s", c->mode == X86_CODE64 ? "" : "(32) ", decode_insn_name(c->insn.id));

@@ -132,7 +132,8 @@ static void random_fpu(struct conform_rng *rng, uint8_t *xsave)
         mxcsr |= 1u << 6; /* DAZ */
     /* OM and UM stay set: see run_fp() of engine/soft/op_vector.c. */
     if (conform_chance(rng, 10))
-        mxcsr &= ~(0x3fu << 7) | (uint32_t)conform_below(rng, 64) << 7 | 0xc00;
+        mxcsr &= ~(0x3fu << 7) | (uint32_t)conform_below(rng, 64) << 7 |
+                 (0x1f80 & ~CONFORM_MXCSR_UNMASK);
     if (conform_chance(rng, 20))
         mxcsr |= (uint32_t)conform_below(rng, 64);
     memcpy(xsave + 24, &mxcsr, 4);
@@ -198,7 +199,7 @@ static bool is_string(const struct x86_form *form)
 static void put_prefixes(struct encoder *e, const struct x86_form *form)
 {
     struct conform_rng *rng = e->rng;
-    if (conform_chance(rng, 8))
+    if (conform_chance(rng, 8) && !(e->plain && e->mode != X86_CODE64))
         put(e, 0x67);
     if (!e->plain && e->mode == X86_CODE64 && conform_chance(rng, 5))
         put(e, 0x65); /* gs */
@@ -300,13 +301,13 @@ static unsigned encode(struct encoder *e, const struct x86_form *form)
     return opcode;
 }
 
-bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form, uint8_t *code,
-                          struct x86_insn *insn)
+bool conform_encode_plain(struct conform_rng *rng, const struct x86_form *form,
+                          enum x86_code_mode mode, uint8_t *code, struct x86_insn *insn)
 {
-    struct encoder e = {.rng = rng, .mode = X86_CODE64, .plain = true};
+    struct encoder e = {.rng = rng, .mode = mode, .plain = true};
     encode(&e, form);
     memcpy(code, e.bytes, X86_INSN_MAX_BYTES);
-    return decode_insn(code, X86_INSN_MAX_BYTES, X86_CODE64, insn) == X86_DECODE_OK;
+    return decode_insn(code, X86_INSN_MAX_BYTES, mode, insn) == X86_DECODE_OK;
 }
 
 bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint64_t seed,
@@ -318,6 +319,7 @@ bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint
     struct conform_rng rng = {mixed};
     conform_random(&rng);
     c->mode = mode;
+    c->program = false;
     for (unsigned tries = 0; tries < 20; tries++) {
         struct encoder e = {.rng = &rng, .mode = mode};
         unsigned opcode = encode(&e, form);

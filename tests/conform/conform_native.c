@@ -96,6 +96,13 @@ static void copy_fpu(const ucontext_t *uc, struct conform_state *out)
     memcpy(out->xsave, uc->uc_mcontext.fpregs, CONFORM_XSAVE_BYTES);
 }
 
+/* Of the int3, or int 3, before this address. */
+static unsigned breakpoint_bytes(uint64_t rip)
+{
+    bool in_case = rip - (CONFORM_CODE - 4095) < 3 * 4096;
+    return !in_case || *(const uint8_t *)(rip - 1) == CONFORM_FILL ? 1 : 2;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
     static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
@@ -117,7 +124,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     r->ran = true;
     if (r->vector == TRAP_BP) {
         r->vector = CONFORM_NO_FAULT;
-        r->out.rip--;
+        r->out.rip -= breakpoint_bytes(r->out.rip);
     } else if (r->vector == TRAP_PF && r->error & PF_FETCH && r->cr2 == r->out.rip) {
         r->vector = CONFORM_NO_FAULT; /* it arrived where nothing is */
     }

@@ -32,8 +32,7 @@ static void poke(struct conform_case *c, uint64_t linear, uint64_t value, unsign
         memcpy(p, &value, n);
 }
 
-/* Where a memory operand is to lie. */
-static uint64_t target(struct conform_rng *rng)
+uint64_t conform_target(struct conform_rng *rng)
 {
     unsigned kind = (unsigned)conform_below(rng, 100);
     uint64_t near = conform_below(rng, 64);
@@ -154,8 +153,7 @@ static uint64_t effective(struct conform_case *c)
     return conform_effective(c);
 }
 
-/* Whether an access near there finds the same on the real CPU and in the guest. */
-static bool safe(uint64_t linear)
+bool conform_safe(uint64_t linear)
 {
     bool canonical = (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
     bool nothing = linear < 65536 || (linear >= 0xffff0000 && linear < 0x100010000);
@@ -171,7 +169,7 @@ static bool bit_offset(const struct x86_insn *in)
 }
 
 /* AMD's CPUs take SHA instructions' operands at any address, Intel's only aligned ones. */
-static bool must_align(const struct x86_insn *in)
+bool conform_must_align(const struct x86_insn *in)
 {
     return in->map >= 2 && in->flags & X86_FLAG_SSE && in->feature == X86_FEATURE_SHA;
 }
@@ -189,13 +187,13 @@ static bool place_memory(struct conform_rng *rng, struct conform_case *c)
         return false;
     if (bit_offset(in))
         c->in.r[in->operands[1].reg] = conform_below(rng, 4096) - 2048;
-    uint64_t at = target(rng);
-    if (must_align(in))
+    uint64_t at = conform_target(rng);
+    if (conform_must_align(in))
         at = CONFORM_DATA + (conform_below(rng, 8192) & ~UINT64_C(15));
     aim(rng, c, at - segment_base(in));
-    if (must_align(in) && effective(c) & 15)
+    if (conform_must_align(in) && effective(c) & 15)
         return false;
-    if (!safe(effective(c)) && in->id != X86_LEA)
+    if (!conform_safe(effective(c)) && in->id != X86_LEA)
         return false;
     if (!bit_offset(in))
         return true;
@@ -206,7 +204,7 @@ static bool place_memory(struct conform_rng *rng, struct conform_case *c)
 
 static uint64_t string_target(struct conform_rng *rng, struct conform_case *c)
 {
-    uint64_t at = target(rng);
+    uint64_t at = conform_target(rng);
     if (conform_chance(rng, 30))
         at = CONFORM_DATA + 4096 - 64 + conform_below(rng, 128);
     if (c->insn.adsize == 4)
@@ -228,7 +226,7 @@ static bool place_strings(struct conform_rng *rng, struct conform_case *c)
         c->in.r[0] = UINT64_C(0x5a5a5a5a5a5a5a5a);
     }
     uint64_t mask = in->adsize == 2 ? UINT16_MAX : in->adsize == 4 ? UINT32_MAX : UINT64_MAX;
-    return safe((c->in.r[6] & mask) + segment_base(in)) && safe(c->in.r[7] & mask);
+    return conform_safe((c->in.r[6] & mask) + segment_base(in)) && conform_safe(c->in.r[7] & mask);
 }
 
 static bool uses_stack(const struct x86_insn *in)
@@ -266,7 +264,7 @@ static uint64_t stack_target(struct conform_rng *rng)
 static bool stack_is_safe(const struct conform_case *c)
 {
     uint64_t mask = c->mode == X86_CODE64 ? UINT64_MAX : UINT32_MAX;
-    return safe(c->in.r[RSP] & mask) && safe((c->in.r[RSP] - 65536 + 4096) & mask);
+    return conform_safe(c->in.r[RSP] & mask) && conform_safe((c->in.r[RSP] - 65536 + 4096) & mask);
 }
 
 /* Where the branch is to go is a number in a register, in memory or in the code. */
@@ -332,8 +330,8 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
     uint64_t frame;
     switch (in->id) {
     case X86_XLAT:
-        c->in.r[3] = target(rng) - (c->in.r[0] & 0xff) - segment_base(in);
-        return safe(in->adsize == 4 ? (uint32_t)c->in.r[3] : c->in.r[3]);
+        c->in.r[3] = conform_target(rng) - (c->in.r[0] & 0xff) - segment_base(in);
+        return conform_safe(in->adsize == 4 ? (uint32_t)c->in.r[3] : c->in.r[3]);
     case X86_MASKMOVQ:
     case X86_MASKMOVDQU:
     case X86_VMASKMOVDQU: /* which bytes fault, and whether those that the mask leaves out do, is
@@ -345,10 +343,10 @@ static bool place_implied(struct conform_rng *rng, struct conform_case *c)
         if (conform_chance(rng, 80))
             memcpy(code_of(c) + in->imm_offset, &frame, 3);
         c->in.r[5] = stack_target(rng);
-        return safe(c->in.r[5]);
+        return conform_safe(c->in.r[5]);
     case X86_LEAVE:
         c->in.r[5] = stack_target(rng);
-        return safe(c->in.r[5]);
+        return conform_safe(c->in.r[5]);
     case X86_LOOPCC:
     case X86_JRCXZ:
         if (conform_chance(rng, 60))
