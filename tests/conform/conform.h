@@ -37,9 +37,6 @@
 
 #define CONFORM_FILL 0xcc /* int3 */
 
-/* Masks of MXCSR that cases clear: those of overflow and underflow stay set. */
-#define CONFORM_MXCSR_UNMASK 0x1380
-
 /* Selectors as Linux gives them to user code; DS and ES are SS. */
 #define CONFORM_CS64 0x33
 #define CONFORM_CS32 0x23

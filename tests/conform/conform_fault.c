@@ -60,8 +60,8 @@ static void emit_unmask(struct program *p)
         EMIT(p, 0xd9, 0x6c, 0x24, 0xc0); /* fldcw [rsp - 64] */
         return;
     }
-    uint32_t mxcsr = (MXCSR_MASKS & ~((uint32_t)conform_random(rng) & CONFORM_MXCSR_UNMASK)) |
-                     (uint32_t)conform_below(rng, 4) << 13;
+    uint32_t mxcsr = ((uint32_t)conform_random(rng) & MXCSR_MASKS) | (uint32_t)conform_below(rng, 4)
+                                                                         << 13;
     EMIT(p, 0xc7, 0x44, 0x24, 0xc0);
     program_emit32(p, mxcsr);
     EMIT(p, 0x0f, 0xae, 0x54, 0x24, 0xc0); /* ldmxcsr [rsp - 64] */

@@ -129,11 +129,9 @@ static void random_fpu(struct conform_rng *rng, uint8_t *xsave)
     if (conform_chance(rng, 20))
         mxcsr |= 1u << 15; /* FZ */
     if (conform_chance(rng, 20))
-        mxcsr |= 1u << 6; /* DAZ */
-    /* OM and UM stay set: see run_fp() of engine/soft/op_vector.c. */
-    if (conform_chance(rng, 10))
-        mxcsr &= ~(0x3fu << 7) | (uint32_t)conform_below(rng, 64) << 7 |
-                 (0x1f80 & ~CONFORM_MXCSR_UNMASK);
+        mxcsr |= 1u << 6;        /* DAZ */
+    if (conform_chance(rng, 15)) /* some exceptions are not masked */
+        mxcsr &= ~(0x3fu << 7) | (uint32_t)conform_below(rng, 64) << 7;
     if (conform_chance(rng, 20))
         mxcsr |= (uint32_t)conform_below(rng, 64);
     memcpy(xsave + 24, &mxcsr, 4);

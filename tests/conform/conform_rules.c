@@ -1,8 +1,6 @@
 /* What is not compared with the real CPU. */
 #include "conform.h"
 
-#define VECTOR_XM 19
-
 #define RFLAGS_CF 0x001
 #define RFLAGS_PF 0x004
 #define RFLAGS_AF 0x010
@@ -149,12 +147,6 @@ struct conform_masks conform_masks_of(const struct conform_case *c,
         break;
     case X86_POPA: /* may have loaded some when it faults */
         m.registers = vector != CONFORM_NO_FAULT;
-        break;
-    case X86_DPPS: /* which step of theirs has raised the exception is not to be seen */
-    case X86_DPPD:
-    case X86_VDPPS:
-    case X86_VDPPD:
-        m.mxcsr = vector == VECTOR_XM;
         break;
     case X86_FLDENV:
     case X86_FRSTOR:

@@ -64,37 +64,20 @@ static inline bool load_mxcsr(struct soft_cpu *cpu)
     return true;
 }
 
-/* SIMD exceptions that the guest has unmasked: run with all masked on copies, look at the flags.
- * That is exact but for overflow and underflow, which the CPU judges otherwise when they are
- * unmasked (a tiny result raises then even if it is exact; SDM volume 1, 4.9.1.5). */
+/* Where the guest has unmasked SIMD exceptions, the host raises them: which ones there are, and
+ * what flags they leave, depends on what is unmasked (SDM volume 1, 4.9.1.5 and 11.5.3). */
 static void run_unmasked(struct soft_cpu *cpu, const struct vector *v, void *reg, void *rm,
                          void *vvvv, struct soft_thunk_io *io)
 {
-    uint32_t masks = cpu->fpu.mxcsr & MXCSR_MASKS;
-    _Alignas(32) uint8_t r[32], m[64];
-    struct soft_thunk_io copy = *io;
-    memcpy(r, reg, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
-    memcpy(m, rm, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
-    __builtin_ia32_ldmxcsr((cpu->fpu.mxcsr | MXCSR_MASKS) & ~0x3fu);
-    v->thunk(r, m, 0, 0, vvvv, &copy);
-    uint32_t raised = __builtin_ia32_stmxcsr() & 0x3f, unmasked = raised & ~(masks >> 7);
-    __builtin_ia32_ldmxcsr(0x1f80);
-    /* Exceptions before the operation (invalid, denormal, divide by zero) keep those behind it from
-     * being found. */
-    if (unmasked & 7)
-        raised &= 7;
-    cpu->fpu.mxcsr |= raised;
-    if (unmasked) {
-        if (v->mmx) /* the registers are MMX's already */
-            enter_mmx(cpu);
-        soft_raise(cpu, cpu->cr4 >> 10 & 1 ? SOFT_XM : SOFT_UD);
+    if (soft_thunk_try(v->thunk, reg, rm, vvvv, io, &cpu->fpu.mxcsr))
+        return;
+    if (v->mmx) { /* the registers are MMX's already */
+        __asm__ volatile("emms");
+        enter_mmx(cpu);
     }
-    *io = copy;
-    /* Only what was written: the two may be one register. */
-    if (v->reg_access & X86_ACCESS_WRITE)
-        memcpy(reg, r, v->reg_kind == X86_OPERAND_MMX ? 8 : 32);
-    if (v->rm_access & X86_ACCESS_WRITE)
-        memcpy(rm, m, v->mem ? sizeof(m) : v->rm_kind == X86_OPERAND_MMX ? 8 : 32);
+    if (v->vex)
+        __asm__ volatile("vzeroupper");
+    soft_raise(cpu, cpu->cr4 >> 10 & 1 ? SOFT_XM : SOFT_UD);
 }
 
 static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_op *op)

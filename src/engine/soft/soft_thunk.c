@@ -6,7 +6,9 @@
  * and VEX. */
 #include "engine/soft/soft_thunk.h"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include "engine/soft/soft_block.h"
 
@@ -27,6 +29,60 @@ struct soft_thunks {
     struct entry *entries;
     uint32_t hash[1 << HASH_BITS]; /* index + 1 */
 };
+
+/* ---- exceptions that the guest has unmasked ---- */
+
+/* Returns 0, or 1 where the thunk was interrupted. SIGFPE finds in R12 where to go on, in R13 with
+ * which stack; no thunk touches them. */
+__attribute__((naked, noinline)) static unsigned try_thunk(void *reg, void *rm, soft_thunk_fn *fn,
+                                                           uint32_t *mxcsr, void *vvvv,
+                                                           struct soft_thunk_io *io)
+{
+    __asm__("push %r12\n\t"
+            "push %r13\n\t"
+            "push %rbx\n\t"
+            "lea soft_thunk_raised(%rip), %r12\n\t"
+            "mov %rsp, %r13\n\t"
+            "mov %rcx, %rbx\n\t"
+            "ldmxcsr (%rbx)\n\t"
+            "call *%rdx\n\t"
+            "xor %eax, %eax\n"
+            "soft_thunk_raised:\n\t"
+            "stmxcsr (%rbx)\n\t"
+            "pop %rbx\n\t"
+            "pop %r13\n\t"
+            "pop %r12\n\t"
+            "ret");
+}
+
+extern const char soft_thunk_raised[];
+
+static void on_sigfpe(int sig, siginfo_t *info, void *context)
+{
+    greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
+    if (g[REG_R12] != (greg_t)(uintptr_t)soft_thunk_raised)
+        abort(); /* a defect of our own */
+    g[REG_RIP] = g[REG_R12];
+    g[REG_RSP] = g[REG_R13];
+    g[REG_RAX] = 1;
+}
+
+bool soft_thunk_try(soft_thunk_fn *thunk, void *reg, void *rm, void *vvvv, struct soft_thunk_io *io,
+                    uint32_t *mxcsr)
+{
+    bool raised = try_thunk(reg, rm, thunk, mxcsr, vvvv, io);
+    __builtin_ia32_ldmxcsr(0x1f80);
+    return !raised;
+}
+
+static int handle_sigfpe(struct err *err)
+{
+    struct sigaction sa = {.sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO};
+    sigemptyset(&sa.sa_mask);
+    if (sigaction(SIGFPE, &sa, NULL) < 0)
+        return err_sys(err, errno, "could not handle SIGFPE");
+    return 0;
+}
 
 /* ---- the memory ---- */
 
@@ -55,7 +111,8 @@ int soft_fpu_init(struct soft_cpu *cpu, struct err *err)
     if (t->entries == MAP_FAILED)
         return err_sys(err, errno, "could not map the table of thunks");
     t->used = 64;
-    return map_arena(t, err);
+    int ret = handle_sigfpe(err);
+    return ret ? ret : map_arena(t, err);
 }
 
 void soft_fpu_fini(struct soft_cpu *cpu)

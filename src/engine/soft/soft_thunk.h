@@ -3,7 +3,7 @@
  * results.
  *
  * SIMD floating point runs under the host's MXCSR as it stands: whoever calls has loaded the
- * guest's.
+ * guest's. Where the guest has unmasked exceptions, soft_thunk_try() lets the host raise them.
  *
  * The memory is mapped twice, writable and executable, and never both at one address; the mappings
  * are made when the vCPU is, so that filling them needs no system call. */
@@ -29,6 +29,12 @@ soft_thunk_fn *soft_thunk_get(struct soft_cpu *cpu, const struct x86_insn *insn)
 /* An x87 instruction that works on the host's live x87 registers: `flags_in` and `flags_out` for
  * those that read or write EFLAGS. */
 soft_thunk_fn *soft_thunk_get_x87(struct soft_cpu *cpu, const struct x86_insn *insn);
+
+/* Runs a thunk under *mxcsr, whatever that unmasks, and leaves in it what became of it. False: the
+ * instruction has raised a SIMD exception, and no operand was written; the thunk's end, with its
+ * EMMS or VZEROUPPER, is missing. */
+bool soft_thunk_try(soft_thunk_fn *thunk, void *reg, void *rm, void *vvvv, struct soft_thunk_io *io,
+                    uint32_t *mxcsr);
 
 /* Forgets all thunks and with them all blocks. */
 void soft_thunks_flush(struct soft_cpu *cpu);
