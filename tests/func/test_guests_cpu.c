@@ -1,9 +1,7 @@
 /* What an operating system relies on: rings, faults and their codes, tables, system calls, debug
  * registers. Each guest traces what happened; the tables here are what the manuals say (Intel SDM
  * volume 3, AMD APM volume 2), in the guest's order. */
-#include "../unit/tap.h"
-#include "base/util.h"
-#include "guests_harness.h"
+#include "guests_expect.h"
 
 /* Vector << 16 | error code. */
 #define NONE 0xff0000
@@ -17,61 +15,6 @@
 #define SS   0x0c0000
 #define GP   0x0d0000
 #define PF   0x0e0000
-
-static bool is_kvm;
-
-/* Runs a guest to its end. NULL, or why this host cannot. */
-static const char *run(struct pc *pc, const char *guest, enum guest_mode mode, enum engine_exit end)
-{
-    const char *why = pc_open(pc, 1);
-    if (why)
-        return why;
-    pc_load(pc, guest, mode);
-    struct engine_exit_info info = pc_run(pc);
-    bool ended = end != ENGINE_EXIT_KICKED || (pc->ended && pc->verdict == 0);
-    pc_close(pc);
-    if (info.reason == ENGINE_EXIT_ERROR && strstr(info.err.msg, "KVM"))
-        return "this host's KVM does not run all of the guest's instructions";
-    CHECK_EQ(info.reason, end);
-    CHECK(ended);
-    return NULL;
-}
-
-static void check_trace(const struct pc *pc, const uint32_t *want, unsigned n)
-{
-    CHECK_EQ(pc->n_trace, n);
-    for (unsigned i = 0; i < MIN(n, pc->n_trace); i++) {
-        if (pc->trace[i] == want[i])
-            continue;
-        tap_case_failures++;
-        printf("# trace %u: 0x%x, expected 0x%x\n", i, pc->trace[i], want[i]);
-    }
-}
-
-#define RUN(pc, guest, mode, end)                                                                  \
-    do {                                                                                           \
-        const char *why_not = run(&(pc), guest, mode, end);                                        \
-        if (why_not)                                                                               \
-            SKIP(why_not);                                                                         \
-    } while (0)
-
-#define EXPECT(guest, mode, want)                                                                  \
-    do {                                                                                           \
-        struct pc expect_pc;                                                                       \
-        RUN(expect_pc, guest, mode, ENGINE_EXIT_KICKED);                                           \
-        check_trace(&expect_pc, want, ARRAY_LEN(want));                                            \
-    } while (0)
-
-/* The same but for a KVM without hardware support that is known to be wrong in one place, told by
- * what it left there. */
-#define EXPECT_UNLESS(guest, mode, want, index, wrong, reason)                                     \
-    do {                                                                                           \
-        struct pc expect_pc;                                                                       \
-        RUN(expect_pc, guest, mode, ENGINE_EXIT_KICKED);                                           \
-        if (is_kvm && expect_pc.n_trace > (index) && expect_pc.trace[index] == (wrong))            \
-            SKIP("this host's KVM " reason);                                                       \
-        check_trace(&expect_pc, want, ARRAY_LEN(want));                                            \
-    } while (0)
 
 static void ring_3_is_entered_by_iretq_and_left_by_faults(void)
 {
@@ -172,7 +115,7 @@ static void system_calls_are_those_of_the_cpus_manufacturer(void)
     static const uint32_t intel[] = {'e', UD, 0, 0x23, GP, 3, 0x8600, 0x08, 0x10, UD, 0x2b, 0x33};
     struct pc pc;
     RUN(pc, "compat_syscall", GUEST_LONG, ENGINE_EXIT_KICKED);
-    if (is_kvm && pc.trace[0] == 'e' && pc.trace[4] == UD)
+    if (expect_is_kvm(&pc) && pc.trace[0] == 'e' && pc.trace[4] == UD)
         SKIP("this host's KVM has no SYSENTER");
     if (pc.trace[0] == 'e')
         check_trace(&pc, intel, ARRAY_LEN(intel));
@@ -226,7 +169,5 @@ static int run_all(void)
 
 int main(int argc, char **argv)
 {
-    const struct engine *engine = pc_from_args(argc, argv);
-    is_kvm = engine && strcmp(engine_name(engine), "kvm") == 0;
-    return engine ? run_all() : 2;
+    return pc_from_args(argc, argv) ? run_all() : 2;
 }
