@@ -23,7 +23,6 @@
 #define HASH_BITS 16
 /* Room that must be left before a block is made: its operations and copies of instructions. */
 #define HEADROOM_BYTES (64 * 1024)
-#define WINDOW_BYTES   512 /* how far ahead a block is read */
 
 struct soft_blocks {
     uint8_t *arena;
@@ -198,7 +197,7 @@ static void fill_memory_operand(const struct x86_insn *in, struct soft_op *op)
 /* Decoding state of one block. */
 struct maker {
     struct soft_cpu *cpu;
-    uint8_t bytes[WINDOW_BYTES];
+    uint8_t bytes[SOFT_BLOCK_BYTES_MAX];
     unsigned n_available;
     unsigned n_bytes, n_ops;
     unsigned max_insns;
@@ -289,6 +288,7 @@ static struct soft_block *make_once(struct soft_cpu *cpu, struct maker *m, const
     fetch_bytes(cpu, page, at, m->bytes, here);
     m->n_available = here;
     if (!add_insn(m)) {
+        soft_check_fetch(cpu, cpu->rip + here); /* before the fault of the page there */
         uint64_t next = linear + here;
         if (!(cpu->mode & SOFT_MODE_LONG))
             next = (uint32_t)next;
@@ -342,7 +342,7 @@ static struct soft_block *make(struct soft_cpu *cpu, const struct page *page, ui
         m.n_ops = m.n_bytes = 0;
         m.ended = false;
         m.max_insns = cpu->mode & SOFT_MODE_SINGLE ? 1 : SOFT_BLOCK_INSNS_MAX;
-        m.n_available = MIN(4096 - at, WINDOW_BYTES);
+        m.n_available = MIN(4096 - at, SOFT_BLOCK_BYTES_MAX);
         memcpy(m.bytes, page->host + at, m.n_available);
         add_insns(&m);
         if (!m.n_ops)

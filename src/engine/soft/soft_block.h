@@ -5,6 +5,7 @@
 #include "engine/soft/soft_internal.h"
 
 #define SOFT_BLOCK_INSNS_MAX 64
+#define SOFT_BLOCK_BYTES_MAX 512
 
 /* A vCPU's cache of blocks, jumps and instruction translations. `bytes` bounds it.
  * Errors: ENOMEM. Owns: soft_blocks_fini(). */

@@ -65,6 +65,8 @@ void soft_update_watchpoints(struct soft_cpu *cpu);
 /* Continues at rip (an offset in CS; truncated to the code size outside 64-bit mode). Raises #GP if
  * it is not canonical or beyond CS's limit: call before committing anything. */
 void soft_check_target(struct soft_cpu *cpu, uint64_t rip);
+/* Raises #GP if a byte of an instruction, at rip, is beyond CS's limit. */
+void soft_check_fetch(struct soft_cpu *cpu, uint64_t rip);
 const struct soft_op *soft_goto(struct soft_cpu *cpu, uint64_t rip);
 /* The same for a branch whose target is always the same: remembers the block in op->p. */
 const struct soft_op *soft_goto_linked(struct soft_cpu *cpu, const struct soft_op *op,

@@ -50,13 +50,25 @@ static struct soft_block *find(struct soft_cpu *cpu, uint64_t rip)
     return b;
 }
 
+/* Whether a block at rip might go beyond the end of its code segment: instructions are looked at
+ * one by one there. A segment of 4 GiB has no end. */
+static inline bool near_end(const struct soft_cpu *cpu, uint64_t rip)
+{
+    uint32_t limit = cpu->seg[X86_CS].limit;
+    return (cpu->mode & SOFT_MODE_CODE_MASK) != SOFT_MODE_CODE64 && limit != UINT32_MAX &&
+           rip + SOFT_BLOCK_BYTES_MAX > limit;
+}
+
 const struct soft_op *soft_goto(struct soft_cpu *cpu, uint64_t rip)
 {
-    if (unlikely((cpu->mode & SOFT_MODE_CODE_MASK) != SOFT_MODE_CODE64))
+    bool stop = false;
+    if (unlikely((cpu->mode & SOFT_MODE_CODE_MASK) != SOFT_MODE_CODE64)) {
         rip = (uint32_t)rip;
+        stop = near_end(cpu, rip);
+    }
     if (cpu->block)
         count_insns(cpu);
-    if (unlikely(!may_chain(cpu)))
+    if (unlikely(!may_chain(cpu) || stop))
         return soft_stop(cpu, rip);
     return soft_block_enter(cpu, find(cpu, rip), rip);
 }
@@ -67,8 +79,11 @@ const struct soft_op *soft_goto_linked(struct soft_cpu *cpu, const struct soft_o
     struct soft_block *from = cpu->block;
     if (likely(b && soft_block_good(b)) && may_chain(cpu)) {
         count_insns(cpu);
-        if (unlikely((cpu->mode & SOFT_MODE_CODE_MASK) != SOFT_MODE_CODE64))
+        if (unlikely((cpu->mode & SOFT_MODE_CODE_MASK) != SOFT_MODE_CODE64)) {
             rip = (uint32_t)rip;
+            if (near_end(cpu, rip))
+                return soft_stop(cpu, rip);
+        }
         return soft_block_enter(cpu, b, rip);
     }
     uint64_t flushes = soft_blocks_flushes(cpu);
@@ -100,6 +115,15 @@ void soft_check_target(struct soft_cpu *cpu, uint64_t rip)
     } else if (unlikely(rip > cpu->seg[X86_CS].limit)) {
         soft_raise_error(cpu, SOFT_GP, 0);
     }
+}
+
+void soft_check_fetch(struct soft_cpu *cpu, uint64_t rip)
+{
+    if ((cpu->mode & SOFT_MODE_CODE_MASK) == SOFT_MODE_CODE64)
+        return;
+    uint32_t limit = cpu->seg[X86_CS].limit;
+    if (unlikely(limit != UINT32_MAX && rip > limit))
+        soft_raise_error(cpu, SOFT_GP, 0);
 }
 
 /* ---- faults ---- */
@@ -297,7 +321,8 @@ static void guest_breakpoints(struct soft_cpu *cpu)
 /* Whether this instruction must be alone in its block. */
 static bool must_step(const struct soft_cpu *cpu)
 {
-    return cpu->shadow || (cpu->rflags & (SOFT_RFLAGS_TF | SOFT_RFLAGS_RF)) ||
+    return cpu->shadow || near_end(cpu, cpu->rip) ||
+           (cpu->rflags & (SOFT_RFLAGS_TF | SOFT_RFLAGS_RF)) ||
            (cpu->dr7 & 0xff && soft_has_code_breakpoints(cpu->dr7)) ||
            (cpu->debug.control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP));
 }
@@ -374,6 +399,17 @@ static void run_operations(struct soft_cpu *cpu, const struct soft_op *op)
     } while (op);
 }
 
+/* The block of one instruction at cpu->rip, which its code segment has as a whole. */
+static struct soft_block *find_one(struct soft_cpu *cpu)
+{
+    cpu->op = NULL; /* faults from here on are those of the fetch */
+    soft_check_fetch(cpu, cpu->rip);
+    struct soft_block *b = find(cpu, cpu->rip);
+    if (b->n_bytes)
+        soft_check_fetch(cpu, cpu->rip + b->n_bytes - 1);
+    return b;
+}
+
 static void execute(struct soft_cpu *cpu)
 {
     cpu->mode &= ~(uint32_t)SOFT_MODE_SINGLE;
@@ -383,7 +419,7 @@ static void execute(struct soft_cpu *cpu)
     }
     bool trap = cpu->rflags & SOFT_RFLAGS_TF;
     cpu->mode |= SOFT_MODE_SINGLE;
-    struct soft_block *b = find(cpu, cpu->rip);
+    struct soft_block *b = find_one(cpu);
     cpu->shadow = false;
     cpu->rflags &= ~(uint64_t)SOFT_RFLAGS_RF;
     cpu->step_guest = trap; /* some instructions decide otherwise */
@@ -441,7 +477,7 @@ bool soft_step(struct soft_cpu *cpu, struct soft_pending *exception)
         caught(cpu);
     } else {
         cpu->mode |= SOFT_MODE_SINGLE;
-        struct soft_block *b = find(cpu, cpu->rip);
+        struct soft_block *b = find_one(cpu);
         cpu->shadow = false;
         run_operations(cpu, soft_block_enter(cpu, b, cpu->rip));
     }
