@@ -195,6 +195,8 @@ static const struct soft_op *call_inner(struct soft_cpu *cpu, const struct soft_
     jmp_buf fault, *outer = cpu->fault;
     cpu->fault = &fault;
     if (setjmp(fault)) {
+        if (cpu->pending.vector == SOFT_SS)
+            cpu->pending.error = ss.sel & ~3u; /* it was the new stack */
         cpu->seg[X86_SS] = old_ss;
         cpu->r[SOFT_RSP] = old_rsp;
         cpu->seg[X86_CS] = old_cs;
