@@ -235,6 +235,10 @@ static void deliver_legacy(struct soft_cpu *cpu, const struct soft_pending *e)
     st.error = ext_bit(e);
     if (inner)
         inner_stack(cpu, e, cpl, &st);
+    if (!(g.type & 8))
+        g.offset = (uint16_t)g.offset;
+    if (g.offset > cs.limit)
+        soft_raise_error(cpu, SOFT_GP, ext_bit(e));
     if (vm86) {
         static const uint8_t order[] = {X86_GS, X86_FS, X86_DS, X86_ES};
         for (unsigned i = 0; i < ARRAY_LEN(order); i++)
@@ -261,8 +265,6 @@ static void deliver_legacy(struct soft_cpu *cpu, const struct soft_pending *e)
     else
         *soft_r16(cpu, SOFT_OFFSET(SOFT_RSP)) = (uint16_t)st.sp;
     enter_handler(cpu, &g, &cs, cpl);
-    if (!(g.type & 8))
-        cpu->rip = (uint16_t)cpu->rip;
 }
 
 void soft_deliver(struct soft_cpu *cpu, const struct soft_pending *e)
