@@ -50,6 +50,82 @@ static void code_that_another_processor_changes_is_old_or_new(void)
     EXPECT_N("crossmod", GUEST_LONG, 2, want);
 }
 
+static void gates_of_32_bits_change_rings_and_stacks(void)
+{
+    static const uint32_t want[] = {
+        /* vector, cs, ss, esp; frame, IF, ss and ds in the handler */
+        UD,         0x23,       0x2b,      0xe000,    0x87ec,    0,
+        0x10,       0x2b, /* interrupt gate */
+        UD,         0x23,       0x2b,      0xe000,    0x87ec,    0x200,
+        0x10,       0x2b, /* trap gate */
+        GP | 0x1c,  0x23,       0x2b,      0xe000,    0x87ec,    0,
+        0x10,       0x2b,                                        /* error code */
+        UD,         0x18,       0x86f4,    0x10,                 /* ring 0 */
+        GP | 0x102, 0,          GP | 0x1a, UD,        GP | 0x22, /* DPL 0 */
+        0x200000,   2,          BP,        1,         OF,        1,
+        NP | 0x102, GP | 0x102, GP | 0x10, GP | 0x20, GP,        GP | 0x10,
+        GP | 0xd0,  GP,         0x23,      UD,        0x53,      0xdff4, /* conforming */
+        UD,         0x31,       0x39,      0xefec,                       /* ring 1 */
+        TS,         TS | 1,     TS | 0x10, TS | 0x11, TS | 0x30, TS | 0x31,
+        TS | 0xd0,  TS | 0xd1,  SS | 0x38, SS | 0x39, SS | 0x98, SS | 0x99, /* its stack */
+        0,          0x23,       0x202,     0xe000,    0x2b,      0x87f6,
+        0, /* 16 bits: interrupt, */
+        0,          0x23,       0x202,     0xe000,    0x2b,      0x87f6,
+        0x200,                                     /* trap, */
+        0x1c,       0,          0x18,      0x86f8, /* error code */
+        BR,         NONE,       NONE,      BR,        BR,        0,
+    };
+    EXPECT("gates32", GUEST_PROTECTED, want);
+}
+
+static void far_calls_and_returns_change_rings(void)
+{
+    static const uint32_t want[] = {
+        /* esp, cs, parameters, esp and ss that were pushed, ss */
+        0x87e8,    0x23,      0x2222,    0x1111,    0xdff8,    0x2b,      0x10,      UD,
+        0x23,      0x2b,      0xe000,    0,         0x8ff0,    0x18,      0x2222,    0x1111,
+        0,         0,         0x10,      NONE,      UD,        0x31,      0x39,      0xefe8,
+        UD,        0x53,      0x2b,      0xdff0, /* ring 1, conforming */
+        0x87f2,    0x23,      0x2222,    0,         0x1111,    0xdff8,    0x2b, /* 16 bits */
+        GP | 0xa0, GP | 0xa0, NP | 0xa0, GP | 0xa0, GP,        GP | 0x10, GP | 0xd0, GP,
+        GP | 0xa8, TS,        TS | 0x10, TS | 0x30, TS | 0xd0, SS | 0x98, SS | 0x38, /* ring 1's
+                                                                                        stack */
+        GP | 0x18, GP | 0x18, UD,        0x53,      0x2b,      0xdff8,    GP | 0x20, GP | 0x10,
+        UD,        0x50,      GP,        GP,        GP | 0x18, UD,        UD,        0x53,
+        0x2b,      0xe000, /* direct, jumps by gates */
+        UD,        0x23,      0x2b,      0xe008,    0,         0,         0x50,      UD,
+        0x39, /* returns */
+        GP | 0x10, GP | 0x38, GP | 0x20, GP,        GP | 0x20, GP | 0x10, GP,        GP | 0x18,
+        UD,        0x18,      UD,        0x31,      GP | 0x10, GP,        GP | 0x20, GP,
+        GP,        GP | 0x18, UD,        0x08d7,    TS | 0x40, /* IRET */
+    };
+    EXPECT("farcalls", GUEST_PROTECTED, want);
+}
+
+static void segments_have_limits_and_kinds(void)
+{
+    static const uint32_t want[] = {
+        NONE,      GP,        NONE,      GP,        GP,        GP,        GP,
+        NONE,      GP,        GP, /* bytes, pages */
+        NONE,      GP,        GP,        NONE,      NONE,      NONE,      GP,
+        GP,                      /* expand-down */
+        GP,        0x1000,    2, /* a string */
+        NONE,      GP,        GP,        GP | 0x88, NP | 0x80, NONE,      GP,
+        GP,        NONE,      GP | 0x40, GP | 0xd0, GP | 0x10, GP | 0x10, GP | 0x18,
+        UD,                                                    /* kinds */
+        GP | 0x28, GP | 0x78, GP | 0x18, GP,        GP | 0x10, /* of SS */
+        NONE,      GP,        GP,        GP,        GP,        /* NULL */
+        NP | 0x48, NONE,      0x48,      NONE,      1,         GP | 0x1c, GP | 4,
+        UD,        0x14,      0x9b00,    GP | 0x10, GP | 0x0c, NONE,      GP | 0x0c,
+        GP, /* LDT */
+        GP,        0x1000,    GP,        0xffd,     GP,        0xff0,     GP,
+        0xff0,     0x8ff4, /* the end of code */
+        UD,        0x4c,      SS,        0x54,      SS,        SS,        UD,
+        SS,        SS,        SS,        SS,        SS,        SS, /* of a stack */
+    };
+    EXPECT("segments", GUEST_PROTECTED, want);
+}
+
 static void paging_of_32_bits_maps_and_protects(void)
 {
     static const uint32_t want[] = {
@@ -85,6 +161,9 @@ static void pae_paging_has_nx_and_reserved_bits(void)
 
 static int run_all(void)
 {
+    TAP_RUN(gates_of_32_bits_change_rings_and_stacks);
+    TAP_RUN(far_calls_and_returns_change_rings);
+    TAP_RUN(segments_have_limits_and_kinds);
     TAP_RUN(paging_of_32_bits_maps_and_protects);
     TAP_RUN(pae_paging_has_nx_and_reserved_bits);
     TAP_RUN(code_that_changes_itself_runs_as_changed);
