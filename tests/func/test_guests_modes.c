@@ -50,6 +50,46 @@ static void code_that_another_processor_changes_is_old_or_new(void)
     EXPECT_N("crossmod", GUEST_LONG, 2, want);
 }
 
+static void interrupts_of_real_mode_go_through_the_ivt(void)
+{
+    static const uint32_t want[] = {
+        /* vector and ip; cs, flags, flags in the handler, sp */
+        0x200002,   0x1000, 0x32c5,  0x30c5, 0,      0x200002, 0x1000, 0,    0,      0,
+        BP | 1,     BP | 2, GP | 2,  0x1000, 0,      0,        0,      NONE, OF | 1, /* instructions
+                                                                                      */
+        0,          0,      UD,      0x1000, 0,      0,        0,      NONE, BR,     UD,
+        UD,         UD,     UD,      UD,     1,      0, /* faults, TF */
+        0x7cd7,     0xfff,  0x40002, 13,     0xfff4,    /* IRET */
+        0xb4000087, 0x27,   0x20,    13,     0x21,      /* LIDT */
+    };
+    EXPECT("realints", GUEST_REAL, want);
+}
+
+static void segments_of_real_mode_end_at_64_kib(void)
+{
+    static const uint32_t want[] = {
+        NONE,   GP,     GP,       NONE,   GP,       NONE,   GP,     SS,
+        GP,     SS,     GP,       GP,     NONE,     2,      GP,     2, /* data */
+        NONE,   0xfffe, NONE,     0,      NONE,     0,      SS | 5, 0xffff,
+        SS | 5, 2,      NONE,     0,      SS | 5,   0xfffe, NONE,   2,
+        NONE,   0xfff8, 0x200007, 0,      0x200007, 4, /* the stack */
+        13,     0,      0,        13,     0,        0xfffe, GP,     GP,
+        0x9000, GP,     GP | 12,  0x8ff8, /* code */
+        0xfff,  0xffe,  0,        0x1000, /* far calls */
+    };
+    EXPECT("realsegs", GUEST_REAL, want);
+}
+
+static void limits_outlive_protected_mode(void)
+{
+    static const uint32_t want[] = {
+        13,       8,          0x12345678, 0xff, 13, 0x12345678, 0x20, /* DS */
+        0x200100, 0x11223344,                                         /* SS */
+        0x5566,   0x12345678, 0x18,       13,   13, 0x20,       0,    0x1000,
+    };
+    EXPECT("unreal", GUEST_REAL, want);
+}
+
 static void gates_of_32_bits_change_rings_and_stacks(void)
 {
     static const uint32_t want[] = {
@@ -161,6 +201,9 @@ static void pae_paging_has_nx_and_reserved_bits(void)
 
 static int run_all(void)
 {
+    TAP_RUN(interrupts_of_real_mode_go_through_the_ivt);
+    TAP_RUN(segments_of_real_mode_end_at_64_kib);
+    TAP_RUN(limits_outlive_protected_mode);
     TAP_RUN(gates_of_32_bits_change_rings_and_stacks);
     TAP_RUN(far_calls_and_returns_change_rings);
     TAP_RUN(segments_have_limits_and_kinds);
