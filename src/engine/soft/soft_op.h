@@ -77,16 +77,17 @@ static inline void soft_shadow_ss(struct soft_cpu *cpu)
     cpu->step_guest = false;
 }
 
-/* An offset of the operand size and the selector behind it, from memory. */
+/* An offset and the selector behind it, from memory. Pointers of 10 bytes are Intel's: on AMD's
+ * CPUs, of which the guest's is one, REX.W does not widen the offset (APM volume 3, JMP far, LFS).
+ */
 static inline void soft_load_pointer(struct soft_cpu *cpu, const struct soft_op *op, uint16_t *sel,
                                      uint64_t *offset)
 {
-    uint8_t bytes[10];
-    soft_load_bytes(cpu, soft_address(cpu, op, op->size + 2u, SOFT_READ), bytes, op->size + 2u);
-    *offset = op->size == 2   ? le16_read(bytes)
-              : op->size == 4 ? le32_read(bytes)
-                              : le64_read(bytes);
-    *sel = le16_read(bytes + op->size);
+    uint8_t bytes[6];
+    unsigned size = op->size == 2 ? 2 : 4;
+    soft_load_bytes(cpu, soft_address(cpu, op, size + 2, SOFT_READ), bytes, size + 2);
+    *offset = size == 2 ? le16_read(bytes) : le32_read(bytes);
+    *sel = le16_read(bytes + size);
 }
 
 /* Binds what goes on to the next instruction of the block. */
