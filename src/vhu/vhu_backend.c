@@ -121,13 +121,6 @@ fail:
     return NULL;
 }
 
-void vhu_backend_close(struct vhu_backend *b)
-{
-    struct err why = {0};
-    err_set(&why, ECANCELED, "closed by the back end");
-    begin_closing(b, &why);
-}
-
 void vhu_backend_destroy(struct vhu_backend *b)
 {
     if (!b)
@@ -146,11 +139,6 @@ void vhu_backend_destroy(struct vhu_backend *b)
     if (b->channel_fd >= 0)
         close(b->channel_fd);
     free(b);
-}
-
-uint64_t vhu_backend_features(const struct vhu_backend *b)
-{
-    return b->features & ~(VHU_F_PROTOCOL_FEATURES | VHU_F_LOG_ALL);
 }
 
 bool vhu_backend_ring_live(const struct vhu_backend *b, unsigned ring)

@@ -58,13 +58,9 @@ struct vhu_backend_config {
  * Threads: the loop's. */
 struct vhu_backend *vhu_backend_create(struct loop *loop, int fd,
                                        const struct vhu_backend_config *config, struct err *err);
-/* Ends the connection from our side: closed() follows when all requests are completed. */
-void vhu_backend_close(struct vhu_backend *b);
 /* After closed(), or while no ring is live and nothing is in flight. NULL is allowed. */
 void vhu_backend_destroy(struct vhu_backend *b);
 
-/* Features that the driver accepted. */
-uint64_t vhu_backend_features(const struct vhu_backend *b);
 bool vhu_backend_ring_live(const struct vhu_backend *b, unsigned ring);
 /* The queue of a live ring, for virtq_enable_kicks() and the like; not for pop, push, publish. */
 struct virtq *vhu_backend_vq(struct vhu_backend *b, unsigned ring);

@@ -431,10 +431,3 @@ int vhu_front_set_mtu(struct vhu_front *f, uint16_t mtu, struct err *err)
 {
     return tell_u64(f, VHU_NET_SET_MTU, mtu, err);
 }
-
-int vhu_front_send_rarp(struct vhu_front *f, const uint8_t mac[6], struct err *err)
-{
-    uint64_t v = 0;
-    memcpy(&v, mac, 6);
-    return tell_u64(f, VHU_SEND_RARP, v, err);
-}

@@ -98,9 +98,8 @@ int vhu_front_set_inflight(struct vhu_front *f, const struct vhu_front_inflight 
  * Needs VHU_PF_LOG_SHMFD. */
 int vhu_front_set_log(struct vhu_front *f, int fd, uint64_t size_bytes, struct err *err);
 
-/* NICs. Need VHU_PF_NET_MTU, VHU_PF_RARP. */
+/* NICs. Needs VHU_PF_NET_MTU. */
 int vhu_front_set_mtu(struct vhu_front *f, uint16_t mtu, struct err *err);
-int vhu_front_send_rarp(struct vhu_front *f, const uint8_t mac[6], struct err *err);
 
 /* To be called when the socket or the channel is readable while no request runs: notes what the
  * back end asks (config_changed) and finds out whether it has gone. Returns 0 or the reason why the

@@ -87,13 +87,6 @@ static void *take(struct soft_cpu *cpu, size_t bytes)
     return p;
 }
 
-const struct x86_insn *soft_keep_insn(struct soft_cpu *cpu, const struct x86_insn *insn)
-{
-    struct x86_insn *copy = take(cpu, sizeof(*copy));
-    *copy = *insn;
-    return copy;
-}
-
 void *soft_keep(struct soft_cpu *cpu, const void *what, size_t bytes)
 {
     return memcpy(take(cpu, bytes), what, bytes);

@@ -45,7 +45,7 @@ enum soft_bound {
 /* Each family's binder. On entry the op is zeroed except len, off, imm, size (= insn->opsize) and,
  * if there is a memory operand, base, index, scale, disp, seg, ea. It sets fn and what fn needs.
  * CPUID was checked: the guest's CPU has the instruction's feature. insn lives only during the
- * call; soft_keep_insn() makes a copy that lives as long as the block. */
+ * call; what soft_keep() copies of it lives as long as the block. */
 enum soft_bound soft_bind_alu(struct soft_cpu *cpu, const struct x86_insn *insn,
                               struct soft_op *op);
 enum soft_bound soft_bind_mov(struct soft_cpu *cpu, const struct x86_insn *insn,
@@ -85,9 +85,7 @@ enum soft_bound soft_bind_xsave(struct soft_cpu *cpu, const struct x86_insn *ins
                                 struct soft_op *op);
 /* Tries them all; what nobody takes becomes #UD. */
 enum soft_bound soft_bind(struct soft_cpu *cpu, const struct x86_insn *insn, struct soft_op *op);
-/* A copy of insn in the block cache's memory. */
-const struct x86_insn *soft_keep_insn(struct soft_cpu *cpu, const struct x86_insn *insn);
-/* The same for anything small (at most 128 bytes). */
+/* A copy of something small (at most 128 bytes) in the block cache's memory. */
 void *soft_keep(struct soft_cpu *cpu, const void *what, size_t bytes);
 
 /* A run of instructions on one page (the last may be alone on two), made for one mode. */

@@ -136,18 +136,18 @@ static void what_the_other_process_writes_is_known(void)
     begin_disk(VHU_BACKEND_DEMAND_SEALS | VHU_BACKEND_INFLIGHT);
     CHECK(read_works(0));
     REQUIRE(guest_mem_dirty_start(&mem, &err) == 0);
-    REQUIRE(dev->ops->log_start(dev, &err) == 0);
+    REQUIRE(virtio_device_log_start(dev, &err) == 0);
     drv.next_gpa = 0x200000;
     CHECK(read_works(0));
-    dev->ops->log_sync(dev);
+    virtio_device_log_sync(dev);
     CHECK(dirty(0x200000));
     CHECK(!dirty(0x200000));
     drv.next_gpa = 0x300000;
     ramdisk_kill(&disk); /* its successor is told to log, too */
     CHECK(read_works(0));
-    dev->ops->log_sync(dev);
+    virtio_device_log_sync(dev);
     CHECK(dirty(0x300000));
-    dev->ops->log_stop(dev);
+    virtio_device_log_stop(dev);
     CHECK(read_works(0));
     guest_mem_dirty_stop(&mem);
     end();
