@@ -60,7 +60,8 @@ static bool matches(const struct lapic *a, uint32_t dest, bool logical)
 
 /* ---- delivery ---- */
 
-void lapic_post_error(struct lapic *a, uint32_t esr_bit)
+/* An error was found; the first since ESR was written raises the LVT's interrupt (11.5.3). */
+static void post_error(struct lapic *a, uint32_t esr_bit)
 {
     if (atomic_fetch_or(&a->esr_pending, esr_bit))
         return;
@@ -74,7 +75,7 @@ bool lapic_accept(struct lapic *a, uint8_t vector, bool level)
     if (!lapic_software_enabled(a))
         return false;
     if (vector < LAPIC_FIRST_VECTOR)
-        lapic_post_error(a, LAPIC_ESR_RECEIVE_ILLEGAL);
+        post_error(a, LAPIC_ESR_RECEIVE_ILLEGAL);
     else
         lapic_post(a, vector, level);
     return vector >= LAPIC_FIRST_VECTOR;
@@ -172,7 +173,7 @@ void lapic_send(struct lapic *a)
     };
     unsigned shorthand = a->icr_low >> 18 & 3;
     if (i.delivery <= LAPIC_DELIVERY_LOWEST && i.vector < LAPIC_FIRST_VECTOR)
-        lapic_post_error(a, LAPIC_ESR_SEND_ILLEGAL);
+        post_error(a, LAPIC_ESR_SEND_ILLEGAL);
     else if (shorthand)
         send_by_shorthand(a, &i, shorthand);
     else
@@ -182,7 +183,7 @@ void lapic_send(struct lapic *a)
 void lapic_send_self(struct lapic *a, uint8_t vector)
 {
     if (vector < LAPIC_FIRST_VECTOR)
-        lapic_post_error(a, LAPIC_ESR_SEND_ILLEGAL);
+        post_error(a, LAPIC_ESR_SEND_ILLEGAL);
     else
         lapic_accept(a, vector, false);
 }

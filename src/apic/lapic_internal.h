@@ -67,8 +67,6 @@ void lapic_end_of_interrupt(struct lapic *a);
 /* Posting. Threads: any. */
 void lapic_post_init(struct lapic *a);
 void lapic_post_sipi(struct lapic *a, uint8_t vector);
-/* An error was found; the first since ESR was written raises the LVT's interrupt (11.5.3). */
-void lapic_post_error(struct lapic *a, uint32_t esr_bit);
 /* A fixed interrupt as the APIC accepts it. False: dropped, its vector is reserved or the APIC
  * disabled by software. */
 bool lapic_accept(struct lapic *a, uint8_t vector, bool level);

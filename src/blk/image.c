@@ -12,7 +12,8 @@
 #include "blk/qcow2.h"
 #include "blk/raw.h"
 
-int image_format_parse(const char *name, enum image_format *format)
+/* "raw" or "qcow2"; -EINVAL for other names. */
+static int parse_format(const char *name, enum image_format *format)
 {
     if (strcmp(name, "raw") == 0)
         *format = IMAGE_RAW;
@@ -142,7 +143,7 @@ static int next_layer(struct opening *o, size_t len, struct err *err)
                        "here",
                        o->path, b.name);
     o->format = IMAGE_AUTO;
-    if (b.format[0] && image_format_parse(b.format, &o->format) < 0)
+    if (b.format[0] && parse_format(b.format, &o->format) < 0)
         return err_set(err, ENOTSUP,
                        "the backing file of disk image %s has format '%s'; known are "
                        "raw and qcow2",
@@ -227,7 +228,7 @@ static int adopt_next(const struct image_layer *layer, uint8_t *head, enum image
         *format = named_qcow2(b.name) ? IMAGE_QCOW2 : IMAGE_RAW;
         return 1;
     }
-    if (image_format_parse(b.format, format) < 0)
+    if (parse_format(b.format, format) < 0)
         return err_set(err, ENOTSUP,
                        "the backing file of disk image %s has format '%s'; known are raw and qcow2",
                        layer->name, b.format);

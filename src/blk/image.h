@@ -66,9 +66,6 @@ void image_close(struct image_fds *fds);
 struct blk *image_create(struct aio *aio, struct loop *loop, struct image_fds *fds,
                          struct err *err);
 
-/* "raw" or "qcow2"; IMAGE_AUTO and -EINVAL for other names. */
-int image_format_parse(const char *name, enum image_format *format);
-
 /* Locks an open file as above, for a caller that opens by itself. `look` searches /proc for who has
  * it, to name them; not inside the sandbox. Errors: EBUSY. */
 int image_lock(int fd, const char *name, bool read_only, bool look, struct err *err);

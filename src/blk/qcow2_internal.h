@@ -289,7 +289,6 @@ int qcow2_refcount_check_unused(struct qcow2 *q, uint64_t host, uint64_t len);
 void qcow2_refcount_free(struct qcow2 *q, uint64_t host, uint64_t bytes, bool discard);
 void qcow2_refcount_run_frees(struct qcow2 *q);
 void qcow2_refcount_put(uint8_t *block, uint64_t index, unsigned order, uint64_t value);
-uint64_t qcow2_refcount_read(const uint8_t *block, uint64_t index, unsigned order);
 
 /* qcow2_lane.c */
 int qcow2_lane_new_l2(struct qcow2 *q, struct qcow2_op *op, uint64_t l1_index);

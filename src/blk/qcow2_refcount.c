@@ -7,7 +7,7 @@
 #define SCAN_PAGES 64 /* looked through in one go */
 #define LEAKED_MAX (UINT64_C(1) << 20)
 
-uint64_t qcow2_refcount_read(const uint8_t *block, uint64_t index, unsigned order)
+static uint64_t read_count(const uint8_t *block, uint64_t index, unsigned order)
 {
     switch (order) {
     case 3:
@@ -105,7 +105,7 @@ static int find_free(struct qcow2 *q, struct qcow2_op *op, struct qcow2_page **p
         if (r < 0)
             return r;
         uint64_t i = *index;
-        while (i < per_page && qcow2_refcount_read((*page)->data, i, q->h.refcount_order))
+        while (i < per_page && read_count((*page)->data, i, q->h.refcount_order))
             i++;
         /* All below is in use: the hint moves on, also for the next who ask. */
         q->alloc_hint += i - *index;
@@ -134,7 +134,7 @@ int qcow2_refcount_alloc(struct qcow2 *q, struct qcow2_op *op, uint64_t max_clus
         return r;
     uint64_t per_page = (uint64_t)q->page_bytes * 8 >> q->h.refcount_order;
     while (n < max_clusters && index + n < per_page &&
-           !qcow2_refcount_read(page->data, index + n, q->h.refcount_order))
+           !read_count(page->data, index + n, q->h.refcount_order))
         n++;
     if ((cluster + n) > (QCOW2_WIRE_OFFSET >> q->h.cluster_bits))
         return -EFBIG;
@@ -191,7 +191,7 @@ static int lower(struct qcow2 *q, uint64_t cluster)
     int r = page_of(q, NULL, cluster, &page, &index);
     if (r < 0)
         return r;
-    uint64_t count = qcow2_refcount_read(page->data, index, q->h.refcount_order);
+    uint64_t count = read_count(page->data, index, q->h.refcount_order);
     if (!count)
         return qcow2_set_corrupt(q, "the refcount of the cluster at 0x%llx is 0 while it is in use",
                                  (unsigned long long)(cluster << q->h.cluster_bits));

@@ -65,11 +65,6 @@ int boot_put_zero_page(struct boot *b, const void *header, size_t header_bytes, 
 /* elf.c */
 bool boot_is_elf(const struct boot *b);
 int boot_elf(struct boot *b, struct err *err);
-/* The file's class (ELFCLASS32 or ELFCLASS64). */
-int boot_elf_class(const struct boot *b);
-/* Loads all segments. `entry` receives the physical address of e_entry, `pvh_entry` that of the PVH
- * note or 0. */
-int boot_elf_segments(struct boot *b, uint64_t *entry, uint32_t *pvh_entry, struct err *err);
 
 /* pvh.c */
 int boot_pvh_info(struct boot *b, struct err *err);

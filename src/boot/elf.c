@@ -29,14 +29,15 @@ bool boot_is_elf(const struct boot *b)
     return memcmp(b->head, ELFMAG, SELFMAG) == 0;
 }
 
-int boot_elf_class(const struct boot *b)
+/* The file's class (ELFCLASS32 or ELFCLASS64). */
+static int elf_class(const struct boot *b)
 {
     return b->head[EI_CLASS];
 }
 
 static bool is64(const struct boot *b)
 {
-    return boot_elf_class(b) == ELFCLASS64;
+    return elf_class(b) == ELFCLASS64;
 }
 
 static void get_header(const struct boot *b, struct header *h)
@@ -168,7 +169,9 @@ static int physical_entry(const struct boot *b, const struct header *h,
                    b->config.kernel_name, (unsigned long long)h->entry);
 }
 
-int boot_elf_segments(struct boot *b, uint64_t *entry, uint32_t *pvh_entry, struct err *err)
+/* Loads all segments. `entry` receives the physical address of e_entry, `pvh_entry` that of the PVH
+ * note or 0. */
+static int load_segments(struct boot *b, uint64_t *entry, uint32_t *pvh_entry, struct err *err)
 {
     struct header h;
     struct segment segments[SEGMENTS_MAX];
@@ -205,7 +208,7 @@ int boot_elf(struct boot *b, struct err *err)
     uint64_t entry = 0;
     uint32_t pvh_entry;
     long header = boot_multiboot_header(b);
-    int ret = boot_elf_segments(b, &entry, &pvh_entry, err);
+    int ret = load_segments(b, &entry, &pvh_entry, err);
     if (ret)
         return ret;
     if (!pvh_entry && header >= 0 && !is64(b))

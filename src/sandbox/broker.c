@@ -31,7 +31,8 @@ struct broker_answer {
     int32_t result; /* 0 with a descriptor, or -errno */
 };
 
-int sandbox_broker_connect(const char *path)
+/* A stream socket connected to `path` without waiting, or -errno. */
+static int connect_to(const char *path)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
@@ -107,7 +108,7 @@ static bool serve(const struct sandbox_broker *b)
     struct broker_answer answer = {.sequence = request.sequence, .result = -EACCES};
     CLEANUP_CLOSE int fd = -1;
     if (is_allowed(b->config, request.path)) {
-        fd = sandbox_broker_connect(request.path);
+        fd = connect_to(request.path);
         answer.result = fd < 0 ? fd : 0;
     } else {
         LOG_LIMITED(LOG_WARN, "broker", "refused a path that is not on the allow list path=%.*s",
@@ -209,7 +210,7 @@ static int await_answer(int broker_fd, uint32_t sequence)
 int sandbox_connect(struct sandbox *s, const char *path)
 {
     if (!s->launched)
-        return sandbox_broker_connect(path);
+        return connect_to(path);
     struct broker_request request = {0};
     size_t len = strlen(path);
     if (len >= PATH_BYTES)

@@ -32,7 +32,8 @@ static const struct {
 #define ALL_NS                                                                                     \
     (SANDBOX_USER_NS | SANDBOX_MOUNT_NS | SANDBOX_PID_NS | SANDBOX_NET_NS | SANDBOX_IPC_NS)
 
-void sandbox_note(struct sandbox *s, unsigned protections, int result, const char *why)
+/* Records that protections hold, or are missing because of `why`. */
+static void note(struct sandbox *s, unsigned protections, int result, const char *why)
 {
     if (result == 0) {
         s->active |= protections;
@@ -152,7 +153,7 @@ const char *sandbox_describe(const struct sandbox *s)
 /* A step that may fail; the result is noted, and with SANDBOX_REQUIRE looked at by the caller. */
 static void step(struct sandbox *s, unsigned protection, int result, const struct err *err)
 {
-    sandbox_note(s, protection, result, result ? err->msg : "");
+    note(s, protection, result, result ? err->msg : "");
 }
 
 static void confine(struct sandbox *s, struct launch *l)
@@ -182,14 +183,14 @@ static void confine(struct sandbox *s, struct launch *l)
 static void note_namespaces(struct sandbox *s, const struct launch *l)
 {
     unsigned refused = ALL_NS & ~l->hello.granted;
-    sandbox_note(s, l->hello.granted, 0, "");
+    note(s, l->hello.granted, 0, "");
     if (refused) {
         char why[SANDBOX_REASON_BYTES];
         snprintf(why, sizeof(why), "namespaces refused: %.50s", strerror(l->hello.ns_errno));
-        sandbox_note(s, refused, -1, why);
+        note(s, refused, -1, why);
     }
     if (!l->mapped)
-        sandbox_note(s, SANDBOX_USER_NS, -1, "could not map the uid");
+        note(s, SANDBOX_USER_NS, -1, "could not map the uid");
 }
 
 /* The monitor's part. Returns when it is caged; otherwise ends the process. */

@@ -28,9 +28,6 @@ struct sandbox_identity {
     bool was_root;
 };
 
-/* Records that protections hold, or are missing because of `err`. */
-void sandbox_note(struct sandbox *s, unsigned protections, int result, const char *why);
-
 /* namespaces.c. Moves the calling process (its next child, for the pid namespace) into as many new
  * namespaces as the kernel grants; returns 0, or the errno of the first refusal. */
 int sandbox_unshare(bool was_root, unsigned *granted);
@@ -70,7 +67,5 @@ struct sandbox_broker {
     const struct sandbox_config *config;
 };
 int sandbox_broker_run(const struct sandbox_broker *b);
-/* A stream socket connected to `path` without waiting, or -errno. */
-int sandbox_broker_connect(const char *path);
 
 #endif

@@ -73,9 +73,6 @@ int vm_config_unknown_key(const struct vm_config_object *o, const char *where, s
 void *vm_config_list_append(void *object, const struct vm_config_field *f, const char *where,
                             struct err *err);
 
-/* "a, b or c" of the names on offer. */
-void vm_config_join_names(const char *const *names, char *out, size_t out_bytes);
-
 /* Frees the strings of an object, recursively, and zeroes it. */
 void vm_config_free_object(void *object, const struct vm_config_object *o);
 

@@ -115,7 +115,8 @@ void vm_config_format_uuid(const uint8_t u[16], char text[VM_CONFIG_UUID_TEXT_BY
     }
 }
 
-void vm_config_join_names(const char *const *names, char *out, size_t out_bytes)
+/* "a, b or c" of the names on offer. */
+static void join_names(const char *const *names, char *out, size_t out_bytes)
 {
     size_t n = 0;
     out[0] = '\0';
@@ -204,7 +205,7 @@ static int set_enum(void *object, const struct vm_config_field *f, const char *w
             return 0;
         }
     char names[128];
-    vm_config_join_names(f->names, names, sizeof(names));
+    join_names(f->names, names, sizeof(names));
     return err_set(err, EINVAL, "%s is " SHOWN ": use %s", where, text, names);
 }
 

@@ -84,9 +84,6 @@ static inline const struct soft_op *soft_stop(struct soft_cpu *cpu, uint64_t rip
  * that it raised (registers as before it). For tests and for comparing executors. */
 bool soft_step(struct soft_cpu *cpu, struct soft_pending *exception);
 
-/* One access of the local APIC's page. */
-void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write);
-
 /* Runs guest code until something needs the caller, as engine_vcpu_run(). */
 void soft_run(struct soft_cpu *cpu, struct engine_exit_info *info);
 /* Whether a halted guest has something to wake up for. */

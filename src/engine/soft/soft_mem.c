@@ -77,7 +77,7 @@ static struct place resolve(struct soft_cpu *cpu, uint64_t linear, enum soft_acc
     return (struct place){page ? page + (t.phys & 4095) : NULL, t.phys};
 }
 
-void soft_lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write)
+static void lapic_mmio(struct soft_cpu *cpu, unsigned offset, void *buf, unsigned size, bool write)
 {
     uint32_t value;
     unsigned at = offset & 3;
@@ -110,7 +110,7 @@ static bool is_lapic(const struct soft_cpu *cpu, uint64_t phys)
 static void mmio(struct soft_cpu *cpu, uint64_t phys, void *buf, unsigned size, bool write)
 {
     if (unlikely(is_lapic(cpu, phys))) {
-        soft_lapic_mmio(cpu, (unsigned)(phys & 4095), buf, size, write);
+        lapic_mmio(cpu, (unsigned)(phys & 4095), buf, size, write);
         return;
     }
     for (unsigned at = 0; at < size; at += 8)
