@@ -116,7 +116,6 @@ static void resolve_target(struct soft_cpu *cpu, struct target *t, uint16_t sel,
             soft_raise_error(cpu, SOFT_GP, sel & ~3u);
         through_gate(cpu, t, sel, d, high, call);
     }
-    check_code_target(cpu, &t->cs, t->offset);
     soft_segment_set_accessed(cpu, &t->cs);
 }
 
@@ -135,6 +134,7 @@ static const struct soft_op *far_jump(struct soft_cpu *cpu, uint16_t sel, uint64
         return go_real(cpu, sel, offset);
     }
     resolve_target(cpu, &t, sel, offset, false);
+    check_code_target(cpu, &t.cs, t.offset);
     soft_segment_load_cs(cpu, &t.cs, t.sel, cpu->cpl);
     return soft_stop(cpu, t.offset);
 }
@@ -210,6 +210,30 @@ static const struct soft_op *call_inner(struct soft_cpu *cpu, const struct soft_
     return soft_stop(cpu, t->offset);
 }
 
+/* In the same ring. The CPU enters the new segment first, so what is pushed goes to the stack as
+ * that one's mode sees it (SS has a base and a limit or not), and only then looks at the offset
+ * (APM volume 3, CALL far). */
+static void call_same(struct soft_cpu *cpu, const struct target *t, const uint64_t values[2],
+                      unsigned size)
+{
+    struct soft_seg old_cs = cpu->seg[X86_CS];
+    uint64_t old_rsp = cpu->r[SOFT_RSP];
+    jmp_buf fault, *outer = cpu->fault;
+    cpu->fault = &fault;
+    if (setjmp(fault)) {
+        cpu->seg[X86_CS] = old_cs;
+        cpu->r[SOFT_RSP] = old_rsp;
+        soft_update_mode(cpu);
+        cpu->fault = outer;
+        longjmp(*outer, 1);
+    }
+    soft_segment_load_cs(cpu, &t->cs, t->sel, cpu->cpl);
+    soft_push(cpu, values[0], size);
+    soft_push(cpu, values[1], size);
+    check_code_target(cpu, &t->cs, t->offset);
+    cpu->fault = outer;
+}
+
 static const struct soft_op *far_call(struct soft_cpu *cpu, const struct soft_op *op, uint16_t sel,
                                       uint64_t offset)
 {
@@ -222,10 +246,11 @@ static const struct soft_op *far_call(struct soft_cpu *cpu, const struct soft_op
         return go_real(cpu, sel, offset);
     }
     resolve_target(cpu, &t, sel, offset, true);
-    if (t.gate_size && t.cpl < cpu->cpl)
+    if (t.gate_size && t.cpl < cpu->cpl) {
+        check_code_target(cpu, &t.cs, t.offset);
         return call_inner(cpu, op, &t);
-    push_all(cpu, values, 2, t.gate_size ? t.gate_size : op->size);
-    soft_segment_load_cs(cpu, &t.cs, t.sel, cpu->cpl);
+    }
+    call_same(cpu, &t, values, t.gate_size ? t.gate_size : op->size);
     return soft_stop(cpu, t.offset);
 }
 
