@@ -330,10 +330,10 @@ static void check_return_cs(struct soft_cpu *cpu, struct soft_seg *cs, const str
 }
 
 /* Leaves for an outer ring, or, in 64-bit iret, for the same one with another stack. */
-static void switch_stack(struct soft_cpu *cpu, const struct soft_seg *ss, uint64_t rsp)
+static void switch_stack(struct soft_cpu *cpu, const struct soft_seg *ss, uint64_t rsp, bool to64)
 {
     cpu->seg[X86_SS] = *ss;
-    if (!soft_in_long(cpu) && !ss->db)
+    if (!to64 && !ss->db) /* a stack of 16 bits: the rest of rSP stays */
         *soft_r16(cpu, SOFT_OFFSET(SOFT_RSP)) = (uint16_t)rsp;
     else
         cpu->r[SOFT_RSP] = rsp;
@@ -361,7 +361,7 @@ static const struct soft_op *ret_far(struct soft_cpu *cpu, const struct soft_op 
     f.rsp = soft_peek_stack(cpu, 2 * size + extra, size);
     f.ss = (uint16_t)soft_peek_stack(cpu, 3 * size + extra, size);
     check_outer_ss(cpu, &ss, f.ss, cpl, cs.l);
-    switch_stack(cpu, &ss, f.rsp);
+    switch_stack(cpu, &ss, f.rsp, soft_in_long(cpu) && cs.l);
     soft_segment_load_cs(cpu, &cs, f.cs, cpl);
     soft_segment_drop_privileged(cpu);
     soft_update_mode(cpu);
@@ -447,7 +447,7 @@ static const struct soft_op *iret(struct soft_cpu *cpu, const struct soft_op *op
     uint64_t flags = iret_flags(cpu, f.flags, size);
     bool outer = cpl != cpu->cpl;
     if (stack)
-        switch_stack(cpu, &ss, f.rsp);
+        switch_stack(cpu, &ss, f.rsp, soft_in_long(cpu) && cs.l);
     else
         soft_pop_done(cpu, 3 * size);
     cpu->nmi_blocked = false;

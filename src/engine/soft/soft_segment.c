@@ -167,5 +167,8 @@ void soft_segment_load_cs(struct soft_cpu *cpu, const struct soft_seg *cs, uint1
     cpu->seg[X86_CS].sel = (uint16_t)((sel & ~3u) | cpl);
     cpu->seg[X86_CS].type |= 1;
     cpu->cpl = (uint8_t)cpl;
+    /* In compatibility mode the stack pointer is ESP: what is above it does not come back. */
+    if (cpu->mode & SOFT_MODE_LONG && !cs->l)
+        cpu->r[SOFT_RSP] = (uint32_t)cpu->r[SOFT_RSP];
     soft_update_mode(cpu);
 }
