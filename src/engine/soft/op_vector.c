@@ -93,9 +93,7 @@ static const struct soft_op *run_vector(struct soft_cpu *cpu, const struct soft_
     void *rm = register_bytes(cpu, v->rm_kind, v->rm);
     if (v->mem) {
         bool write = v->rm_access & X86_ACCESS_WRITE;
-        at = soft_address(cpu, op, v->mem_bytes, write ? SOFT_WRITE : SOFT_READ);
-        if (v->aligned && at & (v->mem_bytes - 1))
-            soft_raise_error(cpu, SOFT_GP, 0);
+        at = soft_vector_address(cpu, op, v->mem_bytes, write ? SOFT_WRITE : SOFT_READ, v->aligned);
         if (write)
             soft_check_store(cpu, at, v->mem_bytes); /* before MXCSR changes */
         if (v->rm_access & X86_ACCESS_READ)
@@ -142,10 +140,8 @@ static inline const struct soft_op *run_plain(struct soft_cpu *cpu, const struct
     soft_vector_check(cpu, v->vex);
     void *rm = cpu->fpu.ymm[v->rm];
     if (mem) {
-        uint64_t at = soft_address(cpu, op, v->mem_bytes, SOFT_READ);
+        uint64_t at = soft_vector_address(cpu, op, v->mem_bytes, SOFT_READ, v->aligned);
         const struct soft_tlb_entry *e = soft_tlb_at(cpu, at);
-        if (v->aligned && unlikely(at & (v->mem_bytes - 1)))
-            soft_raise_error(cpu, SOFT_GP, 0);
         if (likely((at ^ e->read) <= 4096u - v->mem_bytes)) {
             rm = (void *)(at + e->addend);
         } else {

@@ -8,10 +8,7 @@
 static inline uint64_t vector_address(struct soft_cpu *cpu, const struct soft_op *op,
                                       unsigned bytes, enum soft_access access)
 {
-    uint64_t at = soft_address(cpu, op, bytes, access);
-    if (op->imm && unlikely(at & (bytes - 1)))
-        soft_raise_error(cpu, SOFT_GP, 0);
-    return at;
+    return soft_vector_address(cpu, op, bytes, access, op->imm);
 }
 
 /* Whole registers, most of which are in the TLB and on one page. `bytes` is a constant. */
