@@ -12,6 +12,8 @@
  *   conform_place.c    gives a case registers and memory so that its operands exist
  *   conform_program.c  makes programs of several instructions
  *   conform_fault.c    pieces of programs that are meant to fault
+ *   conform_far.c      makes programs about segments
+ *   conform_ldt.c      the segments that they use besides the kernel's
  *   conform_rules.c    what is not compared, and why
  *   conform_intel.c    what is not compared with an Intel CPU besides
  *   conform_compare.c  says where two results differ
@@ -23,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <asm/ldt.h>
+
 #include "x86/decode.h"
 
 /* Linear addresses, the same in every executor. Nothing else is mapped between CONFORM_LOW and
@@ -33,6 +37,7 @@
 #define CONFORM_START   (CONFORM_CODE + 0x800)
 #define CONFORM_DATA    UINT64_C(0x20000000) /* two pages, and a third that is read-only */
 #define CONFORM_STACK   UINT64_C(0x20008000) /* one page */
+#define CONFORM_FS_BASE UINT64_C(0x5000)
 #define CONFORM_GS_BASE UINT64_C(0x3000)
 
 #define CONFORM_FILL 0xcc /* int3 */
@@ -75,6 +80,7 @@ struct conform_case {
     uint8_t mem[CONFORM_PAGES][4096];
     unsigned code_bytes;     /* from CONFORM_START on, for printing */
     bool program;            /* of several instructions */
+    bool segments;           /* which load segment registers: they are compared */
     enum x86_code_mode mode; /* 64 or 32; 32-bit code is in a flat segment */
     struct x86_insn insn; /* of the single instruction; id X86_INVALID for one that must be #UD */
 };
@@ -89,6 +95,10 @@ struct conform_result {
     struct conform_state out;
     uint32_t changed;                 /* bit n: page n differs from the case's */
     uint8_t mem[CONFORM_PAGES][4096]; /* valid for changed pages */
+    /* Where the case is about segments. */
+    uint16_t selectors[X86_N_SEGMENTS];
+    bool has_bases; /* of FS and GS: only where they can be read */
+    uint64_t bases[2];
 };
 
 /* An executor. */
@@ -162,6 +172,25 @@ bool conform_must_align(const struct x86_insn *insn);
  * calls, strings, and code that overwrites itself; with `faults` also what is meant to fault. */
 void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
                               enum x86_code_mode mode, bool faults, struct conform_case *c);
+
+/* A random program in 64- and 32-bit code about segments: loads of segment registers, far jumps,
+ * calls and returns between the two, IRET, and what asks about descriptors. */
+void conform_generate_far(uint64_t seed, unsigned index, enum x86_code_mode mode,
+                          struct conform_case *c);
+
+/* ---- the local descriptor table, of segments that Linux's global one has not ---- */
+
+/* Whether the kernel lets a process have one. */
+bool conform_has_ldt(void);
+#define CONFORM_LDT_ENTRIES 13
+#define CONFORM_LDT_BASED   12 /* code whose base is CONFORM_CODE */
+extern const struct user_desc conform_ldt[CONFORM_LDT_ENTRIES];
+/* As the kernel makes a descriptor of it. */
+uint64_t conform_ldt_descriptor(const struct user_desc *d);
+static inline uint16_t conform_ldt_selector(unsigned entry)
+{
+    return (uint16_t)(entry << 3 | 7);
+}
 
 /* ---- rules ---- */
 

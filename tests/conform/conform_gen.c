@@ -317,7 +317,7 @@ bool conform_generate(const struct x86_form *form, enum x86_code_mode mode, uint
     struct conform_rng rng = {mixed};
     conform_random(&rng);
     c->mode = mode;
-    c->program = false;
+    c->program = c->segments = false;
     for (unsigned tries = 0; tries < 20; tries++) {
         struct encoder e = {.rng = &rng, .mode = mode};
         unsigned opcode = encode(&e, form);

@@ -23,7 +23,7 @@
 #define SYSTEM_AT      UINT64_C(0x20000)
 
 /* The system's pages, one behind the other from SYSTEM_AT, and their linear addresses. */
-enum { GDT, IDT, TSS, HANDLERS, KERNEL_STACK, SYSTEM_PAGES };
+enum { GDT, LDT, IDT, TSS, HANDLERS, KERNEL_STACK, SYSTEM_PAGES };
 #define SYSTEM_LINEAR   UINT64_C(0xffffffff80000000)
 #define LINEAR_OF(page) (SYSTEM_LINEAR + 4096 * (page))
 
@@ -40,10 +40,12 @@ enum { GDT, IDT, TSS, HANDLERS, KERNEL_STACK, SYSTEM_PAGES };
 
 #define KERNEL_CS     0x10
 #define TSS_SEL       0x40
+#define LDT_SEL       0x50
 #define TSS_LIMIT     0x67
 #define RSP0_AT       4   /* in the TSS */
 #define PORTS_AT      102 /* in the TSS: where the map of ports begins */
 #define GDT_BYTES     128
+#define LDT_LIMIT     (8 * CONFORM_LDT_ENTRIES - 1)
 #define IDT_BYTES     (32 * 16) /* of the others INT n raises #GP as it does with a gate of DPL 0 */
 #define GATE          UINT64_C(0x8e00)
 #define GATE_OF_USERS UINT64_C(0xee00)
@@ -97,14 +99,24 @@ static void make_page_tables(struct conform_guest *g)
 
 /* ---- descriptors and gates ---- */
 
+static void set_system_descriptor(struct conform_guest *g, unsigned sel, uint64_t type,
+                                  uint64_t base, uint64_t limit)
+{
+    set64(g, SYSTEM_AT + 4096 * GDT, sel / 8,
+          limit | (base & 0xffffff) << 16 | (type | 0x80) << 40 | (base >> 24 & 0xff) << 56);
+    set64(g, SYSTEM_AT + 4096 * GDT, sel / 8 + 1, base >> 32);
+}
+
 static void make_tables(struct conform_guest *g)
 {
-    uint64_t tss = LINEAR_OF(TSS), stack = LINEAR_OF(KERNEL_STACK) + 4096;
+    uint64_t stack = LINEAR_OF(KERNEL_STACK) + 4096;
     for (unsigned i = 0; i < ARRAY_LEN(gdt); i++)
         set64(g, SYSTEM_AT + 4096 * GDT, i, gdt[i]);
-    set64(g, SYSTEM_AT + 4096 * GDT, TSS_SEL / 8,
-          TSS_LIMIT | (tss & 0xffffff) << 16 | UINT64_C(0x8b) << 40 | (tss >> 24 & 0xff) << 56);
-    set64(g, SYSTEM_AT + 4096 * GDT, TSS_SEL / 8 + 1, tss >> 32);
+    set_system_descriptor(g, TSS_SEL, SOFT_TYPE_TSS_BUSY, LINEAR_OF(TSS), TSS_LIMIT);
+    if (conform_has_ldt())
+        set_system_descriptor(g, LDT_SEL, SOFT_TYPE_LDT, LINEAR_OF(LDT), LDT_LIMIT);
+    for (unsigned i = 0; i < CONFORM_LDT_ENTRIES; i++)
+        set64(g, SYSTEM_AT + 4096 * LDT, i, conform_ldt_descriptor(&conform_ldt[i]));
     memcpy(guest_mem_ptr(&g->mem, SYSTEM_AT + 4096 * TSS + RSP0_AT, 8), &stack, 8);
     memset(guest_mem_ptr(&g->mem, SYSTEM_AT + 4096 * TSS + PORTS_AT, 2), 0xff, 2); /* none */
     for (unsigned v = 0; v < IDT_BYTES / 16; v++) {
@@ -133,6 +145,7 @@ void conform_guest_enter(struct conform_guest *g, enum x86_code_mode mode)
     set_segment(cpu, X86_ES, CONFORM_SS);
     set_segment(cpu, X86_FS, 0);
     set_segment(cpu, X86_GS, 0);
+    cpu->seg[X86_FS].base = CONFORM_FS_BASE;
     cpu->seg[X86_GS].base = CONFORM_GS_BASE;
     soft_update_mode(cpu);
 }
@@ -151,7 +164,12 @@ static void set_system_state(struct conform_guest *g)
     cpu->gdt_limit = GDT_BYTES - 1;
     cpu->idt_base = LINEAR_OF(IDT);
     cpu->idt_limit = IDT_BYTES - 1;
-    cpu->ldtr = (struct soft_seg){.unusable = 1};
+    cpu->ldtr = (struct soft_seg){.unusable = !conform_has_ldt(),
+                                  .sel = LDT_SEL,
+                                  .base = LINEAR_OF(LDT),
+                                  .limit = LDT_LIMIT,
+                                  .type = SOFT_TYPE_LDT,
+                                  .present = 1};
     cpu->features = conform_host_features();
     conform_guest_enter(g, X86_CODE64);
     soft_tlb_flush(cpu);
@@ -176,6 +194,8 @@ bool conform_guest_caught(struct conform_guest *g, struct conform_result *r)
     r->error = has_error ? (uint32_t)frame[-1] : 0;
     r->cr2 = cpu->cr2;
     cpu->rip = frame[0];
+    cpu->seg[X86_CS].sel = (uint16_t)frame[1];
+    cpu->seg[X86_SS].sel = (uint16_t)frame[4];
     soft_rflags_set(cpu, frame[2] & ~(uint64_t)SOFT_RFLAGS_RF);
     cpu->r[SOFT_RSP] = frame[3];
     return true;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <asm/hwcap2.h>
 #include <asm/prctl.h>
 
 #include "base/util.h"
@@ -28,7 +30,8 @@
 #define ALTSTACK_BYTES   (128 * 1024)
 #define TRAP_BP          3
 #define TRAP_PF          14
-#define PF_FETCH         16 /* error code */
+#define PF_FETCH         16   /* error code */
+#define LDT_WRITE        0x11 /* of modify_ldt(2) */
 
 struct native {
     struct conform_executor executor;
@@ -41,6 +44,9 @@ struct native {
 static struct {
     jmp_buf back;
     struct conform_result *result;
+    bool segments;    /* the case is about them */
+    bool has_bases;   /* RDFSBASE and RDGSBASE are there */
+    uint64_t fs_base; /* of the C library: nothing of it works under another one */
 } child;
 
 /* ---- the child ---- */
@@ -96,6 +102,36 @@ static void copy_fpu(const ucontext_t *uc, struct conform_state *out)
     memcpy(out->xsave, uc->uc_mcontext.fpregs, CONFORM_XSAVE_BYTES);
 }
 
+/* The C library's has a place for errno. */
+static void set_base(int code, uint64_t base)
+{
+    long ret;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(SYS_arch_prctl), "D"((long)code), "S"(base)
+                     : "rcx", "r11", "memory");
+}
+
+/* What the case has left in segment registers, and then those of C code. */
+static void take_segments(const ucontext_t *uc, struct conform_result *r)
+{
+    uint64_t csgsfs = (uint64_t)uc->uc_mcontext.gregs[REG_CSGSFS];
+    __asm__ volatile("mov %%es, %0" : "=r"(r->selectors[X86_ES]));
+    __asm__ volatile("mov %%ds, %0" : "=r"(r->selectors[X86_DS]));
+    __asm__ volatile("mov %%fs, %0" : "=r"(r->selectors[X86_FS]));
+    __asm__ volatile("mov %%gs, %0" : "=r"(r->selectors[X86_GS]));
+    r->selectors[X86_CS] = (uint16_t)csgsfs;
+    r->selectors[X86_SS] = (uint16_t)(csgsfs >> 48);
+    r->has_bases = child.has_bases;
+    if (child.has_bases) {
+        __asm__ volatile("rdfsbase %0" : "=r"(r->bases[0]));
+        __asm__ volatile("rdgsbase %0" : "=r"(r->bases[1]));
+    }
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(CONFORM_SS));
+    set_base(ARCH_SET_FS, child.fs_base);
+    set_base(ARCH_SET_GS, CONFORM_GS_BASE);
+}
+
 /* Of the int3, or int 3, before this address. */
 static unsigned breakpoint_bytes(uint64_t rip)
 {
@@ -113,6 +149,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     const ucontext_t *uc = context;
     const greg_t *g = uc->uc_mcontext.gregs;
     struct conform_result *r = child.result;
+    if (child.segments)
+        take_segments(uc, r);
     for (unsigned i = 0; i < 16; i++)
         r->out.r[i] = (uint64_t)g[order[i]];
     r->out.rip = (uint64_t)g[REG_RIP];
@@ -162,6 +200,14 @@ static void child_setup(void)
     map_constant_pages();
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(CONFORM_SS));
     syscall(SYS_arch_prctl, ARCH_SET_GS, CONFORM_GS_BASE);
+    syscall(SYS_arch_prctl, ARCH_GET_FS, &child.fs_base);
+    child.has_bases = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+    for (unsigned i = 0; i < CONFORM_LDT_ENTRIES; i++) {
+        struct user_desc d = conform_ldt[i];
+        d.entry_number = i;
+        if (d.limit)
+            syscall(SYS_modify_ldt, LDT_WRITE, &d, sizeof(d));
+    }
     stack_t stack = {.ss_sp = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE,
                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
                      .ss_size = ALTSTACK_BYTES};
@@ -177,8 +223,12 @@ static void run_one(const struct conform_case *c, struct conform_result *r)
     for (unsigned i = 0; i < CONFORM_PAGES; i++)
         memcpy((void *)conform_page_at(i), c->mem[i], 4096);
     child.result = r;
-    if (!setjmp(child.back))
+    child.segments = c->segments;
+    if (!setjmp(child.back)) {
+        if (c->segments)
+            set_base(ARCH_SET_FS, CONFORM_FS_BASE);
         enter(&c->in, c->mode == X86_CODE64 ? CONFORM_CS64 : CONFORM_CS32);
+    }
     r->changed = 0;
     for (unsigned i = 0; i < CONFORM_PAGES; i++) {
         const void *page = (const void *)conform_page_at(i);
@@ -250,13 +300,13 @@ static void native_run(void *self, const struct conform_case *cases, struct conf
                        unsigned count)
 {
     struct native *n = self;
-    unsigned at = 0;
+    unsigned first = (unsigned)(cases - n->batch->cases), at = 0;
     for (unsigned i = 0; i < count; i++)
         results[i].ran = false;
     while (at < count) {
         if (!n->pid && !start(n))
             return;
-        if (ask(n, at, count))
+        if (ask(n, first + at, first + count))
             return;
         /* One of them killed it or does not end: go on behind it. */
         stop(n);

@@ -333,6 +333,7 @@ void conform_generate_program(uint64_t seed, unsigned index, uint64_t features,
         p.n_forms++;
     c->mode = mode;
     c->program = true;
+    c->segments = false;
     conform_random_state(&rng, c);
     set_registers(&p, c);
     unsigned n = 5 + (unsigned)conform_below(&rng, 36);

@@ -43,6 +43,11 @@ static void store(struct soft *s, const struct conform_case *c, struct conform_r
     r->out.rflags = soft_rflags_get(cpu);
     soft_fpu_to_xsave(cpu, &xsave);
     memcpy(r->out.xsave, xsave.region, CONFORM_XSAVE_BYTES);
+    for (unsigned i = 0; i < X86_N_SEGMENTS; i++)
+        r->selectors[i] = cpu->seg[i].sel;
+    r->has_bases = true;
+    r->bases[0] = cpu->seg[X86_FS].base;
+    r->bases[1] = cpu->seg[X86_GS].base;
     r->changed = 0;
     for (unsigned i = 0; i < CONFORM_PAGES; i++) {
         const uint8_t *page = conform_guest_page(&s->guest, i);

@@ -2,11 +2,11 @@
  *
  *   test-conform                        the sample of ./check, as TAP
  *   test-conform -n 10000 -s 7          10000 cases a form with seed 7
- *   test-conform -n 0 -p 10000          10000 programs
- *   test-conform -m paddb               only forms of this mnemonic
- *   test-conform -v 20                  prints up to 20 failing cases a form (default 3)
- *   test-conform -l                     says for each form how many cases were run, and how many of
- *                                       them the CPU answered with a fault; of programs, with which
+ *   test-conform -n 0 -p 10000          10000 programs of each kind: plain, that fault, about
+ * segments test-conform -m paddb               only forms of this mnemonic test-conform -v 20
+ * prints up to 20 failing cases a form (default 3) test-conform -l                     says for
+ * each form how many cases were run, and how many of them the CPU answered with a fault; of
+ * programs, with which
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +30,12 @@ static struct {
     enum x86_code_mode mode;
     unsigned cases, programs, verbose;
     const char *mnemonic;
-    bool list;
+    bool list, programs_asked;
     struct conform_batch *batch;
     struct conform_result *ours;
     const struct conform_executor *cpu, *soft, *blocks;
     uint64_t features;
-    unsigned long run, failed, dead;
+    unsigned long run, failed, dead, again;
 } t;
 
 static bool offered(const struct x86_form *form)
@@ -51,27 +51,39 @@ struct tally {
     unsigned vectors[32]; /* of those that faulted */
 };
 
-static void judge(const struct conform_case *c, const struct conform_executor *a,
-                  const struct conform_result *ra, const struct conform_executor *b,
-                  const struct conform_result *rb, struct tally *tally)
+/* The kernel may have been there in the middle of a program, and makes another null of 1, 2 and 3:
+ * what seems to differ is run again. */
+static bool differs_again(const struct conform_case *c, struct conform_result *cpu,
+                          const struct conform_executor *b, const struct conform_result *rb)
 {
-    t.dead += !ra->ran || !rb->ran;
+    if (!c->segments)
+        return true;
+    t.again++;
+    t.cpu->run(t.cpu->self, c, cpu, 1);
+    return !cpu->ran || conform_compare(c, t.cpu->name, cpu, b->name, rb, false);
+}
+
+/* What the CPU has made of a case, and an executor of ours. */
+static void judge(const struct conform_case *c, struct conform_result *cpu,
+                  const struct conform_executor *b, const struct conform_result *rb,
+                  struct tally *tally)
+{
+    const char *name = t.cpu->name;
+    t.dead += !cpu->ran || !rb->ran;
     tally->run++;
-    tally->faulted += ra->vector != CONFORM_NO_FAULT;
-    if (ra->ran && ra->vector >= 0 && ra->vector < (int)ARRAY_LEN(tally->vectors))
-        tally->vectors[ra->vector]++;
-    if (ra->ran && rb->ran && !conform_compare(c, a->name, ra, b->name, rb, false))
+    tally->faulted += cpu->vector != CONFORM_NO_FAULT;
+    if (cpu->ran && cpu->vector >= 0 && cpu->vector < (int)ARRAY_LEN(tally->vectors))
+        tally->vectors[cpu->vector]++;
+    if (cpu->ran && rb->ran &&
+        (!conform_compare(c, name, cpu, b->name, rb, false) || !differs_again(c, cpu, b, rb)))
         return;
     tally->failed++;
     if (tally->printed++ >= t.verbose)
         return;
     conform_print_case(c);
-    if (!ra->ran || !rb->ran)
-        printf("#     %s did not come back: %llx\n", ra->ran ? b->name : a->name,
-               (unsigned long long)rb->out.rip),
-            conform_compare(c, a->name, ra, b->name, rb, true);
-    else
-        conform_compare(c, a->name, ra, b->name, rb, true);
+    if (!cpu->ran || !rb->ran)
+        printf("#     %s did not come back\n", cpu->ran ? b->name : name);
+    conform_compare(c, name, cpu, b->name, rb, true);
 }
 
 static void flush(unsigned n, struct tally *tally)
@@ -80,7 +92,7 @@ static void flush(unsigned n, struct tally *tally)
     t.cpu->run(t.cpu->self, cases, t.batch->results, n);
     t.soft->run(t.soft->self, cases, t.ours, n);
     for (unsigned i = 0; i < n; i++)
-        judge(&cases[i], t.cpu, &t.batch->results[i], t.soft, &t.ours[i], tally);
+        judge(&cases[i], &t.batch->results[i], t.soft, &t.ours[i], tally);
 }
 
 static struct tally compare_form(const struct x86_form *form)
@@ -228,7 +240,9 @@ static void x87_instructions_do_what_the_cpu_does(void)
 }
 
 /* Programs on the real CPU, one step at a time in the interpreter, and by its blocks. */
-static void compare_programs(enum x86_code_mode mode, bool faults)
+enum program_kind { PROGRAM_PLAIN, PROGRAM_FAULTS, PROGRAM_FAR };
+
+static void compare_programs(enum x86_code_mode mode, enum program_kind kind)
 {
     struct tally steps = {0}, blocks = {0};
     struct conform_case *cases = t.batch->cases;
@@ -236,12 +250,17 @@ static void compare_programs(enum x86_code_mode mode, bool faults)
         SKIP("the address range of the cases is in use");
     for (unsigned i = 0; i < t.programs; i += CONFORM_BATCH) {
         unsigned n = MIN(t.programs - i, (unsigned)CONFORM_BATCH);
-        for (unsigned j = 0; j < n; j++)
-            conform_generate_program(t.seed, i + j, t.features, mode, faults, &cases[j]);
+        for (unsigned j = 0; j < n; j++) {
+            if (kind == PROGRAM_FAR)
+                conform_generate_far(t.seed, i + j, mode, &cases[j]);
+            else
+                conform_generate_program(t.seed, i + j, t.features, mode, kind == PROGRAM_FAULTS,
+                                         &cases[j]);
+        }
         flush(n, &steps);
         t.blocks->run(t.blocks->self, cases, t.ours, n);
         for (unsigned j = 0; j < n; j++)
-            judge(&cases[j], t.cpu, &t.batch->results[j], t.blocks, &t.ours[j], &blocks);
+            judge(&cases[j], &t.batch->results[j], t.blocks, &t.ours[j], &blocks);
     }
     t.run += steps.run + blocks.run;
     t.failed += steps.failed + blocks.failed;
@@ -255,22 +274,22 @@ static void compare_programs(enum x86_code_mode mode, bool faults)
 
 static void programs_do_what_the_cpu_does(void)
 {
-    compare_programs(X86_CODE64, false);
+    compare_programs(X86_CODE64, PROGRAM_PLAIN);
+    compare_programs(X86_CODE32, PROGRAM_PLAIN);
 }
 
 static void programs_that_fault_do_what_the_cpu_does(void)
 {
-    compare_programs(X86_CODE64, true);
+    compare_programs(X86_CODE64, PROGRAM_FAULTS);
+    compare_programs(X86_CODE32, PROGRAM_FAULTS);
 }
 
-static void programs_in_32_bit_code_do_what_the_cpu_does(void)
+static void programs_about_segments_do_what_the_cpu_does(void)
 {
-    compare_programs(X86_CODE32, false);
-}
-
-static void programs_that_fault_in_32_bit_code_do_what_the_cpu_does(void)
-{
-    compare_programs(X86_CODE32, true);
+    if (conform_host_is_intel() && !t.programs_asked)
+        SKIP("what Intel's CPUs do otherwise is not known; -p tries it");
+    compare_programs(X86_CODE64, PROGRAM_FAR);
+    compare_programs(X86_CODE32, PROGRAM_FAR);
 }
 
 static void instructions_that_are_not_offered_are_undefined(void)
@@ -313,7 +332,7 @@ int main(int argc, char **argv)
         else if (opt == 's')
             t.seed = strtoull(optarg, NULL, 0);
         else if (opt == 'p')
-            t.programs = (unsigned)strtoul(optarg, NULL, 0);
+            t.programs = (unsigned)strtoul(optarg, NULL, 0), t.programs_asked = true;
         else if (opt == 'l')
             t.list = true;
         else if (opt == 'm')
@@ -340,10 +359,10 @@ int main(int argc, char **argv)
     TAP_RUN(all_instructions_in_32_bit_code_do_what_the_cpu_does);
     TAP_RUN(programs_do_what_the_cpu_does);
     TAP_RUN(programs_that_fault_do_what_the_cpu_does);
-    TAP_RUN(programs_in_32_bit_code_do_what_the_cpu_does);
-    TAP_RUN(programs_that_fault_in_32_bit_code_do_what_the_cpu_does);
+    TAP_RUN(programs_about_segments_do_what_the_cpu_does);
     TAP_RUN(instructions_that_are_not_offered_are_undefined);
     TAP_RUN(privileged_instructions_fault_in_user_mode);
-    printf("# %lu cases, %lu differ, %lu of them did not end\n", t.run, t.failed, t.dead);
+    printf("# %lu cases, %lu differ, %lu of them did not end, %lu were run twice\n", t.run,
+           t.failed, t.dead, t.again);
     return tap_done();
 }
