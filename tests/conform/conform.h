@@ -16,6 +16,7 @@
  *   conform_ldt.c      the segments that they use besides the kernel's
  *   conform_rules.c    what is not compared, and why
  *   conform_intel.c    what is not compared with an Intel CPU besides
+ *   conform_byrule.c   what is held to rules instead
  *   conform_compare.c  says where two results differ
  *   test_conform.c     the program */
 #ifndef TESTS_CONFORM_H
@@ -124,6 +125,8 @@ const struct conform_executor *conform_native(struct conform_batch *batch);
 /* The interpreter: one instruction at a time, or whole blocks through its run loop. */
 const struct conform_executor *conform_soft_step(void);
 const struct conform_executor *conform_soft_run(void);
+/* Bits of the guest's CR4. */
+void conform_soft_set_cr4(uint64_t set, uint64_t clear);
 /* Bit n: enum x86_feature n, as this host has it. */
 uint64_t conform_host_features(void);
 
@@ -218,6 +221,16 @@ struct conform_masks {
 struct conform_masks conform_masks_of(const struct conform_case *c,
                                       const struct conform_result *cpu,
                                       const struct conform_result *ours);
+
+/* conform_byrule.c: what is not a function of the state, on one executor's CPU. Prints the rules
+ * that do not hold there and returns how many. */
+struct conform_cpu_facts {
+    bool ours; /* the guest's */
+    bool amd;
+    bool xgetbv1; /* XGETBV knows what is in use */
+};
+unsigned conform_by_rule(const struct conform_executor *e, struct conform_batch *batch,
+                         uint64_t features, const struct conform_cpu_facts *facts);
 
 /* conform_intel.c. `differs`: not compared at all; `flags_differ`: may leave other flags. */
 bool conform_host_is_intel(void);

@@ -170,6 +170,7 @@ static void set_system_state(struct conform_guest *g)
                                   .limit = LDT_LIMIT,
                                   .type = SOFT_TYPE_LDT,
                                   .present = 1};
+    cpu->msr.tsc_aux = 5;
     cpu->features = conform_host_features();
     conform_guest_enter(g, X86_CODE64);
     soft_tlb_flush(cpu);

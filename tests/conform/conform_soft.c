@@ -147,3 +147,9 @@ const struct conform_executor *conform_soft_run(void)
     struct soft *s = the_one();
     return s ? &s->run : NULL;
 }
+
+void conform_soft_set_cr4(uint64_t set, uint64_t clear)
+{
+    struct soft_cpu *cpu = the_one()->guest.cpu;
+    cpu->cr4 = (cpu->cr4 | set) & ~clear;
+}

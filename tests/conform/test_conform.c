@@ -8,6 +8,7 @@
  * each form how many cases were run, and how many of them the CPU answered with a fault; of
  * programs, with which
  */
+#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -318,6 +319,26 @@ static void privileged_instructions_fault_in_user_mode(void)
     CHECK_EQ(t.failed - failed, 0);
 }
 
+/* Whether XGETBV of 1 is there: leaf 0dh, 1. */
+static bool host_has_xgetbv1(void)
+{
+    unsigned a = 0, b, c, d;
+    return __get_cpuid_count(0xd, 1, &a, &b, &c, &d) && a >> 2 & 1;
+}
+
+static void what_is_not_a_function_of_the_state_keeps_its_rules(void)
+{
+    struct conform_cpu_facts ours = {.ours = true, .amd = true};
+    struct conform_cpu_facts host = {.amd = !conform_host_is_intel(),
+                                     .xgetbv1 = host_has_xgetbv1()};
+    if (t.mnemonic)
+        SKIP("one mnemonic was asked for");
+    CHECK_EQ(conform_by_rule(t.soft, t.batch, t.features, &ours), 0);
+    CHECK_EQ(conform_by_rule(t.blocks, t.batch, t.features, &ours), 0);
+    if (t.cpu)
+        CHECK_EQ(conform_by_rule(t.cpu, t.batch, t.features, &host), 0);
+}
+
 int main(int argc, char **argv)
 {
     int opt;
@@ -360,6 +381,7 @@ int main(int argc, char **argv)
     TAP_RUN(programs_do_what_the_cpu_does);
     TAP_RUN(programs_that_fault_do_what_the_cpu_does);
     TAP_RUN(programs_about_segments_do_what_the_cpu_does);
+    TAP_RUN(what_is_not_a_function_of_the_state_keeps_its_rules);
     TAP_RUN(instructions_that_are_not_offered_are_undefined);
     TAP_RUN(privileged_instructions_fault_in_user_mode);
     printf("# %lu cases, %lu differ, %lu of them did not end, %lu were run twice\n", t.run,
