@@ -31,9 +31,10 @@ def guest_file(name):
 
 
 def virga_argv(kernel, initrd, append=APPEND, extra=()):
-    """virga-vmm with its defaults, but for the engine: `auto` would probe first."""
+    """virga-vmm with its defaults, but for the engine (`auto` would probe first) and the devices that the peers lack."""
     return [os.path.join(BUILD, "virga-vmm"), "--engine", "kvm", "--kernel", kernel, "--initrd", initrd,
-            "--append", append, "--memory", f"{MEMORY_MIB}M", "--cpus", "1", "--console", "stdio"] + list(extra)
+            "--append", append, "--memory", f"{MEMORY_MIB}M", "--cpus", "1", "--console", "stdio", "--rng", "off", "--balloon",
+            "off"] + list(extra)
 
 
 def qemu_argv(machine, kernel, initrd, append=APPEND, extra=()):

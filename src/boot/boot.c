@@ -111,6 +111,12 @@ int boot_read_to_guest(struct boot *b, const char *what, uint64_t offset, uint64
     return ret;
 }
 
+void boot_will_use(const struct boot *b, uint64_t gpa, uint64_t len)
+{
+    if (b->config.will_use && len && range_within(gpa, len, b->ram_end))
+        b->config.will_use(b->config.opaque, gpa, len);
+}
+
 void boot_clear(struct boot *b, uint64_t gpa, uint64_t len)
 {
     void *p = guest_mem_ptr(b->mem, gpa, len);

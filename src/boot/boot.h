@@ -27,6 +27,9 @@ struct boot_config {
     const char *initrd_name;
     const char *cmdline; /* NULL: empty */
     uint64_t rsdp_gpa;   /* from acpi_install(); 0: none */
+    /* NULL, or told before anything is read which RAM the kernel will write besides. */
+    void (*will_use)(void *opaque, uint64_t gpa, uint64_t len);
+    void *opaque;
 };
 
 enum boot_format { BOOT_BZIMAGE, BOOT_PVH, BOOT_MULTIBOOT, BOOT_ELF64, BOOT_ELF32 };

@@ -43,6 +43,8 @@ int boot_read_to_guest(struct boot *b, const char *what, uint64_t offset, uint64
                        uint64_t len, struct err *err);
 int boot_read(const struct boot *b, const char *what, uint64_t offset, void *buf, size_t len,
               struct err *err);
+/* Says that the kernel will write [gpa, gpa+len); what is not RAM is left out. */
+void boot_will_use(const struct boot *b, uint64_t gpa, uint64_t len);
 /* Clears guest RAM that boot_check_range() has passed. */
 void boot_clear(struct boot *b, uint64_t gpa, uint64_t len);
 /* Puts the command line where the layout says; at most `max_bytes` without its NUL. */

@@ -137,6 +137,8 @@ int boot_bzimage(struct boot *b, struct err *err)
     if (h.relocatable_kernel)
         load = run = align_up(h.pref_address, h.kernel_alignment);
     ret = boot_check_range(b, "unpacked kernel (pref_address, init_size)", run, h.init_size, err);
+    if (!ret && payload < h.init_size) /* what is read is written here */
+        boot_will_use(b, run + payload, h.init_size - payload);
     ret = ret ? ret : boot_read_to_guest(b, "syssize", setup_bytes(&h), load, payload, err);
     b->kernel_end = MAX(load + payload, run + h.init_size);
     ret = ret ? ret : boot_put_cmdline(b, h.cmdline_size, err);

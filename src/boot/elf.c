@@ -180,6 +180,9 @@ static int load_segments(struct boot *b, uint64_t *entry, uint32_t *pvh_entry, s
     get_header(b, &h);
     int ret = check_header(b, &h, err);
     ret = ret ? ret : get_segments(b, &h, segments, err);
+    for (unsigned i = 0; !ret && i < h.phnum; i++)
+        if (segments[i].type == PT_LOAD)
+            boot_will_use(b, segments[i].paddr, segments[i].memsz);
     for (unsigned i = 0; !ret && i < h.phnum; i++) {
         const struct segment *s = &segments[i];
         if (s->type == PT_NOTE)

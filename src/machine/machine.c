@@ -141,6 +141,7 @@ struct machine *machine_create(const struct vm_config *config, const struct mach
     m->initrd_fd = steal_fd(&files->initrd_fd);
     m->request_post = (struct loop_post){.run = machine_requests_run, .opaque = m};
     pthread_mutex_init(&m->failure_lock, NULL);
+    pthread_mutex_init(&m->populate.lock, NULL);
     m->debug_vcpu = -1;
     bus_init(&m->bus);
     int ret = init_mem(m, err);
@@ -163,6 +164,7 @@ void machine_destroy(struct machine *m)
 {
     if (!m)
         return;
+    machine_populate_end(m);
     if (m->pci) { /* a request that fails in its thread would kick vCPUs that are gone */
         vcpus_hold(&m->vcpus);
         bus_lock(&m->bus);
@@ -182,6 +184,7 @@ void machine_destroy(struct machine *m)
     close_if_open(&m->kernel_fd);
     close_if_open(&m->initrd_fd);
     pthread_mutex_destroy(&m->failure_lock);
+    pthread_mutex_destroy(&m->populate.lock);
     free(m);
 }
 

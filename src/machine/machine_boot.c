@@ -43,6 +43,8 @@ static int load_kernel(struct machine *m, uint64_t rsdp_gpa, struct err *err)
         .initrd_name = c->initrd,
         .cmdline = c->append,
         .rsdp_gpa = rsdp_gpa,
+        .will_use = m->booted_before || c->memory.prealloc ? NULL : machine_populate,
+        .opaque = m,
     };
     return boot_load(&m->mem, &boot, &m->boot, err);
 }

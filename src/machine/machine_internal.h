@@ -1,6 +1,7 @@
 /* Between the files of the machine: machine.c (create, destroy), machine_run.c (run states),
  * machine_chipset.c, machine_devices.c (virtio) with machine_disks.c, machine_nics.c and
- * machine_misc.c, machine_boot.c, machine_snapshot.c with machine_cpuid.c. */
+ * machine_misc.c, machine_boot.c with machine_populate.c, machine_snapshot.c with machine_cpuid.c.
+ */
 #ifndef MACHINE_MACHINE_INTERNAL_H
 #define MACHINE_MACHINE_INTERNAL_H
 
@@ -70,6 +71,20 @@ enum machine_request {
     (MACHINE_REQUEST_RESET | MACHINE_REQUEST_POWER_OFF | MACHINE_REQUEST_CRASH |                   \
      MACHINE_REQUEST_DEBUG_EXIT | MACHINE_REQUEST_IO_ERROR | MACHINE_REQUEST_DEBUGGER)
 
+/* RAM that the kernel is about to write, made resident by a thread: it costs a page fault and a
+ * page of zeroes each, which the vCPU would else wait for. */
+#define MACHINE_POPULATE_MAX 16
+struct machine_populate {
+    pthread_t thread;
+    bool started;
+    _Atomic bool stop;
+    pthread_mutex_t lock; /* of what follows */
+    unsigned n;
+    struct {
+        uint64_t gpa, len;
+    } ranges[MACHINE_POPULATE_MAX];
+};
+
 struct machine {
     const struct vm_config *config;
     struct machine_setup setup;
@@ -106,6 +121,7 @@ struct machine {
 
     int kernel_fd, initrd_fd; /* kept: a reset loads them again */
     struct boot_result boot;
+    struct machine_populate populate;
     bool booted_before;   /* the vCPUs have left their power-on state */
     int64_t ready_cpu_ns; /* what this process had used when the guest first began */
 
@@ -167,6 +183,10 @@ int machine_misc_add(struct machine *m, struct machine_files *files, struct err 
 int machine_cpuid_init(struct machine *m, struct machine_files *files, struct err *err);
 void machine_cpuid_save(const struct machine *m, struct state_writer *w);
 int machine_cpuid_check(const struct machine *m, struct state_reader *r);
+
+/* machine_populate.c. The first is boot_config.will_use. */
+void machine_populate(void *machine, uint64_t gpa, uint64_t len);
+void machine_populate_end(struct machine *m);
 
 /* machine_boot.c: puts kernel, tables and vCPU registers in place, from power-on state. */
 int machine_boot_load(struct machine *m, struct err *err);

@@ -215,6 +215,15 @@ int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len)
     return 0;
 }
 
+int guest_mem_populate(const struct guest_mem *m, uint64_t gpa, uint64_t len)
+{
+    uint8_t *begin = guest_mem_ptr(m, gpa, len);
+    if (!begin)
+        return -EFAULT;
+    uintptr_t from = (uintptr_t)begin & ~(uintptr_t)(GUEST_MEM_PAGE_BYTES - 1);
+    return madvise((void *)from, (uintptr_t)begin + len - from, MADV_POPULATE_WRITE) ? -errno : 0;
+}
+
 void guest_mem_advise_huge(struct guest_mem *m, bool on)
 {
     for (unsigned i = 0; i < m->n_regions;

@@ -73,6 +73,10 @@ void guest_mem_mark_dirty(struct guest_mem *m, uint64_t gpa, uint64_t len);
  * Errors: EFAULT (not RAM), those of madvise(2). Threads: any. */
 int guest_mem_discard(struct guest_mem *m, uint64_t gpa, uint64_t len);
 
+/* Has the host back [gpa, gpa+len) by memory now; what it holds stays. Of one region.
+ * Errors: EFAULT (not RAM), those of madvise(2): EINVAL before Linux 5.14. Threads: any. */
+int guest_mem_populate(const struct guest_mem *m, uint64_t gpa, uint64_t len);
+
 /* Whether the host may back RAM by transparent huge pages (it may from the start). Off while saved
  * pages are put in place: each would else take 2 MiB, however few there are around it. */
 void guest_mem_advise_huge(struct guest_mem *m, bool on);

@@ -12,6 +12,16 @@
 static struct guest_mem mem;
 static struct err err;
 static struct boot_result result;
+static struct used {
+    unsigned n;
+    uint64_t gpa, len;
+} used; /* what will_use() was told last */
+
+static void note_use(void *opaque, uint64_t gpa, uint64_t len)
+{
+    struct used *u = opaque;
+    *u = (struct used){u->n + 1, gpa, len};
+}
 
 /* Loads an image with "console=ttyS0" and an initrd of `initrd_bytes` times 'i'. */
 static int load_with(const void *image, size_t len, size_t initrd_bytes, const char *cmdline)
@@ -21,13 +31,16 @@ static int load_with(const void *image, size_t len, size_t initrd_bytes, const c
                             .initrd_fd = -1,
                             .initrd_name = "test-initrd",
                             .cmdline = cmdline,
-                            .rsdp_gpa = 0xe0000};
+                            .rsdp_gpa = 0xe0000,
+                            .will_use = note_use,
+                            .opaque = &used};
     uint8_t *initrd = malloc(initrd_bytes + 1);
     memset(initrd, 'i', initrd_bytes + 1);
     if (initrd_bytes)
         c.initrd_fd = image_fd(initrd, initrd_bytes);
     free(initrd);
     err = (struct err){0};
+    used = (struct used){0};
     memset(&result, 0xee, sizeof(result));
     int ret = boot_load(&mem, &c, &result, &err);
     close(c.kernel_fd);
@@ -80,6 +93,9 @@ static void loads_a_bzimage_in_long_mode_with_its_zero_page(void)
     CHECK_EQ(*(const uint8_t *)at(RAM_BYTES - 2 * 4096 + 4999), 'i');
     CHECK_EQ(result.initrd_gpa, RAM_BYTES - 2 * 4096);
     CHECK_EQ(result.initrd_bytes, 5000);
+    CHECK_EQ(used.n, 1);
+    CHECK_EQ(used.gpa, 0x1000000 + IMAGE_PAYLOAD_BYTES);
+    CHECK_EQ(used.len, 0x800000 - IMAGE_PAYLOAD_BYTES);
 }
 
 static void describes_memory_without_overlap_in_ascending_order(void)
@@ -224,6 +240,9 @@ static void enters_pvh_kernels_in_protected_mode(void)
     CHECK_EQ(map[3].addr, MIB);
     CHECK_EQ(map[3].size, RAM_BYTES - MIB);
     CHECK_EQ(map[3].type, 1);
+    CHECK_EQ(used.n, 1);
+    CHECK_EQ(used.gpa, 0x200000);
+    CHECK_EQ(used.len, 8192);
 }
 
 static void clears_bss_and_loads_at_physical_addresses(void)

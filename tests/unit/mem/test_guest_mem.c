@@ -90,6 +90,31 @@ static void a_copy_that_does_not_fit_copies_nothing(void)
     guest_mem_fini(&mem);
 }
 
+static unsigned resident_pages(uint64_t gpa, unsigned n)
+{
+    unsigned char pages[64] = {0};
+    unsigned count = 0;
+    CHECK_EQ(mincore(guest_mem_ptr(&mem, gpa, n * PAGE), n * PAGE, pages), 0);
+    for (unsigned i = 0; i < n; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+static void what_is_populated_is_resident_and_keeps_its_bytes(void)
+{
+    static const unsigned flags[] = {0, GUEST_MEM_SHARED};
+    for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
+        REQUIRE(guest_mem_init(&mem, 64 * PAGE, flags[i], &err) == 0);
+        mem.regions[0].hva[5 * PAGE] = 7;
+        CHECK_EQ(guest_mem_populate(&mem, 4 * PAGE + 1, 8 * PAGE), 0);
+        CHECK_EQ(resident_pages(4 * PAGE, 9), 9);
+        CHECK_EQ(mem.regions[0].hva[5 * PAGE], 7);
+        CHECK_EQ(guest_mem_populate(&mem, 60 * PAGE, 5 * PAGE), -EFAULT);
+        CHECK_EQ(resident_pages(60 * PAGE, 4), 0);
+        guest_mem_fini(&mem);
+    }
+}
+
 static bool dies(uint8_t *at)
 {
     fflush(stdout);
@@ -200,6 +225,7 @@ static void no_mark_of_any_thread_is_lost_while_bits_are_taken(void)
 
 int main(void)
 {
+    TAP_RUN(what_is_populated_is_resident_and_keeps_its_bytes);
     TAP_RUN(small_memory_is_one_region_from_zero);
     TAP_RUN(large_memory_leaves_the_pci_hole_free);
     TAP_RUN(bad_sizes_are_refused);
