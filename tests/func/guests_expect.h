@@ -7,6 +7,21 @@
 #include "base/util.h"
 #include "guests_harness.h"
 
+/* Opens a machine that the case closes. */
+#define OPEN(pc, n_vcpus)                                                                          \
+    do {                                                                                           \
+        const char *why_not = pc_open(&(pc), n_vcpus);                                             \
+        if (why_not)                                                                               \
+            SKIP(why_not);                                                                         \
+    } while (0)
+
+/* Runs a guest that ends by itself. */
+static inline bool ran_well(struct pc *pc)
+{
+    struct engine_exit_info info = pc_run(pc);
+    return info.reason == ENGINE_EXIT_KICKED && pc->ended && pc->verdict == 0;
+}
+
 static inline bool expect_is_kvm(const struct pc *pc)
 {
     return strcmp(engine_name(pc->engine), "kvm") == 0;
