@@ -4,6 +4,7 @@ not in force) VMs that use every device, on KVM in the rig and by the software e
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ def record(build, keep, mode):
                           env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
 
 
+def sockets(directory, names):
+    """Those of the names that cannot be copied."""
+    return [n for n in names if stat.S_ISSOCK(os.lstat(os.path.join(directory, n)).st_mode)]
+
+
 def main():
     build = os.environ.get("VIRGA_BUILD", os.path.join(TOP, "build"))
     if not shutil.which("qemu-system-x86_64"):
@@ -34,7 +40,7 @@ def main():
         runs = [record(build, os.path.join(tmp, "kvm"), "rig"), record(build, os.path.join(tmp, "soft"), "scripts")]
         keep = os.environ.get("VIRGA_OUT")
         if keep:
-            shutil.copytree(tmp, os.path.join(keep, "filters"), dirs_exist_ok=True)
+            shutil.copytree(tmp, os.path.join(keep, "filters"), dirs_exist_ok=True, ignore=sockets)
         found = subprocess.run([os.path.join(TOP, "tools/check-filters"), "--build", build, os.path.join(tmp, "kvm/strace"),
                                 os.path.join(tmp, "soft/strace")], stdout=subprocess.PIPE, check=False, text=True).stdout
     n = int(re.search(r"^1\.\.(\d+)$", found, re.M).group(1))

@@ -1,5 +1,5 @@
-/* What a monitor does with a guest from outside, on each engine: the dirty log, kicks, state out of a
- * VM and into another. */
+/* What a monitor does with a guest from outside, on each engine: the dirty log, kicks, state out of
+ * a VM and into another. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
