@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from virgatest import VM, case, check, check_eq, main, out_path
+from virgatest import VM, case, check, check_eq, main, out_path, program
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 
@@ -158,6 +158,24 @@ def a_vm_is_saved_and_goes_on():
                 check_eq(moved.guest_exit(), 0)
                 check_eq(moved.wait(), 0)
         os.unlink(path)
+
+
+@case
+def a_disk_of_another_process_and_one_past_the_page_cache_are_used():
+    disk, direct = image("vhu.img"), image("direct.img")
+    for argv in (["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=f,filename={disk}", "--export",
+                  f"type=vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path={out_path('blk')},writable=on"],
+                 [program("tests/func/vhu-disk"), disk, out_path("blk")]):
+        with subprocess.Popen(argv) as server:
+            while not os.path.exists(out_path("blk")):
+                check(server.poll() is None, f"{argv[0]} ended")
+                time.sleep(0.05)
+            script = "for d in /dev/vd?; do dd if=/dev/zero of=$d bs=64k count=16 conv=fsync; done"
+            with VM(script, tools=True, disks=[f"vhost-user:{out_path('blk')}", direct + ",cache=none"]) as vm:
+                check_eq(vm.guest_exit(), 0)
+                check_eq(vm.wait(), 0)
+            server.kill()
+        os.unlink(out_path("blk"))
 
 
 @case
