@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A guest that is paused and resumed while it works."""
+"""A guest that is paused and resumed while it works (on a network of its own: test_saved.py runs beside it)."""
 import tempfile
 
 from virgatest import VM, WORK, case, check, check_eq, main, tap_interface
@@ -8,11 +8,11 @@ MIB = 1 << 20
 
 @case
 def a_guest_under_load_survives_pauses():
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp, tap_interface("vload", "10.79.0.1/24") as nic:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp, tap_interface("vload", "10.80.0.1/24") as nic:
         for name, size in (("a.img", 64), ("b.img", 16)):
             with open(f"{tmp}/{name}", "wb") as f:
                 f.truncate(size * MIB)
-        with VM(WORK, disks=[f"{tmp}/a.img", f"{tmp}/b.img,cache=none"], nets=[nic], cpus=2, memory="192M",
+        with VM(WORK.replace("10.79.0.", "10.80.0."), disks=[f"{tmp}/a.img", f"{tmp}/b.img,cache=none"], nets=[nic], cpus=2, memory="192M",
                 tools=True) as vm:
             vm.expect("^working$", 120)
             for n in range(1, 11):
