@@ -12,7 +12,8 @@ def a_guest_under_load_survives_pauses():
         for name, size in (("a.img", 64), ("b.img", 16)):
             with open(f"{tmp}/{name}", "wb") as f:
                 f.truncate(size * MIB)
-        with VM(WORK.replace("10.79.0.", "10.80.0."), disks=[f"{tmp}/a.img", f"{tmp}/b.img,cache=none"], nets=[nic], cpus=2, memory="192M",
+        script = WORK.replace("10.79.0.", "10.80.0.")
+        with VM(script, disks=[f"{tmp}/a.img", f"{tmp}/b.img,cache=none"], nets=[nic], cpus=2, memory="192M",
                 tools=True) as vm:
             vm.expect("^working$", 120)
             for n in range(1, 11):
