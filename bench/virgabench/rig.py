@@ -95,7 +95,8 @@ def _rig(args, argv, files, disks, memory_mib, out):
            "--build", args.build, "--memory", str(memory_mib),
            "--file", os.path.join(TOP, "bench") + ":src/bench", "--file", os.path.join(TOP, "tests/lib") + ":src/tests/lib",
            "--env", "VIRGA_BENCH_INSIDE=1", "--env", "VIRGA_OUT=/out", "--env", "VIRGA_BUILD=/rig/build",
-           "--env", "VIRGA_GUEST=/rig/guest", "--env", f"RIG_NPT={int(args.paging == 'nested')}", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", f"PYTHONPATH={RIG}/src/tests/lib"]
+           "--env", "VIRGA_GUEST=/rig/guest", "--env", f"RIG_NPT={int(args.paging == 'nested')}",
+           "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", f"PYTHONPATH={RIG}/src/tests/lib"]
     for f in files:
         run += ["--file", f]
     for d in disks:

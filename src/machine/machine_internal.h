@@ -25,13 +25,13 @@
 
 #define MACHINE_DEVICES_MAX 32
 
-/* One PCI device of the machine, on the heap: its back end's callbacks keep a pointer to it. */
 /* A back end's trouble, noted by an I/O thread for the main thread. */
 struct machine_failure {
     char device[VM_CONFIG_ID_BYTES];
     struct err why; /* code 0: none noted */
 };
 
+/* One PCI device of the machine, on the heap: its back end's callbacks keep a pointer to it. */
 struct machine_device {
     struct machine *machine;
     char id[VM_CONFIG_ID_BYTES];
