@@ -94,6 +94,9 @@ void conform_intel_masks(const struct conform_case *c, const struct conform_resu
             m->memory[0].bytes = 10;
         }
         break;
+    case X86_MOVSXD: /* reads 16 bits where it writes no more, AMD's CPUs 32 */
+        m->all |= insn->opsize == 2 && !faulted(a) && faulted(b);
+        break;
     case X86_VMASKMOVPS:
     case X86_VMASKMOVPD:
     case X86_VPMASKMOVD:

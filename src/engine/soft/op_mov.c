@@ -301,10 +301,7 @@ static enum soft_bound bind_extension(const struct x86_insn *in, struct soft_op 
     op->a = soft_op_gpr(d);
     if (!mem)
         op->b = soft_op_gpr(s);
-    if (in->id == X86_MOVSXD && in->opsize == 2)
-        op->fn = mem ? mov_rm16 : mov_rr16;
-    else
-        op->fn = extensions[from][mem][soft_op_size_index(d->size_bytes) - 1];
+    op->fn = extensions[from][mem][soft_op_size_index(d->size_bytes) - 1];
     return SOFT_BOUND;
 }
 
