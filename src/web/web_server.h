@@ -1,0 +1,126 @@
+/* The HTTP/1.1 and WebSocket server of the daemons, over libwebsockets: one thread, any number of
+ * connections, plain or TLS. A request is handed over whole, body and all, and is answered at once
+ * or later; a reply to a client that has gone is dropped. What every HTTP API must get right is
+ * here and not in the handlers: bounds on headers and bodies, requests without a length, HEAD.
+ *
+ * Theory of operation: libwebsockets calls one function with what happened on a connection
+ * (web_server.c). A `struct web_request` lives from the end of its headers to the end of its reply,
+ * or, if the connection ends first, until the handler has replied: so a handler may keep the
+ * pointer while it waits for a commit. Other threads reach the server's thread by
+ * web_server_post(). */
+#ifndef WEB_WEB_SERVER_H
+#define WEB_WEB_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct web_server;
+struct web_request;
+struct web_socket;
+
+/* In the order of web_method_name(). */
+enum web_method {
+    WEB_GET,
+    WEB_HEAD,
+    WEB_POST,
+    WEB_PUT,
+    WEB_PATCH,
+    WEB_DELETE,
+    WEB_OPTIONS,
+};
+const char *web_method_name(enum web_method method);
+
+/* What a WebSocket endpoint does; every slot is called in the server's thread. */
+struct web_socket_ops {
+    /* A client asks for the endpoint. The request (headers, path, peer) is valid during the call.
+     * Returns 0 to accept, having set `*session`, or the HTTP status to refuse with. */
+    int (*open)(void *ctx, const struct web_request *request, struct web_socket *socket,
+                void **session);
+    /* A whole message, at most message_max_bytes long. May be NULL: messages are dropped. */
+    void (*message)(void *session, const char *data, size_t bytes, bool text);
+    /* The connection ended; `socket` must not be used any more. */
+    void (*close)(void *session);
+};
+
+struct web_endpoint {
+    const char *path; /* exact */
+    const struct web_socket_ops *ops;
+};
+
+struct web_config {
+    const char *address;        /* IPv4 or IPv6 address; NULL: all */
+    uint16_t port;              /* 0: any free one, see web_server_port() */
+    const char *cert_path;      /* PEM; NULL: no TLS */
+    const char *key_path;       /* PEM */
+    const char *client_ca_path; /* PEM: ask clients for a certificate of this CA; may be NULL */
+    size_t body_max_bytes;      /* more is 413 */
+    size_t message_max_bytes;   /* more ends a WebSocket with 1009 */
+    size_t queue_max_bytes;     /* unsent WebSocket bytes over which web_socket_send() refuses */
+    unsigned idle_timeout_s;    /* of a connection between requests, and within one; 0: 30 */
+    /* Names, in lower case, of the request headers that handlers may ask for; NULL-terminated. */
+    const char *const *headers;
+    /* Server's thread. Must see to it that web_reply() is called, now or later. */
+    void (*handle)(void *ctx, struct web_request *request);
+    const struct web_endpoint *endpoints; /* ended by a NULL path; may be NULL */
+    void *ctx;
+};
+
+/* Listens. The strings of `config` are copied; tables (headers, endpoints) are borrowed.
+ * Errors: what could not be bound or loaded, by name. */
+struct web_server *web_server_create(const struct web_config *config, struct err *err);
+/* Serves until web_server_stop(). The calling thread becomes the server's thread. */
+void web_server_run(struct web_server *s);
+/* Ends web_server_run() after the current callback. Threads: any; safe in a signal handler's
+ * thread, not in the handler. */
+void web_server_stop(struct web_server *s);
+/* Closes all connections (sessions get close()) and frees. Requests that were not answered may
+ * still be replied to: the replies are dropped. Not while web_server_run() runs. */
+void web_server_destroy(struct web_server *s);
+uint16_t web_server_port(const struct web_server *s);
+
+/* A function to run in the server's thread; embedded in its user, no allocation. Posting one that
+ * is still queued does nothing; it may be posted again once it has begun to run. */
+struct web_post {
+    void (*run)(struct web_post *p);
+    struct web_post *next;
+    bool queued;
+};
+/* Threads: any. */
+void web_server_post(struct web_server *s, struct web_post *p);
+
+/* Something to be done later in the server's thread, where create and destroy belong too. Arming
+ * one that is armed moves it. Destroy takes NULL. */
+struct web_timer;
+struct web_timer *web_timer_create(struct web_server *s, void (*expired)(void *ctx), void *ctx);
+void web_timer_arm(struct web_timer *t, int64_t delay_us);
+void web_timer_destroy(struct web_timer *t);
+
+/* What was asked. Strings are borrowed and live as long as the request. */
+enum web_method web_request_method(const struct web_request *r);
+/* Percent-decoded, begins with '/'. */
+const char *web_request_path(const struct web_request *r);
+/* The i-th "name=value" of the query, percent-decoded; NULL past the last. */
+const char *web_request_parameter(const struct web_request *r, unsigned i);
+/* NULL when it was not sent, or is not among web_config.headers. */
+const char *web_request_header(const struct web_request *r, const char *name);
+const char *web_request_body(const struct web_request *r, size_t *bytes);
+/* Common name of the client's verified certificate, or NULL. */
+const char *web_request_peer_name(const struct web_request *r);
+/* Address of the client, as text. */
+const char *web_request_peer_address(const struct web_request *r);
+
+/* Adds a header to the reply to come. Errors: ENOMEM; EINVAL for control characters in it. */
+int web_reply_header(struct web_request *r, const char *name, const char *value);
+/* Answers, once. The body is copied. Server's thread. `type` may be NULL with an empty body. */
+void web_reply(struct web_request *r, int status, const char *type, const char *body, size_t bytes);
+
+/* Queues a message. The data is copied. Errors: EAGAIN when more than queue_max_bytes wait: the
+ * peer does not read; ENOMEM. Server's thread. */
+int web_socket_send(struct web_socket *socket, const char *data, size_t bytes, bool text);
+/* Ends the connection with a status (RFC 6455, 7.4) after what is queued. Server's thread. */
+void web_socket_end(struct web_socket *socket, unsigned status);
+
+#endif

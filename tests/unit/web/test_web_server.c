@@ -1,0 +1,457 @@
+/* A server on a loopback port, spoken to byte by byte. */
+#include "web/web_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "tap.h"
+
+#define LIMIT_MS  20000
+#define BIG_BYTES (3u << 20)
+
+struct fixture {
+    struct web_server *server;
+    pthread_t thread;
+    struct web_request *_Atomic waiting; /* asked for /later, not answered yet */
+    struct web_post post;
+    _Atomic unsigned posts, expired, opened, closed;
+    struct web_timer *timer;
+    char big[BIG_BYTES];
+};
+static struct fixture F;
+
+static void answer_waiting(struct web_post *p)
+{
+    (void)p;
+    F.posts++;
+    struct web_request *r = F.waiting;
+    F.waiting = NULL;
+    if (r)
+        web_reply(r, 200, "text/plain", "later", 5);
+}
+
+static void timer_expired(void *ctx)
+{
+    (void)ctx;
+    F.expired++;
+    struct web_request *r = F.waiting;
+    F.waiting = NULL;
+    if (r)
+        web_reply(r, 200, "text/plain", "timer", 5);
+}
+
+static void echo(struct web_request *r)
+{
+    char text[1024];
+    size_t bytes;
+    const char *body = web_request_body(r, &bytes), *p0 = web_request_parameter(r, 0),
+               *p1 = p0 ? web_request_parameter(r, 1) : NULL,
+               *key = web_request_header(r, "idempotency-key"),
+               *token = web_request_header(r, "authorization");
+    int n = snprintf(text, sizeof(text), "%s %s [%s] [%s] key=%s token=%s body=%zu:%.20s",
+                     web_method_name(web_request_method(r)), web_request_path(r), p0 ? p0 : "",
+                     p1 ? p1 : "", key ? key : "none", token ? token : "none", bytes, body);
+    CHECK_EQ(web_reply_header(r, "x-request-id", "7"), 0);
+    CHECK_EQ(web_reply_header(r, "x-evil", "a\r\nb: c"), -EINVAL);
+    web_reply(r, 200, "text/plain", text, (size_t)n);
+}
+
+static void handle(void *ctx, struct web_request *r)
+{
+    (void)ctx;
+    const char *path = web_request_path(r);
+    if (!strcmp(path, "/later"))
+        F.waiting = r;
+    else if (!strcmp(path, "/timer")) {
+        F.waiting = r;
+        web_timer_arm(F.timer, 1000);
+    } else if (!strcmp(path, "/big"))
+        web_reply(r, 200, "application/octet-stream", F.big, sizeof(F.big));
+    else if (!strcmp(path, "/empty"))
+        web_reply(r, 204, NULL, NULL, 0);
+    else
+        echo(r);
+}
+
+static int ws_open(void *ctx, const struct web_request *r, struct web_socket *socket,
+                   void **session)
+{
+    (void)ctx;
+    const char *token = web_request_header(r, "authorization");
+    if (!token || strcmp(token, "Bearer t") != 0)
+        return 401;
+    *session = socket;
+    F.opened++;
+    return 0;
+}
+
+static void ws_message(void *session, const char *data, size_t bytes, bool text)
+{
+    if (bytes == 3 && !memcmp(data, "end", 3))
+        web_socket_end(session, 4001);
+    else if (bytes == 5 && !memcmp(data, "flood", 5))
+        while (!web_socket_send(session, F.big, 4096, false))
+            ;
+    else
+        CHECK_EQ(web_socket_send(session, data, bytes, text), 0);
+}
+
+static void ws_close(void *session)
+{
+    (void)session;
+    F.closed++;
+}
+
+static const struct web_socket_ops WS = {ws_open, ws_message, ws_close};
+static const struct web_endpoint ENDPOINTS[] = {{"/ws", &WS}, {NULL, NULL}};
+static const char *const HEADERS[] = {"authorization", "idempotency-key", NULL};
+
+static void *serve(void *arg)
+{
+    web_server_run(arg);
+    return NULL;
+}
+
+static struct web_config config(void)
+{
+    return (struct web_config){.address = "127.0.0.1",
+                               .body_max_bytes = 1000,
+                               .message_max_bytes = 10000,
+                               .queue_max_bytes = 65536,
+                               .headers = HEADERS,
+                               .handle = handle,
+                               .endpoints = ENDPOINTS};
+}
+
+static void start(void)
+{
+    struct err err = {0};
+    const struct web_config c = config();
+    F.server = web_server_create(&c, &err);
+    if (!F.server) {
+        printf("Bail out! %s\n", err.msg);
+        exit(1);
+    }
+    F.post.run = answer_waiting;
+    F.timer = web_timer_create(F.server, timer_expired, NULL);
+    for (size_t i = 0; i < sizeof(F.big); i++)
+        F.big[i] = (char)(i * 7 + i / 4096);
+    pthread_create(&F.thread, NULL, serve, F.server);
+}
+
+static int connected(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons(web_server_port(F.server)),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        printf("Bail out! connect: %s\n", strerror(errno));
+        exit(1);
+    }
+    return fd;
+}
+
+/* Reads until `want` bytes are there, `until` is in them, the peer has closed or time is up. */
+static size_t receive(int fd, char *buf, size_t want, const char *until)
+{
+    size_t n = 0;
+    while (n < want) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (poll(&p, 1, LIMIT_MS) <= 0)
+            break;
+        ssize_t got = recv(fd, buf + n, want - n, 0);
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+        buf[n] = 0;
+        if (until && strstr(buf, until))
+            break;
+    }
+    buf[n] = 0;
+    return n;
+}
+
+static void say(int fd, const char *text)
+{
+    CHECK_EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* One request on a connection of its own; what came back up to and with `until`. */
+static char REPLY[BIG_BYTES + 65536];
+static void ask(const char *request, const char *until)
+{
+    int fd = connected();
+    say(fd, request);
+    receive(fd, REPLY, sizeof(REPLY) - 1, until);
+    close(fd);
+}
+
+static void answers_with_path_parameters_and_headers(void)
+{
+    ask("GET /v1/vms%20x?a=1%262&b=%3d HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k 1\r\n"
+        "Authorization: Bearer t\r\n\r\n",
+        "body=");
+    CHECK(strstr(REPLY, "HTTP/1.1 200 "));
+    CHECK(strstr(REPLY, "x-request-id: 7\r\n"));
+    CHECK(!strstr(REPLY, "x-evil"));
+    CHECK(strstr(REPLY, "GET /v1/vms x [a=1&2] [b==] key=k 1 token=Bearer t body=0:"));
+}
+
+static void keeps_a_connection_and_takes_requests_that_come_together(void)
+{
+    int fd = connected();
+    say(fd, "GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n");
+    receive(fd, REPLY, sizeof(REPLY) - 1, "GET /two");
+    CHECK(strstr(REPLY, "GET /one ["));
+    CHECK(strstr(REPLY, "GET /two ["));
+    say(fd, "POST /three HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    receive(fd, REPLY, sizeof(REPLY) - 1, "body=");
+    CHECK(strstr(REPLY, "POST /three [] [] key=none token=none body=3:abc"));
+    close(fd);
+}
+
+static void a_post_without_a_body_is_answered_at_once(void)
+{
+    ask("POST /x HTTP/1.1\r\nHost: x\r\n\r\n", "body=");
+    CHECK(strstr(REPLY, "POST /x [] [] key=none token=none body=0:"));
+    ask("POST /y HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "body=");
+    CHECK(strstr(REPLY, "POST /y [] [] key=none token=none body=0:"));
+    ask("PATCH /z HTTP/1.1\r\nHost: x\r\n\r\n", "body=");
+    CHECK(strstr(REPLY, "PATCH /z [] [] key=none token=none body=0:"));
+}
+
+static void a_body_without_a_length_or_with_a_bad_one_is_refused(void)
+{
+    ask("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "}");
+    CHECK(strstr(REPLY, "HTTP/1.1 411 "));
+    CHECK(strstr(REPLY, "application/problem+json"));
+    ask("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "}");
+    CHECK(strstr(REPLY, "HTTP/1.1 400 "));
+    ask("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 12a\r\n\r\n", "}");
+    CHECK(strstr(REPLY, "HTTP/1.1 400 "));
+    ask("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", "}");
+    CHECK(strstr(REPLY, "HTTP/1.1 413 "));
+}
+
+static void headers_that_are_too_long_are_431(void)
+{
+    static char request[65536];
+    for (size_t bytes = 8192; bytes <= 40000; bytes += 8000) {
+        int n = snprintf(request, sizeof(request), "GET /x HTTP/1.1\r\nHost: x\r\nX-Long: ");
+        memset(request + n, 'a', bytes);
+        snprintf(request + n + bytes, sizeof(request) - (size_t)n - bytes, "\r\n\r\n");
+        int fd = connected();
+        (void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
+        receive(fd, REPLY, sizeof(REPLY) - 1, "}");
+        close(fd);
+        printf("# %zu: %.40s\n", bytes, REPLY);
+        CHECK(strstr(REPLY, bytes < 16384 - 60 ? "HTTP/1.1 200 " : "HTTP/1.1 431 "));
+    }
+}
+
+static void head_and_204_have_no_body(void)
+{
+    int fd = connected();
+    say(fd, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nDELETE /empty HTTP/1.1\r\nHost: x\r\n\r\n"
+            "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+    receive(fd, REPLY, sizeof(REPLY) - 1, "GET /last");
+    CHECK(!strstr(REPLY, "HEAD /x"));
+    CHECK(strstr(REPLY, "HTTP/1.1 204 "));
+    CHECK(strstr(REPLY, "GET /last"));
+    close(fd);
+}
+
+static void a_reply_may_come_from_a_post_or_a_timer(void)
+{
+    int fd = connected();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (!F.waiting)
+        usleep(100);
+    web_server_post(F.server, &F.post);
+    receive(fd, REPLY, sizeof(REPLY) - 1, "later");
+    CHECK(strstr(REPLY, "\r\n\r\nlater"));
+    say(fd, "GET /timer HTTP/1.1\r\nHost: x\r\n\r\n");
+    receive(fd, REPLY, sizeof(REPLY) - 1, "timer");
+    CHECK(strstr(REPLY, "\r\n\r\ntimer"));
+    CHECK_EQ(F.expired, 1);
+    close(fd);
+}
+
+static void a_reply_to_a_client_that_has_gone_is_dropped(void)
+{
+    unsigned before = F.posts;
+    int fd = connected();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (!F.waiting)
+        usleep(100);
+    close(fd);
+    ask("GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "body="); /* the close was seen before this */
+    web_server_post(F.server, &F.post);
+    while (F.posts == before)
+        usleep(100);
+    ask("GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "body=");
+    CHECK(strstr(REPLY, "GET /x"));
+}
+
+static void a_long_reply_arrives_whole(void)
+{
+    int fd = connected();
+    say(fd, "GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    size_t n = receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
+    close(fd);
+    char *body = strstr(REPLY, "\r\n\r\n");
+    REQUIRE(body && n > BIG_BYTES);
+    CHECK_EQ(n - (size_t)(body + 4 - REPLY), BIG_BYTES);
+    CHECK(!memcmp(body + 4, F.big, BIG_BYTES));
+}
+
+static const char UPGRADE[] = "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                              "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                              "Authorization: Bearer t\r\n\r\n";
+
+static int websocket(void)
+{
+    int fd = connected();
+    say(fd, UPGRADE);
+    receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
+    CHECK(strstr(REPLY, "HTTP/1.1 101 "));
+    CHECK(strstr(REPLY, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")); /* RFC 6455, 1.3 */
+    return fd;
+}
+
+/* A client's frame (RFC 6455, 5.2), masked with zeros. */
+static void frame(int fd, unsigned opcode, bool fin, const char *data, size_t bytes)
+{
+    uint8_t head[8] = {(uint8_t)(opcode | (fin ? 0x80 : 0))};
+    size_t n = 2;
+    if (bytes < 126)
+        head[1] = (uint8_t)(0x80 | bytes);
+    else {
+        head[1] = 0x80 | 126;
+        head[2] = (uint8_t)(bytes >> 8);
+        head[3] = (uint8_t)bytes;
+        n = 4;
+    }
+    memset(head + n, 0, 4);
+    CHECK_EQ(send(fd, head, MIN(n + 4, sizeof(head)), MSG_NOSIGNAL), n + 4);
+    CHECK_EQ(send(fd, data, bytes, MSG_NOSIGNAL), bytes);
+}
+
+static void a_websocket_takes_and_gives_messages(void)
+{
+    int fd = websocket();
+    frame(fd, 1, true, "hello", 5);
+    CHECK_EQ(receive(fd, REPLY, 7, NULL), 7);
+    CHECK(!memcmp(REPLY, "\x81\x05hello", 7));
+    frame(fd, 2, false, "two ", 4);
+    frame(fd, 0, true, "parts", 5);
+    CHECK_EQ(receive(fd, REPLY, 11, NULL), 11);
+    CHECK(!memcmp(REPLY, "\x82\x09two parts", 11));
+    frame(fd, 1, true, "end", 3);
+    CHECK_EQ(receive(fd, REPLY, 4, NULL), 4);
+    CHECK(!memcmp(REPLY, "\x88\x02\x0f\xa1", 4)); /* 4001 */
+    close(fd);
+}
+
+static void a_websocket_message_that_is_too_long_ends_it(void)
+{
+    int fd = websocket();
+    frame(fd, 2, false, F.big, 9000);
+    frame(fd, 0, true, F.big, 1001);
+    CHECK_EQ(receive(fd, REPLY, 4, NULL), 4);
+    CHECK(!memcmp(REPLY, "\x88\x02\x03\xf1", 4)); /* 1009 */
+    close(fd);
+    while (F.closed != F.opened) /* that of the case before, too */
+        usleep(100);
+}
+
+static void a_peer_that_does_not_read_cannot_grow_the_queue(void)
+{
+    int fd = websocket();
+    frame(fd, 1, true, "flood", 5);
+    CHECK(receive(fd, REPLY, 16 * 4096, NULL) == 16 * 4096);
+    close(fd);
+}
+
+static void a_websocket_without_rights_or_of_no_endpoint_is_refused(void)
+{
+    ask("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "\r\n\r\n");
+    CHECK(strstr(REPLY, "HTTP/1.1 401 "));
+    ask("GET /nothing HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "\r\n\r\n");
+    CHECK(strstr(REPLY, "HTTP/1.1 404 "));
+}
+
+static void garbage_closes_the_connection_and_nothing_else(void)
+{
+    static const char *const GARBAGE[] = {
+        "\x16\x03\x01 tls?",      "GET\r\n\r\n",
+        "\r\n\r\n\r\n\r\n",       "BREW /pot HTTP/1.1\r\n\r\n",
+        "GET x HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
+    for (unsigned i = 0; i < ARRAY_LEN(GARBAGE); i++) {
+        int fd = connected();
+        say(fd, GARBAGE[i]);
+        shutdown(fd, SHUT_WR);
+        receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
+        CHECK(!strstr(REPLY, " 200 "));
+        close(fd);
+    }
+    ask("GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "body=");
+    CHECK(strstr(REPLY, "GET /x"));
+}
+
+static void refuses_a_port_that_is_taken_and_says_so(void)
+{
+    struct err err = {0};
+    struct web_config c = config();
+    c.port = web_server_port(F.server);
+    CHECK(!web_server_create(&c, &err));
+    CHECK(strstr(err.msg, "127.0.0.1 port"));
+}
+
+static void stops_and_gives_back_what_waits(void)
+{
+    int fd = connected();
+    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (!F.waiting)
+        usleep(100);
+    web_server_stop(F.server);
+    pthread_join(F.thread, NULL);
+    web_timer_destroy(F.timer);
+    web_server_destroy(F.server);
+    web_reply(F.waiting, 200, NULL, NULL, 0); /* the commit that it waited for came after all */
+    close(fd);
+}
+
+int main(void)
+{
+    start();
+    TAP_RUN(answers_with_path_parameters_and_headers);
+    TAP_RUN(keeps_a_connection_and_takes_requests_that_come_together);
+    TAP_RUN(a_post_without_a_body_is_answered_at_once);
+    TAP_RUN(a_body_without_a_length_or_with_a_bad_one_is_refused);
+    TAP_RUN(headers_that_are_too_long_are_431);
+    TAP_RUN(head_and_204_have_no_body);
+    TAP_RUN(a_reply_may_come_from_a_post_or_a_timer);
+    TAP_RUN(a_reply_to_a_client_that_has_gone_is_dropped);
+    TAP_RUN(a_long_reply_arrives_whole);
+    TAP_RUN(a_websocket_takes_and_gives_messages);
+    TAP_RUN(a_websocket_message_that_is_too_long_ends_it);
+    TAP_RUN(a_peer_that_does_not_read_cannot_grow_the_queue);
+    TAP_RUN(a_websocket_without_rights_or_of_no_endpoint_is_refused);
+    TAP_RUN(garbage_closes_the_connection_and_nothing_else);
+    TAP_RUN(refuses_a_port_that_is_taken_and_says_so);
+    TAP_RUN(stops_and_gives_back_what_waits);
+    return tap_done();
+}
