@@ -1,0 +1,193 @@
+#include "agent/vm_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/vm_client.h"
+#include "base/util.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+int vm_process_path(const char *run_dir, const char *name, char path[VM_PROCESS_PATH_BYTES],
+                    struct err *err)
+{
+    int n = snprintf(path, VM_PROCESS_PATH_BYTES, "%s/%s", run_dir, name);
+    if (n < 0 || n >= VM_PROCESS_PATH_BYTES)
+        return err_set(err, ENAMETOOLONG,
+                       "the run directory %s is too long a path for a socket: at most %d bytes",
+                       run_dir, VM_PROCESS_PATH_BYTES - 1 - (int)strlen(name));
+    return 0;
+}
+
+static int open_pidfd(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+int vm_process_find(const char *run_dir, int *pidfd, struct err *err)
+{
+    char api[VM_PROCESS_PATH_BYTES];
+    pid_t pid, again;
+    int ret = vm_process_path(run_dir, "api", api, err);
+    if (ret)
+        return ret;
+    /* The number may be another process's by the time it is opened: then the socket says another.
+     */
+    for (unsigned i = 0; i < 10; i++) {
+        if (vm_client_pid(api, &pid))
+            break;
+        int fd = open_pidfd(pid);
+        if (fd >= 0 && !vm_client_pid(api, &again) && again == pid) {
+            *pidfd = fd;
+            return 0;
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+    return err_set(err, ESRCH, "no monitor runs in %s", run_dir);
+}
+
+/* In place or not at all. */
+static int write_file(const char *path, const char *text, struct err *err)
+{
+    char temporary[VM_PROCESS_PATH_BYTES + 8];
+    snprintf(temporary, sizeof(temporary), "%s.new", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, errno, "could not create %s", temporary);
+    size_t bytes = strlen(text);
+    int ret = write(fd, text, bytes) == (ssize_t)bytes ? 0 : -(errno ? errno : EIO);
+    close(fd);
+    if (!ret && rename(temporary, path) < 0)
+        ret = -errno;
+    if (!ret)
+        return 0;
+    unlink(temporary);
+    return err_sys(err, -ret, "could not write %s", path);
+}
+
+static int open_log(const char *run_dir, struct err *err)
+{
+    char path[VM_PROCESS_PATH_BYTES];
+    int ret = vm_process_path(run_dir, "log", path, err);
+    if (ret)
+        return ret;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return fd < 0 ? err_sys(err, errno, "could not open %s", path) : fd;
+}
+
+/* Only what is safe between fork and exec. What fails is told through `report`, which exec closes.
+ */
+static _Noreturn void become(const char *vmm_path, const char *config, int log, int report)
+{
+    const char *argv[] = {vmm_path, "--config", config, NULL};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null >= 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
+        execv(vmm_path, (char *const *)argv);
+    int error = errno;
+    (void)!write(report, &error, sizeof(error));
+    _exit(127);
+}
+
+static int fork_monitor(const char *vmm_path, const char *config, int log, int *pidfd,
+                        struct err *err)
+{
+    int report[2], error = 0;
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return err_sys(err, errno, "could not make a pipe");
+    pid_t pid = fork();
+    if (pid == 0)
+        become(vmm_path, config, log, report[1]);
+    int forked = pid < 0 ? -errno : 0;
+    close(report[1]);
+    if (!forked && read(report[0], &error, sizeof(error)) == (ssize_t)sizeof(error))
+        waitpid(pid, NULL, 0);
+    close(report[0]);
+    if (forked)
+        return err_sys(err, -forked, "could not fork a monitor");
+    if (error)
+        return err_sys(err, error, "could not start %s", vmm_path);
+    int fd = open_pidfd(pid);
+    if (fd < 0)
+        return err_sys(err, -fd, "could not watch the monitor");
+    *pidfd = fd;
+    return 0;
+}
+
+int vm_process_start(const char *vmm_path, const char *run_dir, const char *config_json, int *pidfd,
+                     struct err *err)
+{
+    char config[VM_PROCESS_PATH_BYTES], api[VM_PROCESS_PATH_BYTES];
+    pid_t pid;
+    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+        return err_sys(err, errno, "could not make the run directory %s", run_dir);
+    int ret = vm_process_path(run_dir, "config.json", config, err);
+    if (!ret)
+        ret = vm_process_path(run_dir, "api", api, err);
+    if (ret)
+        return ret;
+    if (!vm_client_pid(api, &pid))
+        return err_set(err, EEXIST, "a monitor runs in %s already: process %d", run_dir, pid);
+    ret = write_file(config, config_json, err);
+    if (ret)
+        return ret;
+    int log = open_log(run_dir, err);
+    if (log < 0)
+        return log;
+    ret = fork_monitor(vmm_path, config, log, pidfd, err);
+    close(log);
+    return ret;
+}
+
+int vm_process_kill(int pidfd, struct err *err)
+{
+    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0 || errno == ESRCH)
+        return 0;
+    return err_sys(err, errno, "could not kill a monitor");
+}
+
+int vm_process_reap(int pidfd)
+{
+    siginfo_t info = {0};
+    if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+        return -1;
+    return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+int vm_process_remove(const char *run_dir, struct err *err)
+{
+    char api[VM_PROCESS_PATH_BYTES];
+    pid_t pid;
+    int ret = vm_process_path(run_dir, "api", api, err);
+    if (ret)
+        return ret;
+    if (!vm_client_pid(api, &pid))
+        return err_set(err, EBUSY, "a monitor runs in %s: process %d", run_dir, pid);
+    DIR *dir = opendir(run_dir);
+    if (!dir)
+        return errno == ENOENT ? 0 : err_sys(err, errno, "could not read %s", run_dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    if (rmdir(run_dir) < 0 && errno != ENOENT)
+        return err_sys(err, errno, "could not remove %s", run_dir);
+    return 0;
+}
