@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,6 +21,8 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
+
+#define FIND_TRIES 200 /* a millisecond each */
 
 int vm_process_path(const char *run_dir, const char *name, char path[VM_PROCESS_PATH_BYTES],
                     struct err *err)
@@ -37,25 +41,85 @@ static int open_pidfd(pid_t pid)
     return fd < 0 ? -errno : fd;
 }
 
-int vm_process_find(const char *run_dir, int *pidfd, struct err *err)
+/* The lock that a monitor inherits: held, so there is one, though it may not listen yet. */
+static bool is_locked(const char *run_dir)
+{
+    char path[VM_PROCESS_PATH_BYTES];
+    if (vm_process_path(run_dir, "lock", path, NULL))
+        return false;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool locked = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return locked;
+}
+
+/* Whether the process was started with this config: its second and third word say so. */
+static bool was_started_with(const char *pid, const char *config)
+{
+    char path[64], text[4096];
+    snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    size_t bytes = (size_t)MAX(n, 0);
+    text[bytes] = 0;
+    size_t flag = strlen(text) + 1;
+    if (flag >= bytes || strcmp(text + flag, "--config") != 0)
+        return false;
+    size_t value = flag + strlen(text + flag) + 1;
+    return value < bytes && !strcmp(text + value, config);
+}
+
+/* A process that does not listen yet. */
+static int find_unheard(const char *run_dir)
+{
+    char config[VM_PROCESS_PATH_BYTES];
+    DIR *dir = opendir("/proc");
+    int fd = -ESRCH;
+    if (!dir || vm_process_path(run_dir, "config.json", config, NULL))
+        fd = -EIO;
+    for (struct dirent *e; fd == -ESRCH && (e = readdir(dir));)
+        if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && was_started_with(e->d_name, config))
+            fd = open_pidfd(atoi(e->d_name));
+    if (dir)
+        closedir(dir);
+    return fd;
+}
+
+/* By the socket. -ESRCH: nobody listens. */
+static int find_listener(const char *run_dir)
 {
     char api[VM_PROCESS_PATH_BYTES];
     pid_t pid, again;
-    int ret = vm_process_path(run_dir, "api", api, err);
-    if (ret)
-        return ret;
-    /* The number may be another process's by the time it is opened: then the socket says another.
-     */
-    for (unsigned i = 0; i < 10; i++) {
-        if (vm_client_pid(api, &pid))
-            break;
+    if (vm_process_path(run_dir, "api", api, NULL))
+        return -ESRCH;
+    /* By the time it is opened the number may be another's: then the socket names another, too. */
+    for (unsigned i = 0; i < 10 && !vm_client_pid(api, &pid); i++) {
         int fd = open_pidfd(pid);
-        if (fd >= 0 && !vm_client_pid(api, &again) && again == pid) {
+        if (fd >= 0 && !vm_client_pid(api, &again) && again == pid)
+            return fd;
+        if (fd >= 0)
+            close(fd);
+    }
+    return -ESRCH;
+}
+
+int vm_process_find(const char *run_dir, int *pidfd, struct err *err)
+{
+    for (unsigned i = 0; i < FIND_TRIES; i++) {
+        int fd = find_listener(run_dir);
+        if (fd < 0 && !is_locked(run_dir))
+            break;
+        if (fd < 0)
+            fd = find_unheard(run_dir);
+        if (fd >= 0) {
             *pidfd = fd;
             return 0;
         }
-        if (fd >= 0)
-            close(fd);
+        usleep(1000); /* between fork and exec, or on its way out */
     }
     return err_set(err, ESRCH, "no monitor runs in %s", run_dir);
 }
@@ -79,19 +143,20 @@ static int write_file(const char *path, const char *text, struct err *err)
     return err_sys(err, -ret, "could not write %s", path);
 }
 
-static int open_log(const char *run_dir, struct err *err)
+static int open_in(const char *run_dir, const char *name, int flags, struct err *err)
 {
     char path[VM_PROCESS_PATH_BYTES];
-    int ret = vm_process_path(run_dir, "log", path, err);
+    int ret = vm_process_path(run_dir, name, path, err);
     if (ret)
         return ret;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(path, flags | O_CREAT | O_CLOEXEC, 0600);
     return fd < 0 ? err_sys(err, errno, "could not open %s", path) : fd;
 }
 
 /* Only what is safe between fork and exec. What fails is told through `report`, which exec closes.
  */
-static _Noreturn void become(const char *vmm_path, const char *config, int log, int report)
+static _Noreturn void become(const char *vmm_path, const char *config, int log, int lock,
+                             int report)
 {
     const char *argv[] = {vmm_path, "--config", config, NULL};
     sigset_t none;
@@ -99,14 +164,15 @@ static _Noreturn void become(const char *vmm_path, const char *config, int log, 
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null >= 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0)
+    if (null >= 0 && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0 &&
+        fcntl(lock, F_SETFD, 0) == 0)
         execv(vmm_path, (char *const *)argv);
     int error = errno;
     (void)!write(report, &error, sizeof(error));
     _exit(127);
 }
 
-static int fork_monitor(const char *vmm_path, const char *config, int log, int *pidfd,
+static int fork_monitor(const char *vmm_path, const char *config, int log, int lock, int *pidfd,
                         struct err *err)
 {
     int report[2], error = 0;
@@ -114,7 +180,7 @@ static int fork_monitor(const char *vmm_path, const char *config, int log, int *
         return err_sys(err, errno, "could not make a pipe");
     pid_t pid = fork();
     if (pid == 0)
-        become(vmm_path, config, log, report[1]);
+        become(vmm_path, config, log, lock, report[1]);
     int forked = pid < 0 ? -errno : 0;
     close(report[1]);
     if (!forked && read(report[0], &error, sizeof(error)) == (ssize_t)sizeof(error))
@@ -143,16 +209,21 @@ int vm_process_start(const char *vmm_path, const char *run_dir, const char *conf
         ret = vm_process_path(run_dir, "api", api, err);
     if (ret)
         return ret;
-    if (!vm_client_pid(api, &pid))
-        return err_set(err, EEXIST, "a monitor runs in %s already: process %d", run_dir, pid);
-    ret = write_file(config, config_json, err);
-    if (ret)
-        return ret;
-    int log = open_log(run_dir, err);
-    if (log < 0)
-        return log;
-    ret = fork_monitor(vmm_path, config, log, pidfd, err);
-    close(log);
+    int lock = open_in(run_dir, "lock", O_RDWR, err);
+    if (lock < 0)
+        return lock;
+    int log = -1;
+    if (flock(lock, LOCK_EX | LOCK_NB) < 0 || !vm_client_pid(api, &pid))
+        ret = err_set(err, EEXIST, "a monitor runs in %s already", run_dir);
+    else if (!(ret = write_file(config, config_json, err)))
+        log = open_in(run_dir, "log", O_WRONLY | O_APPEND, err);
+    if (log >= 0) {
+        ret = fork_monitor(vmm_path, config, log, lock, pidfd, err);
+        close(log);
+    } else if (!ret) {
+        ret = log;
+    }
+    close(lock); /* the monitor has it too */
     return ret;
 }
 
@@ -178,8 +249,8 @@ int vm_process_remove(const char *run_dir, struct err *err)
     int ret = vm_process_path(run_dir, "api", api, err);
     if (ret)
         return ret;
-    if (!vm_client_pid(api, &pid))
-        return err_set(err, EBUSY, "a monitor runs in %s: process %d", run_dir, pid);
+    if (is_locked(run_dir) || !vm_client_pid(api, &pid))
+        return err_set(err, EBUSY, "a monitor runs in %s", run_dir);
     DIR *dir = opendir(run_dir);
     if (!dir)
         return errno == ENOENT ? 0 : err_sys(err, errno, "could not read %s", run_dir);

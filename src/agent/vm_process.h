@@ -2,11 +2,12 @@
  * whoever looks later.
  *
  * Theory of operation: a VM has a run directory, by its id. In it are `config.json`, what the
- * monitor was started with; `log`, its standard output and error; and `api`, its socket. No file
- * records a pid, because no file can be trusted to be written between fork and death: the socket
- * can. It accepts connections exactly as long as a monitor lives, the kernel says which process
- * that is, and a second monitor refuses to start where one listens. A monitor listens before it
- * runs its guest, so a VM never runs twice on a host, whatever died when. */
+ * monitor was started with; `log`, its standard output and error; `lock`; and `api`, its socket. No
+ * file records a pid, because no file can be trusted to be written between fork and death. The
+ * socket can be trusted: it accepts connections exactly as long as a monitor lives, the kernel says
+ * which process that is, and a second monitor refuses to start where one listens, before it runs
+ * its guest. Until it listens the lock stands for it: taken before the fork, held by the descriptor
+ * that the monitor inherits. So a VM never runs twice on a host, whatever died when. */
 #ifndef AGENT_VM_PROCESS_H
 #define AGENT_VM_PROCESS_H
 

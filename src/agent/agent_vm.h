@@ -1,0 +1,102 @@
+/* One VM on this host: made to be what is wanted, step by step, and told of when it changes.
+ *
+ * What is wanted (struct vm_want) comes whole each time and replaces what was wanted before; the
+ * same again changes nothing. What is (struct vm_seen) is looked at, not remembered: drivers are
+ * asked to do what may be done already, and the process is found by its socket. So it does not
+ * matter where the agent, a monitor or the link to the server died, or what was told twice.
+ *
+ * A run has a number, its *epoch*. A VM that is wanted running is started once for an epoch: the
+ * number is written down before the process is made. A guest that switches itself off stays off,
+ * and one that could not be started is not tried for ever: whoever wants it again asks for a higher
+ * epoch.
+ *
+ *   ABSENT --> PREPARING --> STARTING --> RUNNING <--> PAUSED
+ *                  |             |           |            |
+ *                  +-----> FAILED            +-> STOPPING +---> STOPPED --> (removing) --> ABSENT
+ */
+#ifndef AGENT_AGENT_VM_H
+#define AGENT_AGENT_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/network_driver.h"
+#include "agent/volume_driver.h"
+#include "agent/worker.h"
+#include "base/err.h"
+#include "io/loop.h"
+
+#define AGENT_VM_DISKS_MAX 24
+#define AGENT_VM_PORTS_MAX 16
+
+enum vm_power { VM_POWER_ABSENT, VM_POWER_STOPPED, VM_POWER_RUNNING, VM_POWER_PAUSED };
+
+struct vm_want_disk {
+    struct volume_spec volume;
+    bool readonly;
+    bool keep; /* the volume outlives the VM */
+};
+
+struct vm_want {
+    uint64_t generation; /* told back with what is seen */
+    uint64_t epoch;
+    enum vm_power power;
+    uint32_t grace_ms; /* for the guest to shut down by itself before its plug is pulled */
+    char *config_json; /* of the monitor: CPUs, memory, kernel; no disks, NICs, sockets */
+    unsigned n_disks, n_ports;
+    struct vm_want_disk disks[AGENT_VM_DISKS_MAX];
+    struct network_port ports[AGENT_VM_PORTS_MAX];
+};
+
+enum vm_seen_state {
+    VM_SEEN_ABSENT,
+    VM_SEEN_PREPARING,
+    VM_SEEN_STARTING,
+    VM_SEEN_RUNNING,
+    VM_SEEN_PAUSED,
+    VM_SEEN_STOPPING,
+    VM_SEEN_STOPPED,
+    VM_SEEN_FAILED,
+};
+const char *agent_vm_state_name(enum vm_seen_state state);
+
+struct vm_seen {
+    uint8_t id[16];
+    uint64_t generation; /* of the last want that was taken up */
+    uint64_t epoch;      /* of the last start */
+    enum vm_seen_state state;
+    int exit_status;  /* of the last process: as a shell gives it; -1: not known */
+    char reason[256]; /* why it is STOPPED or FAILED, or paused against what is wanted */
+};
+
+/* What all VMs of a host share; borrowed by each. */
+struct agent_host {
+    struct loop *loop;
+    struct worker_pool *workers;
+    struct volume_driver *volumes;
+    struct network_driver *networks;
+    const char *vmm_path;
+    const char *run_root; /* run directories are made in it */
+    /* Called at each change of what is seen, in the loop. It must not destroy the VM. */
+    void (*seen)(void *opaque, const struct vm_seen *seen);
+    void *opaque;
+};
+
+struct agent_vm;
+
+/* A VM by its id. If a monitor of it runs here, it is taken over: seen as RUNNING or PAUSED soon.
+ * Errors: ENOMEM, ENAMETOOLONG (run_root). */
+struct agent_vm *agent_vm_create(const struct agent_host *host, const uint8_t id[16],
+                                 struct err *err);
+/* Lets go of it: what runs goes on. Not while the pool works on it: agent_vm_busy(). */
+void agent_vm_destroy(struct agent_vm *vm);
+
+/* Copies it all. Errors: ENOMEM. */
+int agent_vm_want(struct agent_vm *vm, const struct vm_want *want);
+const struct vm_seen *agent_vm_seen(const struct agent_vm *vm);
+/* Whether a worker has it in hand. */
+bool agent_vm_busy(const struct agent_vm *vm);
+/* Resets a running guest, as its button would. Errors: EBUSY, it does not run. */
+int agent_vm_reset(struct agent_vm *vm, struct err *err);
+
+#endif

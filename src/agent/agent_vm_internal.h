@@ -1,0 +1,48 @@
+/* What the files of agent_vm share. */
+#ifndef AGENT_AGENT_VM_INTERNAL_H
+#define AGENT_AGENT_VM_INTERNAL_H
+
+#include "agent/agent_vm.h"
+#include "agent/vm_client.h"
+#include "agent/vm_process.h"
+
+struct agent_vm {
+    const struct agent_host *host;
+    struct vm_want want; /* power ABSENT and generation 0 until one came */
+    bool wanted;         /* one came */
+    struct vm_seen seen;
+    char run_dir[VM_PROCESS_PATH_BYTES], api[VM_PROCESS_PATH_BYTES];
+
+    /* The worker's, while it has the VM: a copy of what is wanted, and what came of it. */
+    struct work work;
+    bool working;
+    struct vm_want job;
+    bool removes;
+    struct vm_config_nic nics[AGENT_VM_PORTS_MAX];
+    struct err job_err;
+    int job_pidfd; /* of the process that was started; -1 */
+
+    int pidfd; /* of the process; -1: none */
+    struct loop_fd exit;
+    struct vm_client *client; /* while there is a process */
+    bool answered;            /* the API has said what the VM does */
+    bool asked;               /* a request is under way */
+    struct loop_timer timer;  /* STARTING: ask again; STOPPING: pull the plug */
+    int64_t start_deadline_ns;
+    bool stopping, button_pressed, plug_pulled;
+    bool asks_again;             /* something happened while a request was under way */
+    uint64_t tried_epoch;        /* the last that a start was tried for; it is tried once */
+    uint64_t resumed_generation; /* the last for which a paused VM was resumed */
+    bool remove_failed;          /* with this want: not tried again until another comes */
+};
+
+/* agent_vm_job.c: what blocks. They run on a worker with vm->job, and fill job_err, job_pidfd. */
+void agent_vm_job_start(struct work *w);
+void agent_vm_job_remove(struct work *w);
+/* The epoch of the last start; 0: none. */
+uint64_t agent_vm_read_epoch(const char *run_dir);
+
+void agent_vm_want_fini(struct vm_want *want);
+int agent_vm_want_copy(struct vm_want *to, const struct vm_want *from);
+
+#endif

@@ -1,0 +1,214 @@
+/* What making and removing a VM takes, in order, on a worker. Each step may have been done before.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/agent_vm_internal.h"
+#include "base/fault.h"
+#include "base/util.h"
+#include "vmmapi/vm_config.h"
+
+void agent_vm_want_fini(struct vm_want *want)
+{
+    free(want->config_json);
+    want->config_json = NULL;
+}
+
+int agent_vm_want_copy(struct vm_want *to, const struct vm_want *from)
+{
+    char *json = strdup(from->config_json ? from->config_json : "{}");
+    if (!json)
+        return -ENOMEM;
+    agent_vm_want_fini(to);
+    *to = *from;
+    to->config_json = json;
+    return 0;
+}
+
+/* ---- the epoch ---- */
+
+uint64_t agent_vm_read_epoch(const char *run_dir)
+{
+    char path[VM_PROCESS_PATH_BYTES], text[32] = "";
+    if (vm_process_path(run_dir, "epoch", path, NULL))
+        return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    return n > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+static int write_epoch(const char *run_dir, uint64_t epoch, struct err *err)
+{
+    char path[VM_PROCESS_PATH_BYTES], made[VM_PROCESS_PATH_BYTES], text[32];
+    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+        return err_sys(err, errno, "could not make the run directory %s", run_dir);
+    int ret = vm_process_path(run_dir, "epoch", path, err);
+    if (!ret)
+        ret = vm_process_path(run_dir, "epoch.new", made, err);
+    if (ret)
+        return ret;
+    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch);
+    if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0 || rename(made, path) < 0)
+        ret = err_sys(err, errno ? errno : EIO, "could not write %s", path);
+    if (fd >= 0)
+        close(fd);
+    return ret;
+}
+
+/* ---- starting ---- */
+
+static int prepare_volumes(struct agent_vm *vm)
+{
+    struct volume_driver *d = vm->host->volumes;
+    for (unsigned i = 0; i < vm->job.n_disks; i++) {
+        int ret = d->ops->create(d, &vm->job.disks[i].volume, &vm->job_err);
+        if (!ret)
+            ret = fault_point("agent_vm.start.volume");
+        if (ret)
+            return err_wrap(&vm->job_err, "disk %u", i);
+    }
+    return 0;
+}
+
+static int plug_ports(struct agent_vm *vm)
+{
+    struct network_driver *d = vm->host->networks;
+    for (unsigned i = 0; i < vm->job.n_ports; i++) {
+        int ret = d->ops->plug(d, &vm->job.ports[i], &vm->nics[i], &vm->job_err);
+        if (!ret)
+            ret = fault_point("agent_vm.start.port");
+        if (ret)
+            return err_wrap(&vm->job_err, "port %u", i);
+    }
+    return 0;
+}
+
+static int add_disks(struct agent_vm *vm, struct vm_config *c)
+{
+    struct volume_driver *d = vm->host->volumes;
+    for (unsigned i = 0; i < vm->job.n_disks; i++) {
+        const struct vm_want_disk *w = &vm->job.disks[i];
+        struct volume_info info;
+        int ret = d->ops->info(d, VOLUME_VOLUME, w->volume.id, &info, &vm->job_err);
+        if (ret)
+            return ret;
+        struct vm_config_disk disk = {.path = info.path[0] ? info.path : NULL,
+                                      .socket = info.socket[0] ? info.socket : NULL,
+                                      .format = info.format == VOLUME_QCOW2 ? VM_CONFIG_FORMAT_QCOW2
+                                                                            : VM_CONFIG_FORMAT_RAW,
+                                      .readonly = w->readonly,
+                                      .own_thread = true,
+                                      .queues = 1,
+                                      .on_error = VM_CONFIG_ON_ERROR_ENOSPC};
+        if (!disk.path && !disk.socket)
+            continue; /* a driver of tests */
+        snprintf(disk.id, sizeof(disk.id), "disk%u", i);
+        ret = vm_config_add_disk(c, &disk, &vm->job_err);
+        if (ret)
+            return ret;
+    }
+    return 0;
+}
+
+static int add_nics(struct agent_vm *vm, struct vm_config *c)
+{
+    for (unsigned i = 0; i < vm->job.n_ports; i++) {
+        snprintf(vm->nics[i].id, sizeof(vm->nics[i].id), "nic%u", i);
+        int ret = vm_config_add_nic(c, &vm->nics[i], &vm->job_err);
+        if (ret)
+            return ret;
+    }
+    return 0;
+}
+
+/* The monitor's whole config. Owns: free(). */
+static char *write_config(struct agent_vm *vm)
+{
+    char console[VM_PROCESS_PATH_BYTES], *json = NULL;
+    struct vm_config c;
+    vm_config_init(&c);
+    int ret = vm_process_path(vm->run_dir, "console", console, &vm->job_err);
+    if (!ret)
+        ret =
+            vm_config_from_json(&c, vm->job.config_json, strlen(vm->job.config_json), &vm->job_err);
+    if (!ret) {
+        memcpy(c.uuid, vm->seen.id, sizeof(c.uuid));
+        free(c.api_socket);
+        free(c.console.path);
+        c.api_socket = strdup(vm->api);
+        c.console.kind = VM_CONFIG_CONSOLE_UNIX;
+        c.console.path = strdup(console);
+        ret = add_disks(vm, &c);
+    }
+    if (!ret)
+        ret = add_nics(vm, &c);
+    if (!ret)
+        ret = vm_config_finish(&c, &vm->job_err);
+    if (!ret) {
+        json = vm_config_to_json(&c);
+        if (!json)
+            err_set(&vm->job_err, ENOMEM, "could not write the monitor's config");
+    }
+    vm_config_fini(&c);
+    return json;
+}
+
+void agent_vm_job_start(struct work *w)
+{
+    struct agent_vm *vm = container_of(w, struct agent_vm, work);
+    vm->job_err = (struct err){0};
+    vm->job_pidfd = -1;
+    if (prepare_volumes(vm) || plug_ports(vm))
+        return;
+    CLEANUP_FREE char *json = write_config(vm);
+    if (!json)
+        return;
+    /* From here on this epoch has had its start, come what may. */
+    if (write_epoch(vm->run_dir, vm->job.epoch, &vm->job_err))
+        return;
+    int ret = fault_point("agent_vm.start.epoch");
+    if (!ret)
+        ret = vm_process_start(vm->host->vmm_path, vm->run_dir, json, &vm->job_pidfd, &vm->job_err);
+    if (!ret)
+        fault_point("agent_vm.start.forked");
+    else if (!vm->job_err.code)
+        err_set(&vm->job_err, -ret, "could not start the monitor");
+}
+
+/* ---- removing ---- */
+
+void agent_vm_job_remove(struct work *w)
+{
+    struct agent_vm *vm = container_of(w, struct agent_vm, work);
+    struct network_driver *networks = vm->host->networks;
+    struct volume_driver *volumes = vm->host->volumes;
+    int ret = 0;
+    vm->job_err = (struct err){0};
+    vm->job_pidfd = -1;
+    for (unsigned i = 0; i < vm->job.n_ports && !ret; i++) {
+        ret = networks->ops->unplug(networks, vm->job.ports[i].id, &vm->job_err);
+        if (!ret)
+            ret = fault_point("agent_vm.remove.port");
+    }
+    for (unsigned i = 0; i < vm->job.n_disks && !ret; i++) {
+        if (!vm->job.disks[i].keep)
+            ret = volumes->ops->remove(volumes, VOLUME_VOLUME, vm->job.disks[i].volume.id,
+                                       &vm->job_err);
+        if (!ret)
+            ret = fault_point("agent_vm.remove.volume");
+    }
+    if (!ret)
+        ret = vm_process_remove(vm->run_dir, &vm->job_err);
+    if (ret && !vm->job_err.code)
+        err_set(&vm->job_err, -ret, "could not remove what the VM had");
+}
