@@ -4,7 +4,7 @@
  * here and not in the handlers: bounds on headers and bodies, requests without a length, HEAD.
  *
  * Theory of operation: libwebsockets calls one function with what happened on a connection
- * (web_server.c). A `struct web_request` lives from the end of its headers to the end of its reply,
+ * (web_event.c). A `struct web_request` lives from the end of its headers to the end of its reply,
  * or, if the connection ends first, until the handler has replied: so a handler may keep the
  * pointer while it waits for a commit. Other threads reach the server's thread by
  * web_server_post(). */
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "web/web_loop.h"
 
 struct web_server;
 struct web_request;
@@ -33,7 +34,7 @@ enum web_method {
 };
 const char *web_method_name(enum web_method method);
 
-/* What a WebSocket endpoint does; every slot is called in the server's thread. */
+/* What a WebSocket endpoint does; every slot is called in the loop's thread. */
 struct web_socket_ops {
     /* A client asks for the endpoint. The request (headers, path, peer) is valid during the call.
      * Returns 0 to accept, having set `*session`, or the HTTP status to refuse with. */
@@ -62,41 +63,22 @@ struct web_config {
     unsigned idle_timeout_s;    /* of a connection between requests, and within one; 0: 30 */
     /* Names, in lower case, of the request headers that handlers may ask for; NULL-terminated. */
     const char *const *headers;
-    /* Server's thread. Must see to it that web_reply() is called, now or later. */
+    /* The loop's thread. Must see to it that web_reply() is called, now or later. */
     void (*handle)(void *ctx, struct web_request *request);
     const struct web_endpoint *endpoints; /* ended by a NULL path; may be NULL */
     void *ctx;
 };
 
-/* Listens. The strings of `config` are copied; tables (headers, endpoints) are borrowed.
+/* Listens; served by the loop's thread. The strings of `config` are copied; tables (headers,
+ * endpoints) are borrowed. Before the loop runs, or in its thread.
  * Errors: what could not be bound or loaded, by name. */
-struct web_server *web_server_create(const struct web_config *config, struct err *err);
-/* Serves until web_server_stop(). The calling thread becomes the server's thread. */
-void web_server_run(struct web_server *s);
-/* Ends web_server_run() after the current callback. Threads: any; safe in a signal handler's
- * thread, not in the handler. */
-void web_server_stop(struct web_server *s);
-/* Closes all connections (sessions get close()) and frees. Requests that were not answered may
- * still be replied to: the replies are dropped. Not while web_server_run() runs. */
+struct web_server *web_server_create(struct web_loop *loop, const struct web_config *config,
+                                     struct err *err);
+/* After web_loop_run() has returned. Closes all connections (sessions get close()) with the loop:
+ * web_loop_destroy() comes first. Requests that were not answered may still be replied to: the
+ * replies are dropped. */
 void web_server_destroy(struct web_server *s);
 uint16_t web_server_port(const struct web_server *s);
-
-/* A function to run in the server's thread; embedded in its user, no allocation. Posting one that
- * is still queued does nothing; it may be posted again once it has begun to run. */
-struct web_post {
-    void (*run)(struct web_post *p);
-    struct web_post *next;
-    bool queued;
-};
-/* Threads: any. */
-void web_server_post(struct web_server *s, struct web_post *p);
-
-/* Something to be done later in the server's thread, where create and destroy belong too. Arming
- * one that is armed moves it. Destroy takes NULL. */
-struct web_timer;
-struct web_timer *web_timer_create(struct web_server *s, void (*expired)(void *ctx), void *ctx);
-void web_timer_arm(struct web_timer *t, int64_t delay_us);
-void web_timer_destroy(struct web_timer *t);
 
 /* What was asked. Strings are borrowed and live as long as the request. */
 enum web_method web_request_method(const struct web_request *r);
@@ -114,13 +96,13 @@ const char *web_request_peer_address(const struct web_request *r);
 
 /* Adds a header to the reply to come. Errors: ENOMEM; EINVAL for control characters in it. */
 int web_reply_header(struct web_request *r, const char *name, const char *value);
-/* Answers, once. The body is copied. Server's thread. `type` may be NULL with an empty body. */
+/* Answers, once. The body is copied. The loop's thread. `type` may be NULL with an empty body. */
 void web_reply(struct web_request *r, int status, const char *type, const char *body, size_t bytes);
 
 /* Queues a message. The data is copied. Errors: EAGAIN when more than queue_max_bytes wait: the
- * peer does not read; ENOMEM. Server's thread. */
+ * peer does not read; ENOMEM. The loop's thread. */
 int web_socket_send(struct web_socket *socket, const char *data, size_t bytes, bool text);
-/* Ends the connection with a status (RFC 6455, 7.4) after what is queued. Server's thread. */
+/* Ends the connection with a status (RFC 6455, 7.4) after what is queued. The loop's thread. */
 void web_socket_end(struct web_socket *socket, unsigned status);
 
 #endif

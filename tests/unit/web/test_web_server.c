@@ -15,6 +15,7 @@
 #define BIG_BYTES (3u << 20)
 
 struct fixture {
+    struct web_loop *loop;
     struct web_server *server;
     pthread_t thread;
     struct web_request *_Atomic waiting; /* asked for /later, not answered yet */
@@ -113,7 +114,7 @@ static const char *const HEADERS[] = {"authorization", "idempotency-key", NULL};
 
 static void *serve(void *arg)
 {
-    web_server_run(arg);
+    web_loop_run(arg);
     return NULL;
 }
 
@@ -132,16 +133,17 @@ static void start(void)
 {
     struct err err = {0};
     const struct web_config c = config();
-    F.server = web_server_create(&c, &err);
+    F.loop = web_loop_create(&err);
+    F.server = F.loop ? web_server_create(F.loop, &c, &err) : NULL;
     if (!F.server) {
         printf("Bail out! %s\n", err.msg);
         exit(1);
     }
     F.post.run = answer_waiting;
-    F.timer = web_timer_create(F.server, timer_expired, NULL);
+    F.timer = web_timer_create(F.loop, timer_expired, NULL);
     for (size_t i = 0; i < sizeof(F.big); i++)
         F.big[i] = (char)(i * 7 + i / 4096);
-    pthread_create(&F.thread, NULL, serve, F.server);
+    pthread_create(&F.thread, NULL, serve, F.loop);
 }
 
 static int connected(void)
@@ -274,7 +276,7 @@ static void a_reply_may_come_from_a_post_or_a_timer(void)
     say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (!F.waiting)
         usleep(100);
-    web_server_post(F.server, &F.post);
+    web_loop_post(F.loop, &F.post);
     receive(fd, REPLY, sizeof(REPLY) - 1, "later");
     CHECK(strstr(REPLY, "\r\n\r\nlater"));
     say(fd, "GET /timer HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -293,7 +295,7 @@ static void a_reply_to_a_client_that_has_gone_is_dropped(void)
         usleep(100);
     close(fd);
     ask("GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "body="); /* the close was seen before this */
-    web_server_post(F.server, &F.post);
+    web_loop_post(F.loop, &F.post);
     while (F.posts == before)
         usleep(100);
     ask("GET /x HTTP/1.1\r\nHost: x\r\n\r\n", "body=");
@@ -416,8 +418,10 @@ static void refuses_a_port_that_is_taken_and_says_so(void)
     struct err err = {0};
     struct web_config c = config();
     c.port = web_server_port(F.server);
-    CHECK(!web_server_create(&c, &err));
+    struct web_loop *loop = web_loop_create(&err);
+    CHECK(!web_server_create(loop, &c, &err));
     CHECK(strstr(err.msg, "127.0.0.1 port"));
+    web_loop_destroy(loop);
 }
 
 static void stops_and_gives_back_what_waits(void)
@@ -426,9 +430,10 @@ static void stops_and_gives_back_what_waits(void)
     say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (!F.waiting)
         usleep(100);
-    web_server_stop(F.server);
+    web_loop_stop(F.loop);
     pthread_join(F.thread, NULL);
     web_timer_destroy(F.timer);
+    web_loop_destroy(F.loop);
     web_server_destroy(F.server);
     web_reply(F.waiting, 200, NULL, NULL, 0); /* the commit that it waited for came after all */
     close(fd);
