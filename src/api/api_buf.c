@@ -1,0 +1,163 @@
+#include "api/api_buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+void api_buf_init(struct api_buf *b, size_t limit_bytes)
+{
+    *b = (struct api_buf){.limit_bytes = limit_bytes};
+}
+
+void api_buf_fini(struct api_buf *b)
+{
+    free(b->text);
+    api_buf_init(b, b->limit_bytes);
+}
+
+void api_buf_reset(struct api_buf *b)
+{
+    b->bytes = 0;
+    b->failed = false;
+}
+
+/* Room for so many more bytes and a NUL. */
+static bool room(struct api_buf *b, size_t bytes)
+{
+    if (b->failed || b->limit_bytes < b->bytes || bytes > b->limit_bytes - b->bytes) {
+        b->failed = true;
+        return false;
+    }
+    size_t need = b->bytes + bytes + 1;
+    if (need <= b->size)
+        return true;
+    size_t size = MAX(need, MIN(b->size * 2, b->limit_bytes + 1));
+    char *text = realloc(b->text, MAX(size, (size_t)256));
+    if (!text) {
+        b->failed = true;
+        return false;
+    }
+    b->text = text;
+    b->size = MAX(size, (size_t)256);
+    return true;
+}
+
+void api_buf_put(struct api_buf *b, const char *text, size_t bytes)
+{
+    if (!room(b, bytes))
+        return;
+    if (bytes)
+        memcpy(b->text + b->bytes, text, bytes);
+    b->bytes += bytes;
+    b->text[b->bytes] = '\0';
+}
+
+void api_buf_puts(struct api_buf *b, const char *text)
+{
+    api_buf_put(b, text, strlen(text));
+}
+
+void api_buf_putc(struct api_buf *b, char ch)
+{
+    api_buf_put(b, &ch, 1);
+}
+
+void api_buf_printf(struct api_buf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *text;
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        b->failed = true;
+        return;
+    }
+    api_buf_put(b, text, (size_t)n);
+    free(text);
+}
+
+unsigned api_buf_utf8(const char *text, size_t bytes)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    if (!bytes)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    unsigned n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || bytes < n)
+        return 0;
+    for (unsigned i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool outside = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return overlong || outside ? 0 : n;
+}
+
+static void put_escaped(struct api_buf *b, unsigned char ch)
+{
+    static const char short_forms[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    const char *at = strchr(short_forms, ch);
+    if (at && ch)
+        api_buf_printf(b, "\\%c", letters[at - short_forms]);
+    else
+        api_buf_printf(b, "\\u%04x", ch);
+}
+
+void api_buf_json_text(struct api_buf *b, const char *text)
+{
+    size_t left = strlen(text);
+    api_buf_putc(b, '"');
+    while (left) {
+        /* Runs of plain characters go at once. */
+        size_t run = 0;
+        while (run < left) {
+            unsigned char ch = (unsigned char)text[run];
+            unsigned n = ch < 0x80 ? (ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f)
+                                   : api_buf_utf8(text + run, left - run);
+            if (!n)
+                break;
+            run += n;
+        }
+        api_buf_put(b, text, run);
+        text += run;
+        left -= run;
+        if (!left)
+            break;
+        if ((unsigned char)*text < 0x80)
+            put_escaped(b, (unsigned char)*text);
+        else
+            api_buf_puts(b, "\xef\xbf\xbd");
+        text++;
+        left--;
+    }
+    api_buf_putc(b, '"');
+}
+
+void api_buf_json_number(struct api_buf *b, double v)
+{
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    api_buf_puts(b, text);
+}
+
+char *api_buf_steal(struct api_buf *b)
+{
+    if (!b->text && !b->failed)
+        api_buf_put(b, "", 0);
+    if (b->failed) {
+        api_buf_fini(b);
+        return NULL;
+    }
+    char *text = b->text;
+    api_buf_init(b, b->limit_bytes);
+    return text;
+}

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""What is generated from api/*.yaml is current, and the generator sees what it is there to see."""
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from virgatest import case, check, check_eq, main, skip
+
+TOP = os.environ["VIRGA_TOP"]
+APIGEN = os.path.join(TOP, "tools", "apigen")
+sys.path.insert(0, APIGEN)
+
+
+def rules():
+    """The module that holds documents to the rules."""
+    try:
+        from virgaapi import rules as module
+        import yaml  # noqa: F401
+    except ImportError as e:
+        skip(f"python3-yaml is not installed: {e}")
+    return module
+
+
+def document():
+    """api/openapi.json"""
+    with open(os.path.join(TOP, "api/openapi.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def generate(*args):
+    """(exit code, output)"""
+    rules()
+    p = subprocess.run([os.path.join(APIGEN, "generate"), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                       check=False)
+    return p.returncode, p.stdout
+
+
+class Copy:
+    """A tree with the description alone, where it may be broken."""
+
+    def __enter__(self):
+        self.top = tempfile.mkdtemp(prefix="virga-api-")
+        shutil.copytree(os.path.join(TOP, "api"), os.path.join(self.top, "api"))
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.top)
+
+    def replace(self, name, old, new):
+        """Changes one place of one file."""
+        path = os.path.join(self.top, "api", name)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        assert old in text, f"{name} does not hold {old!r}"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace(old, new, 1))
+
+
+@case
+def what_is_generated_is_current():
+    code, text = generate("--check")
+    check_eq(code, 0, text)
+
+
+@case
+def generating_twice_gives_the_same():
+    with Copy() as a:
+        check_eq(generate("--top", a.top)[0], 0, "first")
+        code, text = generate("--top", a.top)
+        check("0 written" in text, text)
+        check_eq(generate("--check", "--top", a.top)[0], 0, "check")
+
+
+@case
+def a_stale_file_and_one_too_many_are_seen():
+    with Copy() as a:
+        generate("--top", a.top)
+        with open(os.path.join(a.top, "docs/api.md"), "a", encoding="utf-8") as f:
+            f.write("more\n")
+        with open(os.path.join(a.top, "src/api/gen/old.h"), "w", encoding="utf-8"):
+            pass
+        code, text = generate("--check", "--top", a.top)
+        check_eq(code, 1, text)
+        check("docs/api.md is not current" in text and "src/api/gen/old.h" in text, text)
+
+
+@case
+def the_document_keeps_the_rules():
+    check_eq(rules().Rules(document()).check(), [], "complaints")
+
+
+MISTAKES = [
+    ("a description is missing", lambda d: d["components"]["schemas"]["Vm"]["properties"]["image"].pop("description"), "no description"),
+    ("a $ref leads nowhere", lambda d: d["components"]["schemas"]["Vm"]["properties"]["image"].update({"$ref": "#/components/schemas/X"}),
+     "leads nowhere"),
+    ("a text has no bound", lambda d: d["components"]["schemas"]["Volume"]["properties"]["description"].pop("maxLength"), "without maxLength"),
+    ("a number has no bound", lambda d: d["components"]["schemas"]["Flavor"]["properties"]["vcpus"].pop("maximum"), "without minimum"),
+    ("a list has no bound", lambda d: d["components"]["schemas"]["Vm"]["properties"]["nics"].pop("maxItems"), "without items and maxItems"),
+    ("an operationId is there twice", lambda d: d["paths"]["/vms"]["get"].update(operationId="vm_create"), "there twice"),
+    ("a path parameter is missing", lambda d: d["paths"]["/vms/{vm}"]["get"]["parameters"].pop(0), "which the path does not hold"),
+    ("a required property is none", lambda d: d["components"]["schemas"]["Vm"]["required"].append("colour"), "which it has not"),
+    ("a default is not allowed", lambda d: d["components"]["schemas"]["QuotaLimits"]["properties"]["vms"].update(default=-2), "the default"),
+    ("a schema holds itself",
+     lambda d: d["components"]["schemas"]["VmNic"]["properties"].update(vm={"$ref": "#/components/schemas/VmCreate", "description": "x"}),
+     "holds itself"),
+    ("an answer has no success", lambda d: d["paths"]["/vms"]["get"]["responses"].pop("200"), "no success"),
+    ("two paths look alike", lambda d: d["paths"].update({"/vms/{image}": d["paths"]["/vms/{vm}"]}), "cannot be told from"),
+    ("a number has no unit",
+     lambda d: d["components"]["schemas"]["Vm"]["properties"].update(memory={"type": "integer", "minimum": 0, "maximum": 1, "description": "x"}),
+     "without a unit"),
+    ("nothing refers to a schema", lambda d: d["components"]["schemas"].update(Lonely={"type": "object", "description": "x"}),
+     "nothing refers to it"),
+]
+
+
+@case
+def each_rule_sees_its_mistake():
+    original = document()
+    for what, spoil, part in MISTAKES:
+        d = copy.deepcopy(original)
+        spoil(d)
+        wrong = rules().Rules(d).check()
+        check(any(part in w for w in wrong), f"{what}: {wrong}")
+
+
+SOURCES = [
+    ("compute.yaml", "noun: compute", "noun: compute\nnoun: compute", "given twice"),
+    ("compute.yaml", "noun: compute", "noun: compute\ncolour: red", "unknown key colour"),
+    ("compute.yaml", "x-virga-from: [stopped, error]", "x-virga-from: [flying]", "flying is no VmState"),
+    ("compute.yaml", "x-virga-role: member, x-virga-scope: project, x-virga-async: true,\n      x-virga-from: [stopped, error]",
+     "x-virga-role: king, x-virga-scope: project, x-virga-async: true,\n      x-virga-from: [stopped, error]", "x-virga-role is king"),
+    ("compute.yaml", "/vms/{vm}/start:", "/vms/all/start:", "stand beside"),
+    ("compute.yaml", "operationId: vm_start,", "operationId: vm_stop,", "is there twice"),
+    ("compute.yaml", "x-virga-body: VmResize,", "x-virga-body: VmResizing,", "VmResizing is no schema"),
+    ("storage.yaml", "$ref: Qos,", "$ref: Quos,", "Quos"),
+    ("storage.yaml", "x-virga-create: required", "x-virga-create: perhaps", "use required, optional or no"),
+    ("storage.yaml", "enum: [local, ceph, nbd], x-virga-create: required, description:", "enum: [local, ceph, nbd], x-virga-create: required, text:",
+     "unknown key text"),
+    ("storage.yaml", "description: Its limits.}", "description: Its limits., colour: red}", "unknown key colour"),
+]
+
+
+@case
+def the_generator_refuses_what_makes_no_sense():
+    for name, old, new, part in SOURCES:
+        with Copy() as a:
+            a.replace(name, old, new)
+            code, text = generate("--top", a.top)
+            check_eq(code, 2, f"{new}: {text[-300:]}")
+            check(part in text and "Traceback" not in text, f"{new}: {text[-300:]}")
+
+
+@case
+def a_new_field_reaches_everything_by_one_line():
+    with Copy() as a:
+        a.replace("storage.yaml", "      encrypted: {type: boolean",
+                  "      discard: {type: boolean, default: true, x-virga-patch: true, description: Give back.}\n      encrypted: {type: boolean")
+        check_eq(generate("--top", a.top)[0], 0, "exit code")
+        with open(os.path.join(a.top, "api/openapi.json"), encoding="utf-8") as f:
+            schemas = json.load(f)["components"]["schemas"]
+        for schema in ("Volume", "VolumeCreate", "VolumePatch"):
+            check("discard" in schemas[schema]["properties"], schema)
+        check_eq(schemas["VolumePatch"]["properties"]["discard"]["type"], ["boolean", "null"], "null resets it")
+        with open(os.path.join(a.top, "src/api/gen/storage.h"), encoding="utf-8") as f:
+            check_eq(f.read().count("struct api_bool discard;"), 3, "structs that have it")
+
+
+@case
+def requests_are_closed_and_secrets_are_never_answered():
+    schemas = document()["components"]["schemas"]
+    for name, schema in schemas.items():
+        if name.endswith(("Create", "Patch")) and "properties" in schema:
+            check(schema.get("additionalProperties") is False, f"{name} takes unknown keys")
+            for key, prop in schema["properties"].items():
+                check(not prop.get("readOnly"), f"{name}.{key} is the server's")
+    check("password" not in schemas["User"].get("required", []), "a password is not promised in answers")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
