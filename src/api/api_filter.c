@@ -64,7 +64,7 @@ static int read_quoted(struct parser *p, struct api_query_value *v)
         end += *end == '\\' && end[1] ? 2 : 1;
     if (!*end)
         return wrong(p, "close the quotes");
-    char *copy = api_arena_text(p->arena, "", (size_t)(end - p->at)), *to = copy;
+    char *copy = api_arena_alloc(p->arena, (size_t)(end - p->at)), *to = copy;
     if (!copy)
         return -ENOMEM;
     for (const char *s = p->at + 1; s < end; s++) {

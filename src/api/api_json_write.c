@@ -96,7 +96,8 @@ static const struct api_json_fields *selected(const struct api_json_fields *fiel
                                               const struct api_types_field *f)
 {
     for (; fields; fields = fields->next)
-        if (!strncmp(f->name, fields->name, fields->name_bytes) && !f->name[fields->name_bytes])
+        if (strlen(f->name) == fields->name_bytes &&
+            !memcmp(f->name, fields->name, fields->name_bytes))
             return fields;
     return NULL;
 }

@@ -24,9 +24,11 @@ static const struct api_route_node *find_word(const struct api_route_node *node,
     while (low < high) {
         size_t middle = (low + high) / 2;
         const char *word = api_route_nodes[middle].segment;
-        int order = strncmp(word, text, bytes);
-        if (!order && word[bytes])
-            order = 1;
+        /* By lengths and not by NULs: a client's path may hold some. */
+        size_t length = strlen(word);
+        int order = memcmp(word, text, MIN(length, bytes));
+        if (!order)
+            order = (length > bytes) - (length < bytes);
         if (!order)
             return &api_route_nodes[middle];
         if (order < 0)

@@ -12,7 +12,7 @@ const struct api_types_field *api_types_find(const struct api_types_object *o, c
                                              size_t name_bytes)
 {
     for (uint32_t i = 0; i < o->n_fields; i++)
-        if (!strncmp(o->fields[i].name, name, name_bytes) && !o->fields[i].name[name_bytes])
+        if (strlen(o->fields[i].name) == name_bytes && !memcmp(o->fields[i].name, name, name_bytes))
             return &o->fields[i];
     return NULL;
 }

@@ -108,6 +108,7 @@ static void refuses_paths_that_are_nothing(void)
             printf("# %s\n", paths[i]);
             CHECK_EQ(find(API_METHOD_GET, paths[i], &m), -ENOENT);
         }
+    CHECK_EQ(api_route_find(API_METHOD_GET, "/v1/vms\0\0\0\0\0\0\0\0\0\0\0\0", 19, &m), -ENOENT);
     char longer[300] = "/v1/vms/";
     memset(longer + 8, 'a', 64);
     CHECK_EQ(find(API_METHOD_GET, longer, &m), -ENOENT);
