@@ -69,6 +69,11 @@ int api_json_fill(const struct api_types_object *o, void *object, struct api_are
 int api_json_check(const struct api_types_object *o, const void *object,
                    struct api_refusal *refusal);
 
+/* Whether a caller of that role may give what a request's struct holds: some fields are for
+ * operators and admins only. Errors: EPERM (auth.forbidden), naming the field. */
+int api_json_check_role(const struct api_types_object *o, const void *object,
+                        enum api_types_role role, struct api_refusal *refusal);
+
 /* Whether two structs of a type mean the same. */
 bool api_json_equal(const struct api_types_object *o, const void *a, const void *b);
 

@@ -228,3 +228,56 @@ int api_json_check(const struct api_types_object *o, const void *object,
     struct api_json_checker c = {.refusal = refusal, .code = API_PROBLEM_CODE_REQUEST_INVALID};
     return check_object(&c, o, object);
 }
+
+static int check_role(struct api_json_checker *c, const struct api_types_object *o,
+                      const void *object, enum api_types_role role);
+
+/* The fields of what is inside of a field. */
+static int check_role_inside(struct api_json_checker *c, const struct api_types_field *f,
+                             const void *member, enum api_types_role role)
+{
+    struct api_object inner;
+    struct api_list list;
+    int r = 0;
+    if (f->kind == API_KIND_OBJECT) {
+        memcpy(&inner, member, sizeof(inner));
+        return check_role(c, f->object, inner.v, role);
+    }
+    if (f->kind != API_KIND_LIST || !f->object)
+        return 0;
+    memcpy(&list, member, sizeof(list));
+    for (uint32_t i = 0; i < list.n && !r; i++) {
+        size_t before = api_json_place_index(&c->place, i);
+        r = check_role(c, f->object, (const char *)list.v + (size_t)i * f->object->bytes, role);
+        api_json_place_pop(&c->place, before);
+    }
+    return r;
+}
+
+static int check_role(struct api_json_checker *c, const struct api_types_object *o,
+                      const void *object, enum api_types_role role)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < o->n_fields; i++) {
+        const struct api_types_field *f = &o->fields[i];
+        enum api_is is = api_types_is(object, f);
+        size_t before = api_json_place_key(&c->place, f->name);
+        int one = 0;
+        if (is != API_ABSENT && f->role > role)
+            one = api_problem_add(c->refusal, c->code, c->place.text,
+                                  "only %s may give this: leave it out",
+                                  f->role == API_ROLE_ADMIN ? "an admin" : "an operator");
+        else if (is == API_VALUE)
+            one = check_role_inside(c, f, api_types_at(object, f), role);
+        api_json_place_pop(&c->place, before);
+        r = r ? r : one;
+    }
+    return r;
+}
+
+int api_json_check_role(const struct api_types_object *o, const void *object,
+                        enum api_types_role role, struct api_refusal *refusal)
+{
+    struct api_json_checker c = {.refusal = refusal, .code = API_PROBLEM_CODE_AUTH_FORBIDDEN};
+    return check_role(&c, o, object, role);
+}

@@ -20,16 +20,6 @@ enum api_method {
     API_METHODS
 };
 
-/* The least that a caller has to be; each includes those before it. */
-enum api_route_role {
-    API_ROUTE_ROLE_NONE, /* nobody need be signed in */
-    API_ROUTE_ROLE_ANY,
-    API_ROUTE_ROLE_READER,
-    API_ROUTE_ROLE_MEMBER,
-    API_ROUTE_ROLE_OPERATOR,
-    API_ROUTE_ROLE_ADMIN,
-};
-
 #define API_ROUTE_PROJECT       0x001 /* acts in a project; otherwise on the cloud */
 #define API_ROUTE_ASYNC         0x002 /* answers 202 with an operation */
 #define API_ROUTE_IDEMPOTENT    0x004 /* takes Idempotency-Key */
@@ -42,7 +32,7 @@ enum api_route_role {
 struct api_route {
     enum api_op op;
     enum api_method method;
-    enum api_route_role role;
+    enum api_types_role role;
     enum api_token_scope token_scope;
     unsigned flags;
     int status; /* of a success */

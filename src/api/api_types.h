@@ -106,6 +106,16 @@ enum api_types_format {
     API_FORMATS
 };
 
+/* The least that a caller has to be; each includes those before it. */
+enum api_types_role {
+    API_ROLE_NONE, /* nobody need be signed in */
+    API_ROLE_ANY,
+    API_ROLE_READER,
+    API_ROLE_MEMBER,
+    API_ROLE_OPERATOR,
+    API_ROLE_ADMIN,
+};
+
 #define API_FIELD_REQUIRED 0x01
 #define API_FIELD_NULLABLE 0x02
 #define API_FIELD_WRITE_ONLY                                                                       \
@@ -128,6 +138,7 @@ struct api_types_field {
     uint8_t item_kind; /* of a LIST */
     uint8_t format;    /* of a TEXT, of a list's texts, of a map's values */
     uint8_t flags;
+    uint8_t role; /* enum api_types_role: the least that may give it; NONE: whoever may call */
     uint32_t min_items, max_items;         /* LIST, MAP */
     int64_t min, max;                      /* INT: the value; TEXT, MAP: characters */
     double number_min, number_max;         /* NUMBER */

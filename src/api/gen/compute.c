@@ -62,7 +62,7 @@ static const struct api_types_field vm_fields[] = {
     {"nics", offsetof(struct api_vm, nics), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_vm_nic},
     {"volumes", offsetof(struct api_vm, volumes), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 23, .object = &api_types_vm_volume},
     {"zone", offsetof(struct api_vm, zone), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
-    {"host", offsetof(struct api_vm, host), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
+    {"host", offsetof(struct api_vm, host), API_KIND_TEXT, .format = API_FORMAT_NAME, .role = API_ROLE_OPERATOR, .min = 0, .max = 63},
     {"server_group", offsetof(struct api_vm, server_group), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
     {"reservation", offsetof(struct api_vm, reservation), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
     {"start", offsetof(struct api_vm, start), API_KIND_BOOL, .flags = API_FIELD_WRITE_ONLY, .fallback = "true"},
@@ -294,7 +294,7 @@ static const struct api_types_field vm_create_fields[] = {
     {"nics", offsetof(struct api_vm_create, nics), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_vm_nic},
     {"volumes", offsetof(struct api_vm_create, volumes), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 23, .object = &api_types_vm_volume},
     {"zone", offsetof(struct api_vm_create, zone), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
-    {"host", offsetof(struct api_vm_create, host), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
+    {"host", offsetof(struct api_vm_create, host), API_KIND_TEXT, .format = API_FORMAT_NAME, .role = API_ROLE_OPERATOR, .min = 0, .max = 63},
     {"server_group", offsetof(struct api_vm_create, server_group), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
     {"reservation", offsetof(struct api_vm_create, reservation), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
     {"start", offsetof(struct api_vm_create, start), API_KIND_BOOL, .flags = API_FIELD_WRITE_ONLY, .fallback = "true"},
@@ -345,6 +345,27 @@ static const struct api_types_field vm_batch_create_query_fields[] = {
 };
 const struct api_types_object api_types_vm_batch_create_query = {
     "VmBatchCreateQuery", sizeof(struct api_vm_batch_create_query), 2, vm_batch_create_query_fields, NULL};
+
+static const struct api_types_field vm_resize_query_fields[] = {
+    {"dry_run", offsetof(struct api_vm_resize_query, dry_run), API_KIND_BOOL, .fallback = "false"},
+    {"explain", offsetof(struct api_vm_resize_query, explain), API_KIND_BOOL, .fallback = "false"},
+};
+const struct api_types_object api_types_vm_resize_query = {
+    "VmResizeQuery", sizeof(struct api_vm_resize_query), 2, vm_resize_query_fields, NULL};
+
+static const struct api_types_field vm_unshelve_query_fields[] = {
+    {"dry_run", offsetof(struct api_vm_unshelve_query, dry_run), API_KIND_BOOL, .fallback = "false"},
+    {"explain", offsetof(struct api_vm_unshelve_query, explain), API_KIND_BOOL, .fallback = "false"},
+};
+const struct api_types_object api_types_vm_unshelve_query = {
+    "VmUnshelveQuery", sizeof(struct api_vm_unshelve_query), 2, vm_unshelve_query_fields, NULL};
+
+static const struct api_types_field vm_migrate_query_fields[] = {
+    {"dry_run", offsetof(struct api_vm_migrate_query, dry_run), API_KIND_BOOL, .fallback = "false"},
+    {"explain", offsetof(struct api_vm_migrate_query, explain), API_KIND_BOOL, .fallback = "false"},
+};
+const struct api_types_object api_types_vm_migrate_query = {
+    "VmMigrateQuery", sizeof(struct api_vm_migrate_query), 2, vm_migrate_query_fields, NULL};
 
 static const struct api_types_field vm_console_query_fields[] = {
     {"ticket", offsetof(struct api_vm_console_query, ticket), API_KIND_TEXT, .min = 0, .max = 127},

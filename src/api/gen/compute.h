@@ -110,7 +110,7 @@ struct api_vm {
     struct { enum api_is is; uint32_t n; struct api_vm_volume *v; } volumes;
     /* The zone; absent: any. */
     struct api_text zone;
-    /* This host and no other (operators only). */
+    /* This host and no other. */
     struct api_text host;
     /* The group whose rule it follows. */
     struct api_text server_group;
@@ -457,7 +457,7 @@ struct api_vm_create {
     struct { enum api_is is; uint32_t n; struct api_vm_volume *v; } volumes;
     /* The zone; absent: any. */
     struct api_text zone;
-    /* This host and no other (operators only). */
+    /* This host and no other. */
     struct api_text host;
     /* The group whose rule it follows. */
     struct api_text server_group;
@@ -506,7 +506,7 @@ extern const struct api_types_object api_types_vm_list;
 
 /* The query of vm_create. */
 struct api_vm_create_query {
-    /* Decide and answer only. */
+    /* Decide and answer only: where it would go, or what stands against it. */
     struct api_bool dry_run;
     /* With dry_run: say for each host what was decided. */
     struct api_bool explain;
@@ -524,12 +524,39 @@ extern const struct api_types_object api_types_vm_delete_query;
 
 /* The query of vm_batch_create. */
 struct api_vm_batch_create_query {
-    /* Decide and answer only. */
+    /* Decide and answer only: where it would go, or what stands against it. */
     struct api_bool dry_run;
     /* With dry_run: say for each host what was decided. */
     struct api_bool explain;
 };
 extern const struct api_types_object api_types_vm_batch_create_query;
+
+/* The query of vm_resize. */
+struct api_vm_resize_query {
+    /* Decide and answer only: where it would go, or what stands against it. */
+    struct api_bool dry_run;
+    /* With dry_run: say for each host what was decided. */
+    struct api_bool explain;
+};
+extern const struct api_types_object api_types_vm_resize_query;
+
+/* The query of vm_unshelve. */
+struct api_vm_unshelve_query {
+    /* Decide and answer only: where it would go, or what stands against it. */
+    struct api_bool dry_run;
+    /* With dry_run: say for each host what was decided. */
+    struct api_bool explain;
+};
+extern const struct api_types_object api_types_vm_unshelve_query;
+
+/* The query of vm_migrate. */
+struct api_vm_migrate_query {
+    /* Decide and answer only: where it would go, or what stands against it. */
+    struct api_bool dry_run;
+    /* With dry_run: say for each host what was decided. */
+    struct api_bool explain;
+};
+extern const struct api_types_object api_types_vm_migrate_query;
 
 /* The query of vm_console. */
 struct api_vm_console_query {

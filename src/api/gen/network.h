@@ -20,15 +20,15 @@ struct api_network {
     /* isolated: within a host; nat: with a way out; bridge: a host's own; overlay: over all
      * hosts. */
     struct { enum api_is is; enum api_network_kind v; } kind;
-    /* Of an overlay, for operators; absent: the next free one. */
+    /* Of an overlay; absent: the next free one. */
     struct api_int vni;
-    /* Of kind bridge: its name on the hosts (operators only). */
+    /* Of kind bridge: its name on the hosts. */
     struct api_text bridge;
     /* Of kind bridge: the VLAN; absent: untagged. */
     struct api_int vlan;
     /* The largest packet. */
     struct api_int mtu_bytes;
-    /* Every project may use it (operators only). */
+    /* Every project may use it. */
     struct api_bool shared;
     /* What new ports get. */
     struct api_texts security_groups;
@@ -291,15 +291,15 @@ struct api_network_create {
     /* isolated: within a host; nat: with a way out; bridge: a host's own; overlay: over all
      * hosts. */
     struct { enum api_is is; enum api_network_kind v; } kind;
-    /* Of an overlay, for operators; absent: the next free one. */
+    /* Of an overlay; absent: the next free one. */
     struct api_int vni;
-    /* Of kind bridge: its name on the hosts (operators only). */
+    /* Of kind bridge: its name on the hosts. */
     struct api_text bridge;
     /* Of kind bridge: the VLAN; absent: untagged. */
     struct api_int vlan;
     /* The largest packet. */
     struct api_int mtu_bytes;
-    /* Every project may use it (operators only). */
+    /* Every project may use it. */
     struct api_bool shared;
     /* What new ports get. */
     struct api_texts security_groups;
@@ -318,7 +318,7 @@ struct api_network_patch {
     struct api_map labels;
     /* The largest packet. */
     struct api_int mtu_bytes;
-    /* Every project may use it (operators only). */
+    /* Every project may use it. */
     struct api_bool shared;
     /* What new ports get. */
     struct api_texts security_groups;

@@ -330,9 +330,22 @@ static void a_struct_is_checked_as_a_document_is(void)
     CHECK(told("/labels/a b", "a key"));
 }
 
+static void some_fields_are_for_operators_only(void)
+{
+    struct api_vm_batch_create *b;
+    REQUIRE(!read_as(&api_types_vm_batch_create,
+                     "{\"vms\":[{\"name\":\"a\",\"flavor\":\"f\",\"host\":\"h1\"}]}", 0, &b));
+    CHECK_EQ(api_json_check_role(&api_types_vm_batch_create, b, API_ROLE_MEMBER, &refusal), -EPERM);
+    CHECK_EQ(refusal.code, API_PROBLEM_CODE_AUTH_FORBIDDEN);
+    CHECK(told("/vms/0/host", "only an operator"));
+    CHECK_EQ(api_json_check_role(&api_types_vm_batch_create, b, API_ROLE_OPERATOR, &refusal), 0);
+    CHECK_EQ(api_json_check_role(&api_types_vm_batch_create, b, API_ROLE_ADMIN, &refusal), 0);
+}
+
 int main(void)
 {
     api_arena_init(&arena, 64 << 20);
+    TAP_RUN(some_fields_are_for_operators_only);
     TAP_RUN(reads_what_is_there_and_knows_what_is_not);
     TAP_RUN(secrets_are_written_only_when_asked_for);
     TAP_RUN(a_patch_tells_absent_null_and_a_value_apart);

@@ -174,7 +174,7 @@ static void every_route_that_changes_something_says_who_may(void)
     for (int op = 0; op < API_OPS; op++) {
         const struct api_route *r = &api_route_table[op];
         bool open = op == API_OP_SESSION_CREATE || op == API_OP_HOST_JOIN;
-        CHECK(r->method == API_METHOD_GET || open || r->role > API_ROUTE_ROLE_NONE);
+        CHECK(r->method == API_METHOD_GET || open || r->role > API_ROLE_NONE);
         CHECK(!(r->flags & API_ROUTE_LIST) || r->item);
         CHECK(!(r->flags & API_ROUTE_ASYNC) || r->status == 202);
         CHECK(r->method == API_METHOD_POST || !(r->flags & API_ROUTE_IDEMPOTENT));

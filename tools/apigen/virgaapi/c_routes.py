@@ -85,7 +85,7 @@ def route_row(m, op):
     media = quote(op.body_media) if op.body_media else "NULL"
     out_media = quote(op.result_media) if op.result_media else "NULL"
     flags_text = " | ".join(f"API_ROUTE_{f}" for f in flags) or "0"
-    parts = [f"API_OP_{op.id.upper()}", f"API_METHOD_{op.method.upper()}", f"API_ROUTE_ROLE_{op.role.upper()}",
+    parts = [f"API_OP_{op.id.upper()}", f"API_METHOD_{op.method.upper()}", f"API_ROLE_{op.role.upper()}",
              m.enums["TokenScope"].constants[scope_words.index(op.token_scope)], flags_text, str(op.status), quote(op.id), quote(op.path)]
     tables = [f".request = {symbol(m, op.body)}", f".response = {symbol(m, op.result)}", f".query = {symbol(m, op.query_schema)}",
               f".item = {symbol(m, op.list_of)}", f".dry_run = {symbol(m, op.dry_run)}"]

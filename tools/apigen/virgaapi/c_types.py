@@ -71,6 +71,8 @@ def row(m, s, f):
         parts.append(f".format = API_FORMAT_{f.format.upper()}")
     if f.flags:
         parts.append(".flags = " + " | ".join(f"API_FIELD_{flag}" for flag in f.flags))
+    if f.role:
+        parts.append(f".role = API_ROLE_{f.role.upper()}")
     if f.max_items is not None:
         parts.append(f".min_items = {f.min_items}, .max_items = {f.max_items}")
     if (f.item_kind or f.kind) == "NUMBER":

@@ -90,6 +90,8 @@ def check_property(where, prop):
     unknown = sorted(set(prop) - PROPERTY_KEYS)
     if unknown:
         raise ApiError(f"{where}: unknown key {', '.join(unknown)}")
+    if prop.get("x-virga-role", "operator") not in ("operator", "admin"):
+        raise ApiError(f"{where}: x-virga-role is {prop['x-virga-role']}; of a property it is operator or admin")
     if "description" not in prop:
         raise ApiError(f"{where}: description is missing")
 

@@ -82,7 +82,7 @@ def operation_parameters(op):
     out.append(component("parameters", "Virga-Request-Id"))
     if op.if_match:
         out.append(component("parameters", "If-Match"))
-    if op.method == "get" and op.result and not op.list_of:
+    if op.method == "get" and op.has_etag:
         out.append(component("parameters", "If-None-Match"))
     if op.idempotent:
         out.append(component("parameters", "Idempotency-Key"))
@@ -94,11 +94,11 @@ def operation_parameters(op):
 def success(op):
     """The answer of a success."""
     names = ["Virga-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
-    if not op.list_of and op.result and not op.is_async and op.method != "delete":
+    if op.has_etag:
         names.append("ETag")
     if op.method in ("put", "post", "patch", "delete"):
         names.append("Virga-Seq")
-    if op.status in (201, 202):
+    if op.is_async or (op.status == 201 and op.id.endswith("_create")):
         names.append("Location")
     if op.is_async:
         names += ["Operation-Location", "Retry-After"]
@@ -118,7 +118,7 @@ def responses(op):
     if op.dry_run:
         out["200"] = {"description": "With dry_run: what would be done.",
                       "content": {"application/json": {"schema": {"$ref": pointer(op.dry_run)}}}}
-    if op.method == "get" and op.result and not op.list_of:
+    if op.method == "get" and op.has_etag:
         out["304"] = {"description": "Not changed; of If-None-Match."}
     codes = ["400", "401", "429", "503"]
     if op.role != "none":

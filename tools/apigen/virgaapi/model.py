@@ -18,6 +18,7 @@ class Field:
                                             ("WRITE_ONLY", prop.get("writeOnly"))) if on]
         self.words = self.object = self.item_kind = None
         self.min = self.max = self.min_items = self.max_items = self.format = None
+        self.role = prop.get("x-virga-role")
         whole = schemas.follow(prop)
         self.description = whole.get("description", "")
         self.fallback = self.default_text(whole)

@@ -41,6 +41,7 @@ class Operation:
             self.result = "Operation"
         if self.list_of:
             self.result = self.list_of + "List"
+        self.has_etag = False  # known once the schemas are
         self.status = spec.get("x-virga-status") or self.default_status()
         self.check()
 
@@ -119,11 +120,13 @@ def operations_of(noun_file):
             yield Operation(noun_file["noun"], path, method, spec)
 
 
-def derive_operations(nouns, schemas):
+def derive_operations(common, nouns, schemas):
     """All operations; makes the list schemas that no resource made, and the schemas of query parameters."""
     operations = [op for f in nouns for op in operations_of(f)]
     seen, ids = set(), set()
     for op in operations:
+        if op.dry_run:
+            op.query = {**op.query, **common["dry-run-parameters"]}
         if (op.path, op.method) in seen or op.id in ids:
             raise ApiError(f"{op.method} {op.path} ({op.id}) is there twice")
         seen.add((op.path, op.method))
@@ -138,6 +141,7 @@ def derive_operations(nouns, schemas):
             if "$ref" in prop and prop["$ref"] not in schemas.by_name:
                 raise ApiError(f"{op.id} {key}: $ref {prop['$ref']} names no schema")
         check_states(op, schemas)
+        op.has_etag = bool(op.result) and not op.is_async and "generation" in schemas.by_name[op.result]["properties"]
     return operations
 
 

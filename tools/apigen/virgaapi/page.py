@@ -63,6 +63,7 @@ def schema_section(schemas, name):
             "required" if key in schema.get("required", []) else "optional")
         whole = schemas.follow(prop)
         default = f" Default: `{whole['default']}`." if "default" in whole else ""
+        given += f", by {prop['x-virga-role']}s" if "x-virga-role" in prop else ""
         out.append(f"| `{key}` | {type_of(schemas, prop)} | {given} | {cell(whole.get('description', ''))}{default} |\n")
     return "".join(out) + "\n"
 
