@@ -3,12 +3,14 @@
 import copy
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 
 from virgatest import case, check, check_eq, main, skip
+from virgatest.openapi import Description
 
 TOP = os.environ["VIRGA_TOP"]
 APIGEN = os.path.join(TOP, "tools", "apigen")
@@ -178,6 +180,69 @@ def requests_are_closed_and_secrets_are_never_answered():
             for key, prop in schema["properties"].items():
                 check(not prop.get("readOnly"), f"{name}.{key} is the server's")
     check("password" not in schemas["User"].get("required", []), "a password is not promised in answers")
+
+
+def described():
+    """The description, to draw from."""
+    return Description(os.path.join(TOP, "api/openapi.json"))
+
+
+def c_reads(rows):
+    """What the tables in C say of [(schema, value)]: [(whether they take it, what they say)]."""
+    program = os.path.join(os.environ["VIRGA_BUILD"], "tests/func/api-read")
+    if not os.path.exists(program):
+        skip(f"{program} is not built")
+    text = "".join(f"{name} {json.dumps(value)}\n" for name, value in rows)
+    out = subprocess.run([program], input=text, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
+    check_eq(len(out), len(rows), "answers")
+    return [(line.startswith("ok "), line[3:]) for line in out]
+
+
+def schemas_in_c(d):
+    """The names of the schemas that are structs."""
+    return [n for n, s in d.document["components"]["schemas"].items() if "properties" in s]
+
+
+@case
+def c_takes_what_the_description_allows_and_gives_it_back():
+    d, rng = described(), random.Random(1)
+    rows = [(name, d.draw(d.schema(name), rng)) for name in schemas_in_c(d) for _ in range(10)]
+    for name, value in rows:
+        check_eq(d.errors(d.schema(name), value), [], f"what was drawn of {name}")
+    for (name, value), (good, said) in zip(rows, c_reads(rows)):
+        check(good, f"{name} {json.dumps(value)[:500]}: {said}")
+        check_eq(json.loads(said), value, name)
+
+
+@case
+def c_refuses_what_the_description_does_not_allow():
+    d, rng = described(), random.Random(2)
+    rows = []
+    for name in schemas_in_c(d):
+        # Answers are open to keys of newer servers; C, as a server, is not.
+        schema = {**d.schema(name), "additionalProperties": False}
+        for _ in range(15):
+            value = d.spoil(schema, d.draw(schema, rng), rng)
+            if d.errors(schema, value):
+                rows.append((name, value))
+    check(len(rows) > 1000, f"only {len(rows)} were spoiled")
+    for (name, value), (good, said) in zip(rows, c_reads(rows)):
+        check(not good, f"{name} {json.dumps(value)[:500]} was taken")
+        check(len(said) > 8, f"{name}: {said}")
+
+
+@case
+def answers_are_held_to_what_is_described():
+    d = described()
+    op = next(o for _, _, o in d.operations() if o["operationId"] == "flavor_get")
+    flavor = d.draw(d.schema("Flavor"), random.Random(3))
+    check_eq(d.answer_errors(op, 200, "application/json", flavor), [], "a flavor")
+    check(d.answer_errors(op, 200, "application/json", {**flavor, "vcpus": 0}), "a flavor without vCPUs")
+    check(d.answer_errors(op, 500, "application/problem+json", {}), "a 500")
+    check(d.answer_errors(op, 206, "application/json", flavor), "a status that is not described")
+    check(d.answer_errors(op, 404, "application/json", {}), "a problem as plain JSON")
+    problem = {"type": "urn:virga:problem:resource.not_found", "title": "x", "status": 404, "code": "resource.not_found"}
+    check_eq(d.answer_errors(op, 404, "application/problem+json", problem), [], "a problem")
 
 
 if __name__ == "__main__":

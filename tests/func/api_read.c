@@ -1,0 +1,59 @@
+/* Reads documents by the tables, for tests that hold the tables to the description: each line of
+ * input is the name of a schema, a blank and a JSON document; each line of output is "ok" and the
+ * document as we write it, or "no", the pointer and the reason. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_json.h"
+#include "api/gen/all.h"
+
+static const struct api_types_object *find(const char *name)
+{
+    for (int i = 0; i < API_TYPES_OBJECTS; i++)
+        if (!strcmp(api_types_objects[i]->what, name))
+            return api_types_objects[i];
+    return NULL;
+}
+
+static void answer(const struct api_types_object *o, const char *text)
+{
+    struct api_arena arena;
+    struct api_refusal refusal;
+    struct api_buf b;
+    void *object;
+    api_arena_init(&arena, API_JSON_ARENA_BYTES);
+    api_problem_init(&refusal);
+    api_buf_init(&b, API_JSON_MAX_BYTES);
+    if (api_json_read(o, text, strlen(text), 0, &arena, &object, &refusal)) {
+        const char *detail = refusal.n_errors ? refusal.errors[0].detail : refusal.detail;
+        printf("no %s %s\n", refusal.n_errors ? refusal.errors[0].pointer : "", detail);
+    } else {
+        api_json_write(o, object, API_JSON_SECRETS, NULL, &b);
+        printf("ok %s\n", b.failed ? "" : b.text);
+    }
+    api_buf_fini(&b);
+    api_arena_fini(&arena);
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t n;
+    while ((n = getline(&line, &size, stdin)) > 0) {
+        if (line[n - 1] == '\n')
+            line[n - 1] = '\0';
+        char *blank = strchr(line, ' ');
+        if (!blank)
+            continue;
+        *blank = '\0';
+        const struct api_types_object *o = find(line);
+        if (o)
+            answer(o, blank + 1);
+        else
+            printf("no  no schema is called %s\n", line);
+    }
+    free(line);
+    return 0;
+}
