@@ -90,6 +90,11 @@ static void a_patch_tells_absent_null_and_a_value_apart(void)
     written(&api_types_vm_patch, p, 0, "{\"description\":null,\"autostart\":false}");
     REQUIRE(read_as(&api_types_vm_patch, "{\"name\":null}", 0, &p) == -EINVAL);
     CHECK(told("/name", "null"));
+    struct api_vm_create *c;
+    REQUIRE(read_as(&api_types_vm_create, "{\"name\":null,\"flavor\":\"f\",\"zone\":null}", 0,
+                    &c) == -EINVAL);
+    CHECK(told("/name", "null"));
+    CHECK(told("/zone", "null"));
 }
 
 static void tells_every_mistake_with_its_place_and_what_is_allowed(void)
@@ -263,12 +268,15 @@ static void a_merge_patch_changes_what_it_names(void)
                      "{\"description\":null,\"labels\":{\"a\":null,\"c\":\"3\"},"
                      "\"qos\":{\"read_iops\":null,\"burst_s\":9},\"delete_protection\":true}",
                      0, &p));
+    struct api_volume before = *v;
     REQUIRE(!api_json_merge(&api_types_volume, v, &api_types_volume_patch, p, &arena));
     written(&api_types_volume, v, 0,
             "{\"name\":\"data\",\"labels\":{\"b\":\"2\",\"c\":\"3\"},\"size_gib\":5,"
             "\"qos\":{\"write_iops\":200,\"burst_s\":9},\"delete_protection\":true}");
     /* What the patch went over is as it was: readers may still hold it. */
-    CHECK_EQ(c->qos.v->read_iops.is, API_VALUE);
+    CHECK_EQ(before.qos.v->read_iops.is, API_VALUE);
+    CHECK_EQ(before.labels.n, 2);
+    CHECK_STR(before.labels.v[0].value, "1");
     CHECK_EQ(c->labels.n, 2);
 }
 
