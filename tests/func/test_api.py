@@ -142,6 +142,8 @@ SOURCES = [
     ("storage.yaml", "x-virga-create: required", "x-virga-create: perhaps", "use required, optional or no"),
     ("storage.yaml", "enum: [local, ceph, nbd], x-virga-create: required, description:", "enum: [local, ceph, nbd], x-virga-create: required, text:",
      "unknown key text"),
+    ("system.yaml", "      id: {type: string, maxLength: 63, description: \"What it is the sum", "      key: {type: string, maxLength: 63, description: \"What it is the sum",
+     "id"),
     ("storage.yaml", "description: Its limits.}", "description: Its limits., colour: red}", "unknown key colour"),
 ]
 

@@ -368,10 +368,11 @@ const struct api_types_object api_types_vm_migrate_query = {
     "VmMigrateQuery", sizeof(struct api_vm_migrate_query), 2, vm_migrate_query_fields, NULL};
 
 static const struct api_types_field vm_console_query_fields[] = {
+    {"kind", offsetof(struct api_vm_console_query, kind), API_KIND_ENUM, .words = &api_types_vm_console_query_kind, .fallback = "serial"},
     {"ticket", offsetof(struct api_vm_console_query, ticket), API_KIND_TEXT, .min = 0, .max = 127},
 };
 const struct api_types_object api_types_vm_console_query = {
-    "VmConsoleQuery", sizeof(struct api_vm_console_query), 1, vm_console_query_fields, NULL};
+    "VmConsoleQuery", sizeof(struct api_vm_console_query), 2, vm_console_query_fields, NULL};
 
 static const struct api_types_field vm_console_log_query_fields[] = {
     {"max_kib", offsetof(struct api_vm_console_log_query, max_kib), API_KIND_INT, .min = 1, .max = 1024, .fallback = "64"},

@@ -560,6 +560,8 @@ extern const struct api_types_object api_types_vm_migrate_query;
 
 /* The query of vm_console. */
 struct api_vm_console_query {
+    /* serial: text; graphics: RFB, where a driver offers it. */
+    struct { enum api_is is; enum api_vm_console_query_kind v; } kind;
     /* Of POST /v1/tickets, instead of a header. */
     struct api_text ticket;
 };

@@ -167,6 +167,10 @@ static const char *const vm_batch_create_mode_names[] = {
     "all_or_nothing", "best_effort"};
 const struct api_types_enum api_types_vm_batch_create_mode = {"VmBatchCreateMode", vm_batch_create_mode_names, 2};
 
+static const char *const vm_console_query_kind_names[] = {
+    "serial", "graphics"};
+const struct api_types_enum api_types_vm_console_query_kind = {"VmConsoleQueryKind", vm_console_query_kind_names, 2};
+
 static const char *const vm_migrate_mode_names[] = {
     "auto", "live", "cold"};
 const struct api_types_enum api_types_vm_migrate_mode = {"VmMigrateMode", vm_migrate_mode_names, 3};

@@ -392,6 +392,13 @@ enum api_vm_batch_create_mode {
 };
 extern const struct api_types_enum api_types_vm_batch_create_mode;
 
+enum api_vm_console_query_kind {
+    API_VM_CONSOLE_QUERY_KIND_SERIAL,
+    API_VM_CONSOLE_QUERY_KIND_GRAPHICS,
+    API_VM_CONSOLE_QUERY_KIND_N
+};
+extern const struct api_types_enum api_types_vm_console_query_kind;
+
 enum api_vm_migrate_mode {
     API_VM_MIGRATE_MODE_AUTO,
     API_VM_MIGRATE_MODE_LIVE,

@@ -80,6 +80,7 @@ const struct api_types_object api_types_audit_verify = {
     "AuditVerify", sizeof(struct api_audit_verify), 6, audit_verify_fields, NULL};
 
 static const struct api_types_field usage_record_fields[] = {
+    {"id", offsetof(struct api_usage_record, id), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 63},
     {"project", offsetof(struct api_usage_record, project), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
     {"meter", offsetof(struct api_usage_record, meter), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_usage_record_meter},
     {"resource", offsetof(struct api_usage_record, resource), API_KIND_TEXT, .format = API_FORMAT_UUID, .min = 0, .max = 36},
@@ -92,7 +93,7 @@ static const struct api_types_field usage_record_fields[] = {
     {"open", offsetof(struct api_usage_record, open), API_KIND_BOOL},
 };
 const struct api_types_object api_types_usage_record = {
-    "UsageRecord", sizeof(struct api_usage_record), 10, usage_record_fields, NULL};
+    "UsageRecord", sizeof(struct api_usage_record), 11, usage_record_fields, NULL};
 
 static const struct api_types_field settings_fields[] = {
     {"generation", offsetof(struct api_settings, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},

@@ -114,7 +114,8 @@ struct api_audit_record {
     struct api_any detail;
     /* The hash of the record before. */
     struct api_text previous_hash;
-    /* The hash of this record. */
+    /* The SHA-256 of previous_hash, a newline, and this record as JSON without its hash: no
+     * blanks, fields in this order. */
     struct api_text hash;
 };
 extern const struct api_types_object api_types_audit_record;
@@ -138,6 +139,8 @@ extern const struct api_types_object api_types_audit_verify;
 
 /* What was used of one thing in an interval. */
 struct api_usage_record {
+    /* What it is the sum of, as a short text: the same in each answer to the same question. */
+    struct api_text id;
     /* Who used it. */
     struct api_text project;
     /* What is measured. */

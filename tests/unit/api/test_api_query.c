@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "api/api_route.h"
 #include "api/gen/all.h"
 #include "base/util.h"
 #include "tap.h"
@@ -214,6 +215,18 @@ static void selects_fields_and_always_the_id(void)
     }
 }
 
+static void every_list_has_an_order_that_is_total(void)
+{
+    for (int op = 0; op < API_OPS; op++) {
+        const struct api_types_object *item = api_route_table[op].item;
+        struct api_query q;
+        if (item) {
+            CHECK_EQ(api_query_read("", 0, NULL, NULL, item, &q, &arena, &refusal), 0);
+            CHECK_EQ(q.n_sorts, 1);
+        }
+    }
+}
+
 static void filters_by_the_query(void)
 {
     struct api_query q;
@@ -243,6 +256,7 @@ int main(void)
     TAP_RUN(pages_give_each_item_once);
     TAP_RUN(a_cursor_belongs_to_its_filter_and_sort);
     TAP_RUN(selects_fields_and_always_the_id);
+    TAP_RUN(every_list_has_an_order_that_is_total);
     TAP_RUN(filters_by_the_query);
     TAP_RUN(length_and_number_of_parameters_are_bounded);
     api_arena_fini(&arena);

@@ -186,9 +186,9 @@ def render_paths(operations):
     return paths
 
 
-def problem_response(description):
-    """A response that is a problem document."""
-    names = ["Virga-Request-Id", "Retry-After"]
+def problem_response(description, *more):
+    """A response that is a problem document; `more` names further headers."""
+    names = ["Virga-Request-Id", "Retry-After", *more]
     return {"description": description, "headers": {n: component("headers", n) for n in names},
             "content": {"application/problem+json": {"schema": {"$ref": pointer("Problem")}}}}
 
@@ -204,7 +204,8 @@ def render(common, nouns, schemas, operations):
     headers = {n: {"description": s["description"], "schema": {k: v for k, v in s.items() if k != "description"}}
                for n, s in common["response-headers"].items()}
     problem_responses = {f"Problem{code}": problem_response(text) for code, text in PROBLEM_TITLES.items()}
-    problem_responses["Problem"] = problem_response("Any other error.")
+    problem_responses["Problem401"] = problem_response(PROBLEM_TITLES["401"], "WWW-Authenticate")
+    problem_responses["Problem"] = problem_response("Any other error.", "Allow")
     used = reached(schemas, {n for op in operations for n in (op.body, op.result, op.dry_run) if n} | {"Problem", "Ref"})
     return {
         "openapi": "3.1.0", "info": common["info"], "servers": common["servers"], "security": [{"bearer": []}],

@@ -141,6 +141,8 @@ def derive_operations(common, nouns, schemas):
             if "$ref" in prop and prop["$ref"] not in schemas.by_name:
                 raise ApiError(f"{op.id} {key}: $ref {prop['$ref']} names no schema")
         check_states(op, schemas)
+        if op.list_of and not {"id", "number"} & set(schemas.by_name[op.list_of]["properties"]):
+            raise ApiError(f"{op.id}: {op.list_of} has no id or number, so pages of it have no order")
         op.has_etag = bool(op.result) and not op.is_async and "generation" in schemas.by_name[op.result]["properties"]
     return operations
 

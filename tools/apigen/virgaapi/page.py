@@ -1,5 +1,5 @@
 """docs/api.md: the reference page."""
-from .operations import Operation  # noqa: F401  (the type of what is rendered)
+import json
 
 HEAD = """# The API
 
@@ -7,6 +7,11 @@ Made by `tools/apigen/generate` from the files of `api/`; `api/openapi.json` hol
 [arch/15-api.md](arch/15-api.md) tells how to change it. Sizes are in the unit that a name ends in.
 """
 ROLE_WORDS = {"none": "nobody need be signed in", "any": "whoever is signed in"}
+
+
+def default_of(prop):
+    """The words for a default, as JSON has it."""
+    return f" Default: `{json.dumps(prop['default'])}`." if "default" in prop else ""
 
 
 def cell(text):
@@ -25,6 +30,8 @@ def type_of(schemas, prop):
         return "any JSON"
     whole = schemas.follow(prop)
     ref = prop.get("$ref")
+    if ref == "Ref":
+        return "id or name"
     if schemas.is_object(ref):
         return f"[{ref}](#{anchor(ref)})"
     if "enum" in whole:
@@ -62,7 +69,7 @@ def schema_section(schemas, name):
         given = who_writes(schemas, name, key, prop) if is_resource else (
             "required" if key in schema.get("required", []) else "optional")
         whole = schemas.follow(prop)
-        default = f" Default: `{whole['default']}`." if "default" in whole else ""
+        default = default_of(whole)
         given += f", by {prop['x-virga-role']}s" if "x-virga-role" in prop else ""
         out.append(f"| `{key}` | {type_of(schemas, prop)} | {given} | {cell(whole.get('description', ''))}{default} |\n")
     return "".join(out) + "\n"
@@ -90,7 +97,7 @@ def operation_section(schemas, op):
         out.append("| query | type | meaning |\n|---|---|---|\n")
         for key, prop in op.query.items():
             whole = schemas.follow(prop)
-            default = f" Default: `{whole['default']}`." if "default" in whole else ""
+            default = default_of(whole)
             out.append(f"| `{key}` | {type_of(schemas, prop)} | {cell(whole['description'])}{default} |\n")
         out.append("\n")
     return "".join(out)
