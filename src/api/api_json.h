@@ -28,7 +28,10 @@
  * of JSON is bounded by the lists' maxItems; this covers all of them. */
 #define API_JSON_ARENA_BYTES (32u << 20)
 
-#define API_JSON_LENIENT 0x1 /* skip unknown keys, and words that no enum has: clients */
+/* For clients of a server that may be newer, and may have been asked for some fields only: unknown
+ * keys and words are skipped, bounds are not looked at, nothing has to be there. Kinds still are.
+ */
+#define API_JSON_LENIENT 0x1
 
 /* Errors: EINVAL (request.malformed: not JSON; request.invalid: not what is allowed), E2BIG
  * (request.too_large), ENOMEM (the arena is full; request.too_large). *out is only set on success.

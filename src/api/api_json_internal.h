@@ -19,7 +19,8 @@ struct api_json_checker {
     struct api_refusal *refusal;
     enum api_problem_code code;
     struct api_json_place place;
-    bool secret; /* the value may not be shown */
+    bool lenient; /* bounds are not looked at */
+    bool secret;  /* the value may not be shown */
 };
 
 /* Each says what is wrong with a value at the checker's place; 0: nothing. */

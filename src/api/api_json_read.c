@@ -292,7 +292,7 @@ static int read_field(struct reader *r, const struct api_types_object *o, const 
     return e;
 }
 
-static bool given_or_told(const json_t *json, const struct api_types_field *f)
+static bool given_or_optional(const json_t *json, const struct api_types_field *f)
 {
     return !(f->flags & API_FIELD_REQUIRED) || json_object_get(json, f->name);
 }
@@ -328,8 +328,8 @@ static int read_object(struct reader *r, const struct api_types_object *o, const
         api_json_place_pop(&r->check.place, before);
         e = e ? e : one;
     }
-    for (uint32_t i = 0; i < o->n_fields; i++)
-        if (!given_or_told(json, &o->fields[i])) {
+    for (uint32_t i = 0; i < o->n_fields && !(r->flags & API_JSON_LENIENT); i++)
+        if (!given_or_optional(json, &o->fields[i])) {
             int one = api_json_missing(&r->check, &o->fields[i]);
             e = e ? e : one;
         }
@@ -386,7 +386,9 @@ int api_json_read(const struct api_types_object *o, const char *text, size_t byt
     int e = parse(text, bytes, refusal, &json);
     if (e)
         return e;
-    struct reader r = {.check = {.refusal = refusal, .code = API_PROBLEM_CODE_REQUEST_INVALID},
+    struct reader r = {.check = {.refusal = refusal,
+                                 .code = API_PROBLEM_CODE_REQUEST_INVALID,
+                                 .lenient = flags & API_JSON_LENIENT},
                        .arena = arena,
                        .flags = flags};
     void *object = kept(&r, api_json_new(o, arena));
@@ -398,10 +400,7 @@ int api_json_read(const struct api_types_object *o, const char *text, size_t byt
         return -ENOMEM;
     }
     if (e) {
-        if (refusal && !refusal->detail[0])
-            api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_INVALID,
-                            "%u values of the %s are not allowed; errors says which",
-                            refusal->n_errors, o->what);
+        api_problem_summarize(refusal);
         return e;
     }
     *out = object;

@@ -67,6 +67,19 @@ int api_problem_add(struct api_refusal *r, enum api_problem_code code, const cha
     return api_problem_errno(code);
 }
 
+void api_problem_summarize(struct api_refusal *r)
+{
+    if (!r || !r->set || !r->n_errors || r->detail[0])
+        return;
+    const char *pointer = r->errors[0].pointer, *detail = r->errors[0].detail;
+    const char *colon = *pointer ? ": " : "";
+    if (r->n_errors == 1)
+        api_problem_set(r, r->code, "%s%s%s", pointer, colon, detail);
+    else
+        api_problem_set(r, r->code, "%s%s%s; and %u more, see errors", pointer, colon, detail,
+                        r->n_errors - 1);
+}
+
 int api_problem_status(enum api_problem_code code)
 {
     return (size_t)code < API_PROBLEM_CODE_N ? api_problem_kinds[code].status : 500;

@@ -42,6 +42,9 @@ int api_problem_set(struct api_refusal *r, enum api_problem_code code, const cha
 int api_problem_add(struct api_refusal *r, enum api_problem_code code, const char *pointer,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* Where no detail was set: the first thing that is wrong and how many more there are. */
+void api_problem_summarize(struct api_refusal *r);
+
 int api_problem_status(enum api_problem_code code);
 /* -EINVAL, -EACCES, -ENOENT, ...: for callers that only want to know what kind of failure it was.
  */

@@ -256,27 +256,37 @@ static int read_list(struct reading *r, struct api_query *q)
     return e;
 }
 
+static int read_all(struct reading *r, const char *text, size_t bytes, struct api_query *list)
+{
+    char *copy = api_arena_text(r->arena, text, bytes);
+    r->own_values = r->own ? api_json_new(r->own, r->arena) : NULL;
+    r->list_values = r->item ? api_json_new(&api_types_list_query, r->arena) : NULL;
+    if (!copy || (r->own && !r->own_values) || (r->item && !r->list_values))
+        return -ENOMEM;
+    int e = read_parameters(r, copy);
+    if (!e && r->own)
+        e = api_json_fill(r->own, r->own_values, r->arena);
+    if (!e && r->item) {
+        *list = (struct api_query){.item = r->item};
+        e = read_list(r, list);
+    }
+    return e;
+}
+
 int api_query_read(const char *text, size_t bytes, const struct api_types_object *own, void **out,
                    const struct api_types_object *item, struct api_query *list,
                    struct api_arena *arena, struct api_refusal *refusal)
 {
     struct reading r = {.arena = arena, .refusal = refusal, .own = own, .item = item};
-    if (bytes > TEXT_MAX || memchr(text ? text : "", 0, text ? bytes : 0))
+    if (bytes > TEXT_MAX || (bytes && memchr(text, 0, bytes)))
         return api_problem_set(refusal, API_PROBLEM_CODE_QUERY_INVALID,
-                               "the query has %zu bytes: at most %d are read", bytes, TEXT_MAX);
-    char *copy = api_arena_text(arena, text, bytes);
-    r.own_values = own ? api_json_new(own, arena) : NULL;
-    r.list_values = item ? api_json_new(&api_types_list_query, arena) : NULL;
-    if (!copy || (own && !r.own_values) || (item && !r.list_values))
-        return -ENOMEM;
-    int e = read_parameters(&r, copy);
-    if (!e && own)
-        e = api_json_fill(own, r.own_values, arena);
-    if (!e && item) {
-        memset(list, 0, sizeof(*list));
-        list->item = item;
-        e = read_list(&r, list);
-    }
+                               "the query has %zu bytes or a NUL: at most %d without are read",
+                               bytes, TEXT_MAX);
+    int e = read_all(&r, text, bytes, list);
+    if (e == -ENOMEM)
+        api_problem_set(refusal, API_PROBLEM_CODE_QUERY_INVALID,
+                        "the query holds more than can be read at once: ask for less");
+    api_problem_summarize(e ? refusal : NULL);
     if (!e && own)
         *out = r.own_values;
     return e;

@@ -3,9 +3,11 @@
  * is written and reads back; patched with itself it stays allowed.
  *
  * Shape of an input: "METHOD PATH?QUERY", a newline, the body. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api_header.h"
 #include "api/api_json.h"
 #include "api/api_query.h"
 #include "api/api_route.h"
@@ -73,6 +75,26 @@ static void check_list(const struct api_query *q, struct api_arena *arena)
     demand(q->limit >= 1 && q->limit <= 1000);
 }
 
+/* Header values, cut at their first NUL as an HTTP server would. */
+static void check_headers(const char *text, size_t bytes)
+{
+    struct api_arena arena;
+    char value[128], etag[API_HEADER_ETAG_BYTES];
+    struct api_refusal refusal;
+    bool all;
+    snprintf(value, sizeof(value), "%.*s", (int)MIN(bytes, sizeof(value) - 1), text);
+    api_header_etag(bytes, etag);
+    demand(!api_header_if_match(etag, bytes, NULL));
+    (void)api_header_none_match(value, bytes);
+    api_problem_init(&refusal);
+    api_arena_init(&arena, 1 << 20);
+    if (api_header_if_match(value, bytes, &refusal) ||
+        api_header_project(value, true, &all, &refusal) ||
+        api_header_idempotency_key(value, &refusal) || api_header_request_id(value, &refusal))
+        check_refusal(&refusal, &arena);
+    api_arena_fini(&arena);
+}
+
 static void check_query(const struct api_route *route, const char *text, size_t bytes)
 {
     struct api_arena arena;
@@ -84,7 +106,7 @@ static void check_query(const struct api_route *route, const char *text, size_t 
     int r = api_query_read(text, bytes, route->query, &own, route->item, &q, &arena, &refusal);
     if (!r && route->item)
         check_list(&q, &arena);
-    if (r && refusal.set)
+    if (r)
         check_refusal(&refusal, &arena);
     api_arena_fini(&arena);
 }
@@ -103,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum api_method method = API_METHOD_GET;
     struct api_route_match m;
     (void)api_route_method(text, word, &method);
+    check_headers(text, size);
     if (api_route_find(method, path, bare, &m)) {
         /* What has no route is still a body of something. */
         check_body(api_types_objects[size % API_TYPES_OBJECTS], text, size);

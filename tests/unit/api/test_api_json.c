@@ -118,6 +118,9 @@ static void tells_every_mistake_with_its_place_and_what_is_allowed(void)
     CHECK(told("/flavor", "missing"));
     CHECK(told("/autostart", "a whole number: use true or false"));
     CHECK_EQ(refusal.n_errors, 10);
+    CHECK_STR(refusal.detail,
+              "/name: \"-web\": use a name: letters, digits and . _ - after the first; "
+              "and 9 more, see errors");
 }
 
 static void a_secret_is_not_repeated_in_a_refusal(void)
@@ -239,6 +242,11 @@ static void a_client_skips_what_a_newer_server_says(void)
     REQUIRE(!read_as(&api_types_vm_status, text, API_JSON_LENIENT, &s));
     CHECK_EQ(s->state.is, API_ABSENT);
     CHECK_EQ(s->vcpus.v, 2);
+    struct api_flavor *f;
+    REQUIRE(
+        !read_as(&api_types_flavor, "{\"name\":\"huge!\",\"vcpus\":4096}", API_JSON_LENIENT, &f));
+    CHECK_EQ(f->vcpus.v, 4096);
+    CHECK_EQ(read_as(&api_types_flavor, "{\"vcpus\":\"many\"}", API_JSON_LENIENT, &f), -EINVAL);
 }
 
 static void any_json_is_kept_as_it_came(void)
