@@ -53,7 +53,9 @@ struct api_event {
     struct api_text id;
     /* The cloud that it comes from. */
     struct api_text source;
-    /* What happened, such as virga.vm.state. */
+    /* What happened: virga.KIND.created, .changed (a user wrote), .status (the server wrote) or
+     * .deleted, where KIND is that of an operationId, such as virga.vm.status;
+     * virga.operation.progress; virga.host.joined, .lost and .fenced. */
     struct api_text type;
     /* What it happened to: the kind and the id, such as vm/ID. */
     struct api_text subject;
@@ -67,7 +69,8 @@ struct api_event {
     struct api_text virgaprincipal;
     /* The request that caused it. */
     struct api_text virgarequestid;
-    /* What there is to say about it; as the type of event tells. */
+    /* Of created, changed and status: the resource as GET shows it. Of others what there is to
+     * say. */
     struct api_any data;
 };
 extern const struct api_types_object api_types_event;
