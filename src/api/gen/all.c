@@ -3,6 +3,7 @@
 
 const struct api_types_object *const api_types_objects[API_TYPES_OBJECTS] = {
     &api_types_aggregate,
+    &api_types_aggregate_add_host,
     &api_types_aggregate_create,
     &api_types_aggregate_list,
     &api_types_aggregate_patch,

@@ -49,6 +49,12 @@ static const struct api_types_field aggregate_fields[] = {
 const struct api_types_object api_types_aggregate = {
     "Aggregate", sizeof(struct api_aggregate), 12, aggregate_fields, NULL};
 
+static const struct api_types_field aggregate_add_host_fields[] = {
+    {"host", offsetof(struct api_aggregate_add_host, host), API_KIND_TEXT, .format = API_FORMAT_NAME, .flags = API_FIELD_REQUIRED, .min = 0, .max = 63},
+};
+const struct api_types_object api_types_aggregate_add_host = {
+    "AggregateAddHost", sizeof(struct api_aggregate_add_host), 1, aggregate_add_host_fields, NULL};
+
 static const struct api_types_field host_fields[] = {
     {"id", offsetof(struct api_host, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
     {"name", offsetof(struct api_host, name), API_KIND_TEXT, .format = API_FORMAT_NAME, .flags = API_FIELD_REQUIRED, .min = 0, .max = 63},

@@ -80,6 +80,13 @@ struct api_aggregate {
 };
 extern const struct api_types_object api_types_aggregate;
 
+/* A host to add. */
+struct api_aggregate_add_host {
+    /* The host. */
+    struct api_text host;
+};
+extern const struct api_types_object api_types_aggregate_add_host;
+
 /* A machine that runs VMs. It comes into being when an agent joins. */
 struct api_host {
     /* The id; never changes and is never used again. */

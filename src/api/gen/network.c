@@ -15,6 +15,7 @@ static const struct api_types_field network_fields[] = {
     {"mtu_bytes", offsetof(struct api_network, mtu_bytes), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 576, .max = 9216, .fallback = "1500"},
     {"shared", offsetof(struct api_network, shared), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .role = API_ROLE_OPERATOR, .fallback = "false"},
     {"security_groups", offsetof(struct api_network, security_groups), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_NAME, .min_items = 0, .max_items = 16, .min = 0, .max = 63},
+    {"external", offsetof(struct api_network, external), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .role = API_ROLE_OPERATOR, .fallback = "false"},
     {"dns_domain", offsetof(struct api_network, dns_domain), API_KIND_TEXT, .format = API_FORMAT_HOSTNAME, .min = 0, .max = 253},
     {"status", offsetof(struct api_network, status), API_KIND_OBJECT, .flags = API_FIELD_REQUIRED, .object = &api_types_network_status},
     {"generation", offsetof(struct api_network, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
@@ -22,7 +23,7 @@ static const struct api_types_field network_fields[] = {
     {"updated_at", offsetof(struct api_network, updated_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
 };
 const struct api_types_object api_types_network = {
-    "Network", sizeof(struct api_network), 17, network_fields, NULL};
+    "Network", sizeof(struct api_network), 18, network_fields, NULL};
 
 static const struct api_types_field network_status_fields[] = {
     {"state", offsetof(struct api_network_status, state), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_network_status_state},
@@ -185,10 +186,11 @@ static const struct api_types_field network_create_fields[] = {
     {"mtu_bytes", offsetof(struct api_network_create, mtu_bytes), API_KIND_INT, .min = 576, .max = 9216, .fallback = "1500"},
     {"shared", offsetof(struct api_network_create, shared), API_KIND_BOOL, .role = API_ROLE_OPERATOR, .fallback = "false"},
     {"security_groups", offsetof(struct api_network_create, security_groups), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_NAME, .min_items = 0, .max_items = 16, .min = 0, .max = 63},
+    {"external", offsetof(struct api_network_create, external), API_KIND_BOOL, .role = API_ROLE_OPERATOR, .fallback = "false"},
     {"dns_domain", offsetof(struct api_network_create, dns_domain), API_KIND_TEXT, .format = API_FORMAT_HOSTNAME, .min = 0, .max = 253},
 };
 const struct api_types_object api_types_network_create = {
-    "NetworkCreate", sizeof(struct api_network_create), 11, network_create_fields, &api_types_network};
+    "NetworkCreate", sizeof(struct api_network_create), 12, network_create_fields, &api_types_network};
 
 static const struct api_types_field network_patch_fields[] = {
     {"name", offsetof(struct api_network_patch, name), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},

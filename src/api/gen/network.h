@@ -32,6 +32,8 @@ struct api_network {
     struct api_bool shared;
     /* What new ports get. */
     struct api_texts security_groups;
+    /* It leads outside; floating addresses come from it. */
+    struct api_bool external;
     /* The domain of its guests. */
     struct api_text dns_domain;
     /* What is. */
@@ -252,7 +254,7 @@ struct api_floating_ip {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* The network outside. */
+    /* The network that they come from; an external one. */
     struct api_text network;
     /* This address; absent: the next free one. */
     struct api_text ip;
@@ -303,6 +305,8 @@ struct api_network_create {
     struct api_bool shared;
     /* What new ports get. */
     struct api_texts security_groups;
+    /* It leads outside; floating addresses come from it. */
+    struct api_bool external;
     /* The domain of its guests. */
     struct api_text dns_domain;
 };
@@ -498,7 +502,7 @@ struct api_floating_ip_create {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* The network outside. */
+    /* The network that they come from; an external one. */
     struct api_text network;
     /* This address; absent: the next free one. */
     struct api_text ip;

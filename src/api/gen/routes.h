@@ -58,7 +58,7 @@ enum api_op {
     API_OP_TOKEN_GET, /* GET /tokens/{token} */
     API_OP_TOKEN_PATCH, /* PATCH /tokens/{token} */
     API_OP_TOKEN_DELETE, /* DELETE /tokens/{token} */
-    API_OP_QUOTA_GET, /* GET /projects/{project}/quota */
+    API_OP_QUOTA_GET, /* GET /quota */
     API_OP_QUOTA_PATCH, /* PATCH /projects/{project}/quota */
     API_OP_QUOTA_DEFAULTS_GET, /* GET /quota-defaults */
     API_OP_QUOTA_DEFAULTS_PATCH, /* PATCH /quota-defaults */
@@ -92,6 +92,8 @@ enum api_op {
     API_OP_HOST_JOIN_TOKEN_CREATE, /* POST /host-join-tokens */
     API_OP_HOST_JOIN_TOKEN_GET, /* GET /host-join-tokens/{host_join_token} */
     API_OP_HOST_JOIN_TOKEN_DELETE, /* DELETE /host-join-tokens/{host_join_token} */
+    API_OP_AGGREGATE_ADD_HOST, /* POST /aggregates/{aggregate}/hosts */
+    API_OP_AGGREGATE_REMOVE_HOST, /* DELETE /aggregates/{aggregate}/hosts/{host} */
     API_OP_HOST_DRAIN, /* POST /hosts/{host}/drain */
     API_OP_HOST_CORDON, /* POST /hosts/{host}/cordon */
     API_OP_HOST_MAINTENANCE, /* POST /hosts/{host}/maintenance */
@@ -168,6 +170,6 @@ enum api_op {
 };
 
 #define API_ROUTE_PARAMS 3
-#define API_ROUTE_NODES  150
+#define API_ROUTE_NODES  153
 
 #endif
