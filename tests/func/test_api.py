@@ -233,6 +233,57 @@ def c_refuses_what_the_description_does_not_allow():
         check(len(said) > 8, f"{name}: {said}")
 
 
+def c_requests(rows):
+    """What the C in front of the handlers says of [(method, target, type, body text)]: a word list each."""
+    program = os.path.join(os.environ["VIRGA_BUILD"], "tests/func/api-read")
+    if not os.path.exists(program):
+        skip(f"{program} is not built")
+    text = "".join(f"REQUEST {m.upper()} {t} {media or '-'} {body}\n" for m, t, media, body in rows)
+    out = subprocess.run([program], input=text, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
+    check_eq(len(out), len(rows), "answers")
+    return [line.split(" ", 3) for line in out]
+
+
+@case
+def each_operation_is_found_by_requests_that_are_described():
+    d, rng = described(), random.Random(4)
+    rows, ids = [], []
+    for method, path, op in d.operations():
+        item = d.document["paths"][path]
+        for server in [s["url"] for s in item.get("servers", d.document["servers"])] * 5:
+            base = server.replace("{project}", "acme")
+            media, schema = d.request_schema(op)
+            body = json.dumps(d.draw(schema, rng)) if schema else "bytes" if media else ""
+            rows.append((method, base + d.draw_target(path, op, rng), media, body))
+            ids.append(op["operationId"])
+    for row, name, said in zip(rows, ids, c_requests(rows)):
+        check_eq(said[:2], ["ok", name], f"{row}"[:500])
+
+
+@case
+def what_is_not_described_gets_a_4xx_that_is():
+    d, rng = described(), random.Random(5)
+    rows, ops = [], []
+    for method, path, op in d.operations():
+        target = "/v1" + d.draw_target(path, op, rng)
+        media, schema = d.request_schema(op)
+        bare = target.split("?")[0]
+        ways = [(method, bare + "?no_such_parameter=1", media, "")]
+        if schema:
+            value = d.draw(schema, rng)
+            ways += [(method, bare, media, json.dumps(d.spoil(schema, value, rng))) for _ in range(5)]
+            ways += [(method, bare, "text/plain", json.dumps(value)), (method, bare, media, "{"), (method, bare, media, "[]")]
+            ways = [w for w in ways if w[2] != media or w[3] in ("", "{", "[]") or d.errors(schema, json.loads(w[3]))]
+        elif not media:
+            ways.append((method, bare, "application/json", '{"no_such_field":1}'))
+        rows += ways
+        ops += [op] * len(ways)
+    for row, op, said in zip(rows, ops, c_requests(rows)):
+        check_eq(said[0], "no", f"{row}"[:500])
+        check(400 <= int(said[1]) < 500 and (said[1] in op["responses"] or "default" in op["responses"]), f"{row}: {said}"[:500])
+        check(len(said[3]) > 8, f"{row}: {said}"[:500])
+
+
 @case
 def answers_are_held_to_what_is_described():
     d = described()

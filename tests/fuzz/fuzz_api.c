@@ -10,6 +10,7 @@
 #include "api/api_header.h"
 #include "api/api_json.h"
 #include "api/api_query.h"
+#include "api/api_request.h"
 #include "api/api_route.h"
 #include "api/gen/all.h"
 #include "base/util.h"
@@ -111,6 +112,24 @@ static void check_query(const struct api_route *route, const char *text, size_t 
     api_arena_fini(&arena);
 }
 
+/* The whole way in front of a handler: whatever comes, what is refused is the client's fault. */
+static void check_request(const struct api_request_wire *wire)
+{
+    struct api_arena arena;
+    struct api_refusal refusal;
+    struct api_request r;
+    api_arena_init(&arena, API_JSON_ARENA_BYTES);
+    api_problem_init(&refusal);
+    if (api_request_route(&r, wire, &refusal) || api_request_read(&r, wire, &arena, &refusal)) {
+        int status = api_problem_status(refusal.code);
+        demand(status >= 400 && status < 500 && refusal.detail[0]);
+        check_refusal(&refusal, &arena);
+    } else {
+        demand(!r.body == !r.route->request);
+    }
+    api_arena_fini(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
@@ -124,6 +143,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t bare = mark ? (size_t)(mark - path) : path_bytes;
     enum api_method method = API_METHOD_GET;
     struct api_route_match m;
+    check_request(&(struct api_request_wire){
+        .method = text,
+        .method_bytes = word,
+        .target = path,
+        .target_bytes = path_bytes,
+        .content_type = size & 1 ? "application/json" : "application/merge-patch+json",
+        .body = line ? line + 1 : NULL,
+        .body_bytes = line ? size - line_bytes - 1 : 0});
     (void)api_route_method(text, word, &method);
     check_headers(text, size);
     if (api_route_find(method, path, bare, &m)) {

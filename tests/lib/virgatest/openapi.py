@@ -6,6 +6,7 @@ is taken for checked that is not.
 import json
 import random
 import re
+import urllib.parse
 
 NOT_CHECKED = {"description", "default", "readOnly", "writeOnly", "title"}
 CHECKED = {"$ref", "anyOf", "type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "items", "minItems", "maxItems",
@@ -183,6 +184,25 @@ class Description:
         if "maxLength" in whole:
             ways.append("a" * (whole["maxLength"] + 1))
         return rng.choice(ways)
+
+    # Requests.
+
+    def request_schema(self, op):
+        """(media type, schema) of an operation's body; (None, None): it takes none."""
+        for media, content in op.get("requestBody", {}).get("content", {}).items():
+            return media, content["schema"]
+        return None, None
+
+    def draw_target(self, path, op, rng=random):
+        """A path and query that are allowed. What a list is asked (filter, sort, fields, cursor) has a language of its own."""
+        query = []
+        for p in map(self.resolve, op.get("parameters", [])):
+            if p["in"] == "path":
+                path = path.replace("{" + p["name"] + "}", SAMPLES["name"].format(n=rng.randrange(1000)))
+            elif p["in"] == "query" and p["name"] not in ("filter", "sort", "fields", "cursor") and rng.random() < 0.5:
+                value = self.draw(p["schema"], rng)
+                query.append((p["name"], str(value).lower() if isinstance(value, bool) else str(value)))
+        return path + ("?" + urllib.parse.urlencode(query) if query else "")
 
     # Answers.
 

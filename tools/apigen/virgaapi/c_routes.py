@@ -67,34 +67,42 @@ def symbol(m, name):
     return f"&{m.structs[name].symbol}" if name else "NULL"
 
 
-def route_row(m, op):
-    """The table row of a route."""
-    if len(op.path_parameters) > MAX_PARAMETERS:
-        raise ApiError(f"{op.id}: more than {MAX_PARAMETERS} path parameters")
-    scope_words = m.enums["TokenScope"].words
-    if op.token_scope not in scope_words:
-        raise ApiError(f"{op.id}: TokenScope has no {op.token_scope}")
-    flags = [f for f, on in (("PROJECT", op.scope == "project"), ("ASYNC", op.is_async), ("IDEMPOTENT", op.idempotent),
+def literal(text):
+    """A C string, or NULL."""
+    return quote(text) if text else "NULL"
+
+
+def state_of(states, name):
+    """The constant of a state, or -1."""
+    return states.constants[states.words.index(name)] if name else "-1"
+
+
+def flags_of(op):
+    """The route's flags."""
+    names = [f for f, on in (("PROJECT", op.scope == "project"), ("ASYNC", op.is_async), ("IDEMPOTENT", op.idempotent),
                              ("LIST", op.list_of), ("WEBSOCKET", op.websocket), ("DRY_RUN", op.dry_run), ("IF_MATCH", op.if_match),
                              ("BODY_OPTIONAL", op.body_optional)) if on]
-    states = m.enums["VmState"]
-    mask = sum(1 << states.words.index(s) for s in op.from_states)
+    return " | ".join(f"API_ROUTE_{f}" for f in names) or "0"
 
-    def state(name):
-        return states.constants[states.words.index(name)] if name else "-1"
-    media = quote(op.body_media) if op.body_media else "NULL"
-    out_media = quote(op.result_media) if op.result_media else "NULL"
-    flags_text = " | ".join(f"API_ROUTE_{f}" for f in flags) or "0"
-    parts = [f"API_OP_{op.id.upper()}", f"API_METHOD_{op.method.upper()}", f"API_ROLE_{op.role.upper()}",
-             m.enums["TokenScope"].constants[scope_words.index(op.token_scope)], flags_text, str(op.status), quote(op.id), quote(op.path)]
-    tables = [f".request = {symbol(m, op.body)}", f".response = {symbol(m, op.result)}", f".query = {symbol(m, op.query_schema)}",
-              f".item = {symbol(m, op.list_of)}", f".dry_run = {symbol(m, op.dry_run)}"]
-    rest = [f".request_media = {media}", f".response_media = {out_media}"]
+
+def route_row(m, op):
+    """The table row of a route: three lines, what is NULL left out."""
+    scopes, states = m.enums["TokenScope"], m.enums["VmState"]
+    if len(op.path_parameters) > MAX_PARAMETERS:
+        raise ApiError(f"{op.id}: more than {MAX_PARAMETERS} path parameters")
+    if op.token_scope not in scopes.words:
+        raise ApiError(f"{op.id}: TokenScope has no {op.token_scope}")
+    head = [f"API_OP_{op.id.upper()}", f"API_METHOD_{op.method.upper()}", f"API_ROLE_{op.role.upper()}",
+            scopes.constants[scopes.words.index(op.token_scope)], flags_of(op), str(op.status), quote(op.id), quote(op.path)]
+    tables = {"request": symbol(m, op.body), "response": symbol(m, op.result), "query": symbol(m, op.query_schema),
+              "item": symbol(m, op.list_of), "dry_run": symbol(m, op.dry_run)}
+    rest = {"request_media": literal(op.body_media), "response_media": literal(op.result_media)}
     if op.path_parameters:
-        rest.append(f".n_params = {len(op.path_parameters)}, .params = {{{', '.join(quote(p) for p in op.path_parameters)}}}")
-    rest.append(f".from_states = 0x{mask:x}, .via_state = {state(op.via)}, .to_state = {state(op.to)}")
-    return ("    {" + ", ".join(parts) + ",\n     " + ",\n     ".join([", ".join(t for t in tables if not t.endswith("NULL"))] * any(
-        not t.endswith("NULL") for t in tables) + [", ".join(t for t in rest if not t.endswith("NULL"))]) + "},\n")
+        rest.update(n_params=len(op.path_parameters), params="{" + ", ".join(quote(p) for p in op.path_parameters) + "}")
+    mask = sum(1 << states.words.index(s) for s in op.from_states)
+    rest.update(from_states=f"0x{mask:x}", via_state=state_of(states, op.via), to_state=state_of(states, op.to))
+    lines = [", ".join(head)] + [", ".join(f".{k} = {v}" for k, v in part.items() if v != "NULL") for part in (tables, rest)]
+    return "    {" + ",\n     ".join(line for line in lines if line) + "},\n"
 
 
 def render(m, operations, problems):
