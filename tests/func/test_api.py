@@ -135,6 +135,7 @@ SOURCES = [
     ("compute.yaml", "x-virga-from: [stopped, error]", "x-virga-from: [flying]", "flying is no VmState"),
     ("compute.yaml", "x-virga-role: member, x-virga-scope: project, x-virga-async: true,\n      x-virga-from: [stopped, error]",
      "x-virga-role: king, x-virga-scope: project, x-virga-async: true,\n      x-virga-from: [stopped, error]", "x-virga-role is king"),
+    ("compute.yaml", "x-virga-via: shelving, x-virga-to: shelved", "x-virga-via: shelving", "no operation leads to shelved"),
     ("compute.yaml", "/vms/{vm}/start:", "/vms/all/start:", "stand beside"),
     ("compute.yaml", "operationId: vm_start,", "operationId: vm_stop,", "is there twice"),
     ("compute.yaml", "x-virga-body: VmResize,", "x-virga-body: VmResizing,", "VmResizing is no schema"),

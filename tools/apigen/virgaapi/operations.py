@@ -144,7 +144,23 @@ def derive_operations(common, nouns, schemas):
         if op.list_of and not {"id", "number"} & set(schemas.by_name[op.list_of]["properties"]):
             raise ApiError(f"{op.id}: {op.list_of} has no id or number, so pages of it have no order")
         op.has_etag = bool(op.result) and not op.is_async and "generation" in schemas.by_name[op.result]["properties"]
+    check_reached(operations, schemas)
     return operations
+
+
+# States that only the server brings about: a create that is under way, a failure, a host that does not answer.
+SERVERS_STATES = {"building", "error", "lost"}
+
+
+def check_reached(operations, schemas):
+    """Every state of a VM is brought about by something, and left by something unless it is on the way."""
+    reached = {s for op in operations for s in (op.via, op.to) if s} | SERVERS_STATES
+    unreached = [s for s in schemas.by_name["VmState"]["enum"] if s not in reached]
+    if unreached:
+        raise ApiError(f"VmState: no operation leads to {', '.join(unreached)}")
+    left, ends = {s for op in operations for s in op.from_states}, {op.to for op in operations if op.to} | SERVERS_STATES
+    if ends - left:
+        raise ApiError(f"VmState: nothing can be done in {', '.join(sorted(ends - left))}")
 
 
 def check_states(op, schemas):

@@ -103,6 +103,17 @@ def operation_section(schemas, op):
     return "".join(out)
 
 
+def states_section(operations):
+    """The VM's state machine, as the operations have it."""
+    out = ["## The life of a VM\n\nA VM is `building` until it is there. What fails ends in `error`, and a VM whose host does not answer is "
+           "`lost` until\nthe host is back or fenced. Without an end a VM ends in the state that it came from.\n\n"
+           "| operation | from | on the way | end |\n|---|---|---|---|\n"]
+    for op in operations:
+        if op.from_states:
+            out.append(f"| [{op.id}](#{op.id}) | {', '.join(op.from_states)} | {op.via or ''} | {op.to or ''} |\n")
+    return "".join(out) + "\n"
+
+
 def parameters_section(title, parameters):
     """Shared parameters."""
     out = [f"## {title}\n\n| name | meaning |\n|---|---|\n"]
@@ -122,6 +133,7 @@ def render(common, problems, nouns, schemas, operations):
         own = [op for op in operations if op.noun == f["noun"]]
         out.append(f"## Operations: {f['noun']}\n\n{f['description']}\n\n")
         out += [operation_section(schemas, op) for op in own]
+    out.append(states_section(operations))
     out.append("## Schemas\n\n")
     for name in sorted(schemas.by_name):
         schema = schemas.by_name[name]
