@@ -9,10 +9,10 @@ import re
 import urllib.parse
 
 NOT_CHECKED = {"description", "default", "readOnly", "writeOnly", "title"}
-CHECKED = {"$ref", "anyOf", "type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "items", "minItems", "maxItems",
-           "properties", "required", "additionalProperties", "propertyNames", "maxProperties"}
-SAMPLES = {"name": "web-{n}", "version": "1.{n}", "hostname": "h{n}.example", "url": "https://example.org/{n}", "cidr": "10.{b}.0.0/16",
-           "ip": "192.0.2.{b}", "mac": "52:54:00:00:00:{b:02x}", "sha256": "{n:064x}", "base64": "aGk=",
+CHECKED = {"$ref", "anyOf", "type", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "items", "minItems",
+           "maxItems", "properties", "required", "additionalProperties", "propertyNames", "maxProperties"}
+SAMPLES = {"name": "web-{n}", "version": "1.{n}", "hostname": "h{n}.example", "url": "https://example.org/{n}",
+           "cidr": "10.{b}.0.0/16", "ip": "192.0.2.{b}", "mac": "52:54:00:00:00:{b:02x}", "sha256": "{n:064x}", "base64": "aGk=",
            "timestamp": "2026-01-01T00:00:00.{b:03}Z", "uuid": "0190b8e4-9a5b-7cde-8f01-{n:012x}"}
 PYTHON_TYPES = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 

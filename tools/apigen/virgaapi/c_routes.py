@@ -108,9 +108,11 @@ def route_row(m, op):
 def render(m, operations, problems):
     """{file name: text}"""
     nodes = tree(operations)
-    head = [HEAD.format(source="the files of api/", what="Every operation."), f"#ifndef {guard('routes.h')}\n#define {guard('routes.h')}\n\n",
+    head = [HEAD.format(source="the files of api/", what="Every operation."),
+            f"#ifndef {guard('routes.h')}\n#define {guard('routes.h')}\n\n",
             "enum api_op {\n"] + [f"    API_OP_{op.id.upper()}, /* {op.method.upper()} {op.path} */\n" for op in operations]
-    head += ["    API_OPS\n};\n\n", f"#define API_ROUTE_PARAMS {MAX_PARAMETERS}\n", f"#define API_ROUTE_NODES  {len(nodes)}\n\n#endif\n"]
+    head += ["    API_OPS\n};\n\n", f"#define API_ROUTE_PARAMS {MAX_PARAMETERS}\n",
+             f"#define API_ROUTE_NODES  {len(nodes)}\n\n#endif\n"]
     nouns = sorted({m.structs[n].noun for op in operations
                     for n in (op.body, op.result, op.query_schema, op.list_of, op.dry_run) if n})
     body = [HEAD.format(source="the files of api/", what="Routes, and the tree of their paths."),
@@ -122,6 +124,7 @@ def render(m, operations, problems):
     body += [node_row(n) for n in nodes] + ["};\n"]
     rows = [f"    [API_PROBLEM_CODE_{code.replace('.', '_').upper()}] = {{{status}, {quote(code)}, {quote(title)}}},\n"
             for code, (status, title) in problems.items()]
-    table = [HEAD.format(source="api/problems.yaml", what="Status and title of each problem code."), '#include "api/api_problem.h"\n\n',
+    table = [HEAD.format(source="api/problems.yaml", what="Status and title of each problem code."),
+             '#include "api/api_problem.h"\n\n',
              "const struct api_problem_kind api_problem_kinds[API_PROBLEM_CODE_N] = {\n", *rows, "};\n"]
     return {"routes.h": "".join(head), "routes.c": "".join(body), "problems.c": "".join(table)}

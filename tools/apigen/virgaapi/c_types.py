@@ -106,7 +106,8 @@ def table(m, noun, structs):
 
 def enums_header(m):
     """enums.h"""
-    out = [HEAD.format(source="the files of api/", what="Every enum."), f"#ifndef {guard('enums.h')}\n#define {guard('enums.h')}\n\n",
+    out = [HEAD.format(source="the files of api/", what="Every enum."),
+           f"#ifndef {guard('enums.h')}\n#define {guard('enums.h')}\n\n",
            '#include "api/api_types.h"\n\n']
     for e in sorted(m.enums.values(), key=lambda e: e.what):
         out.append(f"enum {e.tag} {{\n" + "".join(f"    {c},\n" for c in e.constants) + f"    {e.tag.upper()}_N\n}};\n"

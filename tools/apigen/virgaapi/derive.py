@@ -72,8 +72,9 @@ def with_meta(schema, meta):
     return out
 
 
-PROPERTY_KEYS = {"$ref", "type", "description", "enum", "default", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
-                 "items", "readOnly", "writeOnly", "x-virga-create", "x-virga-patch", "x-virga-role", "x-virga-any", "x-virga-null"}
+PROPERTY_KEYS = {"$ref", "type", "description", "enum", "default", "minimum", "maximum", "minLength", "maxLength",
+                 "minItems", "maxItems", "items", "readOnly", "writeOnly",
+                 "x-virga-create", "x-virga-patch", "x-virga-role", "x-virga-any", "x-virga-null"}
 
 
 def check_refs(schemas):

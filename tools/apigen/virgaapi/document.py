@@ -1,8 +1,8 @@
 """The OpenAPI 3.1 document: standard words only, with x-virga-* on operations for those who want them."""
 import json
 
-PROBLEM_TITLES = {"400": "The request cannot be read.", "401": "A valid token is needed.", "403": "Not allowed.", "404": "No such thing.",
-                  "409": "The state of things does not allow it.", "412": "Changed by somebody else.",
+PROBLEM_TITLES = {"400": "The request cannot be read.", "401": "A valid token is needed.", "403": "Not allowed.",
+                  "404": "No such thing.", "409": "The state of things does not allow it.", "412": "Changed by somebody else.",
                   "422": "The request holds values that are not allowed.", "429": "Too many requests.",
                   "503": "The server cannot take this now."}
 # Of a property: what says who may write it is not part of the document, since Create and Patch are.

@@ -23,7 +23,8 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-COMMON_KEYS = {"info", "servers", "schemas", "meta", "path-parameters", "list-parameters", "dry-run-parameters", "header-parameters", "response-headers"}
+COMMON_KEYS = {"info", "servers", "schemas", "meta", "path-parameters", "list-parameters", "dry-run-parameters",
+               "header-parameters", "response-headers"}
 NOUN_KEYS = {"noun", "description", "resources", "schemas", "paths"}
 
 

@@ -2,8 +2,9 @@
 from .derive import camel, snake
 from .load import ApiError
 
-KEYWORDS = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
-            "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
+KEYWORDS = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+            "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
+            "static", "struct",
             "switch", "typedef", "union", "unsigned", "void", "volatile", "while"}
 KINDS = {"string": "TEXT", "integer": "INT", "number": "NUMBER", "boolean": "BOOL"}
 
@@ -138,7 +139,8 @@ def build(schemas, operations, common):
             m.structs[name] = Struct(schemas, schemas.noun[name], name, schema)
         elif "x-virga-format" in schema:
             m.formats.setdefault(schema["x-virga-format"], (schema["pattern"], schema.get("maxLength", 1 << 20)))
-    m.formats["key"] = (schemas.by_name["Labels"]["propertyNames"]["pattern"], schemas.by_name["Labels"]["propertyNames"]["maxLength"])
+    keys = schemas.by_name["Labels"]["propertyNames"]
+    m.formats["key"] = (keys["pattern"], keys["maxLength"])
     constants = [c for e in m.enums.values() for c in e.constants]
     twice = {c for c in constants if constants.count(c) > 1}
     if twice:

@@ -105,8 +105,8 @@ def operation_section(schemas, op):
 
 def states_section(operations):
     """The VM's state machine, as the operations have it."""
-    out = ["## The life of a VM\n\nA VM is `building` until it is there. What fails ends in `error`, and a VM whose host does not answer is "
-           "`lost` until\nthe host is back or fenced. Without an end a VM ends in the state that it came from.\n\n"
+    out = ["## The life of a VM\n\nA VM is `building` until it is there. What fails ends in `error`, and a VM whose host "
+           "does not answer is `lost` until\nthe host is back or fenced. Without an end a VM ends in the state that it came from.\n\n"
            "| operation | from | on the way | end |\n|---|---|---|---|\n"]
     for op in operations:
         if op.from_states:
