@@ -336,11 +336,11 @@ static int read_object(struct reader *r, const struct api_types_object *o, const
     return r->full ? full(r) : e;
 }
 
-/* jansson recurses for each level and allocates for each value; this stops a deep document before
- * it gets there. */
-static bool too_deep(const char *text, size_t bytes)
+/* jansson recurses for each level and allocates a hundred bytes for each value, however short; this
+ * looks at the punctuation outside of texts before it gets there. */
+static int scan(const char *text, size_t bytes, unsigned flags, struct api_refusal *refusal)
 {
-    unsigned depth = 0;
+    unsigned depth = 0, values = 0;
     bool quoted = false;
     for (size_t i = 0; i < bytes; i++) {
         char ch = text[i];
@@ -352,24 +352,33 @@ static bool too_deep(const char *text, size_t bytes)
         } else if (ch == '"') {
             quoted = true;
         } else if (ch == '{' || ch == '[') {
+            values++;
             if (++depth > API_JSON_MAX_DEPTH)
-                return true;
+                return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_MALFORMED,
+                                       "the document nests over %d levels deep",
+                                       API_JSON_MAX_DEPTH);
         } else if ((ch == '}' || ch == ']') && depth) {
             depth--;
+        } else if (ch == ',') {
+            values++;
         }
     }
-    return false;
+    if (values > API_JSON_MAX_VALUES && !(flags & API_JSON_LENIENT))
+        return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
+                               "the document holds over %d values", API_JSON_MAX_VALUES);
+    return 0;
 }
 
-static int parse(const char *text, size_t bytes, struct api_refusal *refusal, json_t **json)
+static int parse(const char *text, size_t bytes, unsigned flags, struct api_refusal *refusal,
+                 json_t **json)
 {
     if (bytes > API_JSON_MAX_BYTES)
         return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
                                "the document has %zu bytes: at most %u are read", bytes,
                                API_JSON_MAX_BYTES);
-    if (too_deep(text, bytes))
-        return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_MALFORMED,
-                               "the document nests over %d levels deep", API_JSON_MAX_DEPTH);
+    int e = scan(text, bytes, flags, refusal);
+    if (e)
+        return e;
     json_error_t je;
     *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
     if (!*json)
@@ -383,7 +392,7 @@ int api_json_read(const struct api_types_object *o, const char *text, size_t byt
                   struct api_arena *arena, void **out, struct api_refusal *refusal)
 {
     json_t *json = NULL;
-    int e = parse(text, bytes, refusal, &json);
+    int e = parse(text, bytes, flags, refusal, &json);
     if (e)
         return e;
     struct reader r = {.check = {.refusal = refusal,

@@ -204,6 +204,12 @@ static void deep_and_huge_documents_are_refused_before_they_are_parsed(void)
     void *out;
     CHECK_EQ(api_json_read(&api_types_vm_create, huge, bytes, 0, &arena, &out, &refusal), -E2BIG);
     CHECK_EQ(refusal.code, API_PROBLEM_CODE_REQUEST_TOO_LARGE);
+    /* Short values cost far more memory than their bytes. */
+    for (size_t i = 0; i < bytes; i++)
+        huge[i] = "[,"[i > 0];
+    CHECK_EQ(api_json_read(&api_types_vm_create, huge, bytes - 1, 0, &arena, &out, &refusal),
+             -E2BIG);
+    CHECK(strstr(refusal.detail, "values") != NULL);
     free(huge);
 }
 
