@@ -217,6 +217,21 @@ def render(common, nouns, schemas, operations):
             "schemas": {n: render_schema(s, n in closed) for n, s in sorted(schemas.by_name.items()) if n in used}}}
 
 
+WIDTH = 120
+
+
+def pack(node, indent):
+    """JSON with what fits on a line on one: a third of the lines, and diffs that can be read."""
+    flat = json.dumps(node, ensure_ascii=False)
+    if len(flat) + indent <= WIDTH or not isinstance(node, (dict, list)):
+        return flat
+    pad = " " * (indent + 1)
+    if isinstance(node, list):
+        return "[\n" + ",\n".join(pad + pack(v, indent + 1) for v in node) + "\n" + " " * indent + "]"
+    rows = [f"{pad}{json.dumps(k)}: {pack(v, indent + 1)}" for k, v in node.items()]
+    return "{\n" + ",\n".join(rows) + "\n" + " " * indent + "}"
+
+
 def to_text(document):
     """The file: one form for one content."""
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return pack(document, 0) + "\n"
