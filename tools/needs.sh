@@ -2,12 +2,12 @@
 
 # To build, to make images and to run the rig.
 NEEDS_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev liburing-dev libzstd-dev zlib1g-dev
-    libseccomp-dev libcap-dev libsqlite3-dev libssl-dev"
+    libseccomp-dev libcap-dev libsqlite3-dev libpq-dev libssl-dev"
 NEEDS_IMAGES="dpkg-dev mmdebstrap e2fsprogs lz4 zstd"
 NEEDS_RUN="qemu-system-x86 qemu-system-common passt"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
 NEEDS_CHECK="git binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace
-    gdb dpdk-dev acpica-tools mandoc libzydis-dev"
+    gdb dpdk-dev acpica-tools mandoc libzydis-dev postgresql-15"
 
 # run_shown TITLE COMMAND...: runs a command with its output in a file, shows that it is alive, and shows
 # the file's end when it fails.

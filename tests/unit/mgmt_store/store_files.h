@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,11 @@ static inline void files_finish(void)
         rmdir(files_dir);
 }
 
-static inline void files_begin(void)
+/* memory: where the disk is simulated anyway. */
+static inline void files_begin(bool memory)
 {
-    snprintf(files_dir, sizeof(files_dir), "/tmp/virga-store-XXXXXX");
+    const char *where = memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(files_dir, sizeof(files_dir), "%s/virga-store-XXXXXX", where);
     if (!mkdtemp(files_dir))
         abort();
     snprintf(files_path, sizeof(files_path), "%s/store", files_dir);

@@ -149,8 +149,8 @@ static void each_place(enum faulty_kind kind)
 {
     bool reached = true;
     unsigned wrong = 0;
-    long step = rig_long() ? 1 : 13;
-    for (long at = 1; reached && wrong < 3; at += rig_long() ? 1 : 1 + rig_random(&rng) % step) {
+    long step = rig_long() ? 1 : 31;
+    for (long at = 1; reached && wrong < 3; at += 1 + rig_random(&rng) % step) {
         static const unsigned keep[] = {0, 8, 4};
         bool stop = rig_random(&rng) % 2;
         wrong += !life(kind, at, stop, keep[rig_random(&rng) % 3], &reached);
@@ -189,7 +189,7 @@ static void what_was_called_off_does_not_come_back(void)
 {
     bool reached = true;
     unsigned wrong = 0;
-    for (long at = 1; reached && wrong < 3; at += rig_long() ? 1 : 5)
+    for (long at = 1; reached && wrong < 3; at += rig_long() ? 1 : 11)
         wrong += !life(FAULTY_SYNC, at, true, 8, &reached);
     CHECK_EQ(wrong, 0);
 }
@@ -226,7 +226,7 @@ static void fails_while_the_disk_is_full_and_goes_on_after(void)
 
 int main(void)
 {
-    files_begin();
+    files_begin(true);
     faulty_register();
     TAP_RUN(survives_a_write_that_fails);
     TAP_RUN(survives_a_write_that_is_cut_short);

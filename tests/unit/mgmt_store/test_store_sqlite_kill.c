@@ -109,7 +109,7 @@ static void what_was_acknowledged_survives_kill_9(void)
 
 int main(void)
 {
-    files_begin();
+    files_begin(false);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         abort();
