@@ -179,7 +179,8 @@ int store_submit(struct store *s, struct store_txn *txn,
                  void (*done)(struct store_txn *txn, void *ctx), void *ctx);
 
 /* Calls `done` of everything completed so far, in the order of completion; returns how many. A
- * `done` may submit again. Threads: one at a time. */
+ * `done` may submit again (what it submits is committed from the end of the delivery on), but not
+ * wait for the store. Threads: one at a time. */
 unsigned store_deliver(struct store *s);
 
 /* store_submit() and the wait for it, whatever `wake` is: for tools and tests. Returns what it

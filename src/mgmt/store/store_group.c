@@ -3,7 +3,9 @@
  *
  * Theory of operation. While a group is being made durable the next one gathers by itself: the
  * thread never waits for company. One transaction alone is a group of one and pays one disk write;
- * under load a group is as large as what arrived during the write before it.
+ * under load a group is as large as what arrived during the write before it. One exception: what is
+ * submitted while completions are delivered is taken when that has ended, or the first answer's
+ * successor would be a group of its own and all others would wait for it.
  *
  * A commit whose outcome is unknown (a broken connection, a failed fsync) puts the store in doubt:
  * what waits and what comes is refused with -EAGAIN, since a caller would rather hear that at once,
@@ -65,7 +67,7 @@ int store_enqueue(struct store *s, struct store_txn *txn,
     } else {
         *s->queue_tail = txn;
         s->queue_tail = &txn->next;
-        if (s->queued++ == 0)
+        if (s->queued++ == 0 && !s->delivering)
             pthread_cond_signal(&s->work);
     }
     pthread_mutex_unlock(&s->lock);
@@ -99,7 +101,7 @@ static unsigned take_group(struct store *s, struct store_txn **group)
     unsigned n = 0;
     size_t bytes = 0;
     pthread_mutex_lock(&s->lock);
-    while (!s->queue && !s->closing)
+    while ((!s->queue || s->delivering) && !s->closing)
         pthread_cond_wait(&s->work, &s->lock);
     while (s->queue && n < s->config.group_max) {
         bytes += txn_bytes(s->queue);
@@ -255,6 +257,7 @@ unsigned store_deliver(struct store *s)
     s->completed = NULL;
     s->completed_tail = &s->completed;
     s->woken = false;
+    s->delivering = true;
     pthread_mutex_unlock(&s->lock);
     unsigned n = 0;
     while (list) {
@@ -263,6 +266,11 @@ unsigned store_deliver(struct store *s)
         txn->done(txn, txn->ctx);
         n++;
     }
+    pthread_mutex_lock(&s->lock);
+    s->delivering = false;
+    if (s->queue)
+        pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->lock);
     return n;
 }
 

@@ -57,7 +57,7 @@ struct store {
     bool started;
     pthread_mutex_t lock; /* a leaf: all below */
     pthread_cond_t work;
-    bool closing, in_doubt, woken;
+    bool closing, in_doubt, woken, delivering;
     unsigned queued;
     struct store_txn *queue, **queue_tail;
     struct store_txn *completed, **completed_tail;

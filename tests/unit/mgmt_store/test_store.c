@@ -109,6 +109,45 @@ static void wakes_once_and_delivers_in_the_callers_thread(void)
     CHECK_EQ(ops[0].value, 5);
 }
 
+struct chain {
+    struct store *store;
+    struct store_op ops[5];
+    struct store_txn txns[5];
+    struct counted counted;
+};
+
+static void submit_five(struct store_txn *txn, void *ctx)
+{
+    struct chain *c = ctx;
+    for (unsigned i = 0; i < 5; i++) {
+        c->ops[i] = rig_add(1, "n", 1, -1);
+        c->txns[i] = (struct store_txn){.ops = &c->ops[i], .n_ops = 1};
+        CHECK_EQ(store_submit(c->store, &c->txns[i], on_done, &c->counted), 0);
+    }
+}
+
+static void what_a_delivery_submits_is_one_group(void)
+{
+    struct chain c = {.store = NULL};
+    struct store_config config = rig_config(1);
+    config.wake = on_wake;
+    config.wake_ctx = &c.counted;
+    struct store *s = c.store = store_null_create(&config, NULL);
+    REQUIRE(s);
+    struct store_op op = rig_add(1, "n", 1, -1);
+    struct store_txn txn = {.ops = &op, .n_ops = 1};
+    CHECK_EQ(store_submit(s, &txn, submit_five, &c), 0);
+    while (!store_deliver(s))
+        ;
+    CHECK_EQ(rig_one(s, rig_add(2, "n", 1, -1)), 0); /* with the five, or after them */
+    struct store_status st;
+    store_status(s, &st);
+    CHECK(st.groups == 2 || st.groups == 3);
+    store_close(s);
+    CHECK_EQ(c.counted.done, 5);
+    CHECK_EQ(c.ops[4].value, 6);
+}
+
 static void in_doubt_it_refuses_others_and_on_closing_says_so(void)
 {
     struct counted c = {.done = 0};
@@ -142,6 +181,7 @@ int main(void)
     TAP_RUN(refuses_what_is_out_of_bounds);
     TAP_RUN(says_again_when_the_queue_is_full);
     TAP_RUN(wakes_once_and_delivers_in_the_callers_thread);
+    TAP_RUN(what_a_delivery_submits_is_one_group);
     TAP_RUN(in_doubt_it_refuses_others_and_on_closing_says_so);
     TAP_RUN(leads_alone);
     return tap_done();

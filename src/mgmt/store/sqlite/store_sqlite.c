@@ -130,9 +130,10 @@ struct store *store_sqlite_open(const char *path, const struct store_sqlite_opti
         err_set(err, ENOMEM, "could not allocate a store");
         return NULL;
     }
-    /* Savepoints keep the pages that a transaction changes in memory, not in a temporary file. Has
-     * no effect (and does no harm) once SQLite is in use. */
+    /* Savepoints keep the pages that a transaction changes in memory, not in a temporary file;
+     * allocations are not counted. Has no effect (and does no harm) once SQLite is in use. */
     sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     store_init(&q->store, &sqlite_ops, config, GROUP_BEST);
     pthread_mutex_init(&q->writing, NULL);
     pthread_mutex_init(&q->reading, NULL);

@@ -76,16 +76,22 @@ static int put(struct store_sqlite *q, struct store_txn *txn, unsigned index)
 {
     struct store_op *op = &txn->ops[index];
     const struct store_object *o = &op->object;
-    struct found f;
-    int r = find(q, o, &f);
-    if (r)
-        return r;
+    struct found f = {.row = false};
+    int rc = SQLITE_CONSTRAINT_UNIQUE;
+    if (o->when == STORE_IF_ABSENT) /* the usual case needs no look before */
+        rc = write_object(q, o, &f, q->state.seq + 1);
+    if (rc == SQLITE_OK) {
+        op->seq = ++q->state.seq;
+        return 0;
+    }
+    if (rc != SQLITE_CONSTRAINT_UNIQUE || find(q, o, &f))
+        return -EAGAIN;
     uint64_t seq = f.row && f.living ? f.seq : 0;
     if (o->when == STORE_IF_ABSENT && seq)
         return store_refuse(txn, index, -EEXIST, (int64_t)seq);
     if (o->when == STORE_IF_SEQ && (!seq || seq != o->seq))
         return store_refuse(txn, index, -ESTALE, (int64_t)seq);
-    int rc = write_object(q, o, &f, q->state.seq + 1);
+    rc = write_object(q, o, &f, q->state.seq + 1);
     if (rc == SQLITE_CONSTRAINT_UNIQUE)
         return refuse_name(q, txn, index);
     if (rc != SQLITE_OK)
