@@ -1,13 +1,15 @@
-/* Transactions of eight rows a second, by the number of submitters that wait for their answers,
- * with group commit and, in turns in the same run, with one transaction a commit.
+/* Transactions of eight rows a second, by how many wait for their answers at a time, with group
+ * commit and, in turns in the same run, with one transaction a commit.
  *
- * A transaction is what a created VM writes: the VM, its operation, a port; the host's claim; a
- * quota; an event, an audit row, an idempotency key. Usage:
- *   bench-store [-s SECONDS] [-d FOLDER] [-p CONNINFO] [-r ROUNDS] */
+ * As in the server one thread submits and is woken to deliver; it keeps a number of transactions in
+ * flight, each of which stands for a request. A transaction is what a created VM writes: the VM,
+ * its operation, a port; the host's claim; a quota; an event, an audit row, an idempotency key. The
+ * VM's name and the key are random, the other names rise with their ids. Usage: bench-store [-s
+ * SECONDS] [-d FOLDER] [-p CONNINFO] [-r ROUNDS] [-w ONLY_SO_MANY_WAITING]
+ *               [-g (group commit only)] */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,20 +27,35 @@
 #define MAX_ROUNDS  9
 #define BODY_BYTES  400
 
-struct submitter {
-    pthread_t thread;
-    struct store *store;
+/* One that waits: a transaction in flight, again and again. */
+struct waiter {
+    struct store_txn txn;
+    struct store_op ops[ROWS];
+    char names[4][40];
     unsigned index;
+    uint64_t n, generation;
+    int64_t begin_ns;
+    struct run *run;
+};
+
+struct run {
+    struct store *store;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool woken; /* under `lock` */
+    bool stop;
+    unsigned in_flight;
     uint64_t done;
     float *ms; /* latencies, the last SAMPLES of them */
 };
 
-static _Atomic bool stop;
-static _Atomic uint64_t next_id;
+static uint64_t next_id;
 static const char *folder = "/var/tmp";
 static const char *conninfo;
 static double seconds = 3;
 static unsigned rounds = 3;
+static unsigned only_waiting; /* 0: the whole table */
+static bool group_only;
 static char body[BODY_BYTES + 1];
 
 /* Version 7 in spirit: ids that rise with time. */
@@ -80,19 +97,19 @@ static struct store_op row(enum store_op_type type, unsigned project, struct sto
                                      .body = {body, 200}}};
 }
 
-static void fill(struct store_op *ops, unsigned submitter, uint64_t n, uint64_t *generation,
-                 char names[4][40])
+static void fill(struct waiter *w)
 {
-    unsigned project = submitter % 16, host = submitter;
-    static const char *const what[] = {"vm", "op", "port", "key"};
-    for (unsigned i = 0; i < 4; i++)
-        snprintf(names[i], 40, "%s-%u-%08" PRIx64, what[i], submitter,
-                 (n * 2654435761u) & 0xffffffff);
-    ops[0] = put(1, project, names[0]);
-    ops[1] = put(2, project, names[1]);
-    ops[2] = put(3, project, names[2]);
+    unsigned project = w->index % 16;
+    struct store_op *ops = w->ops;
+    snprintf(w->names[0], 40, "vm-%08" PRIx64, (next_id * 2654435761u) & 0xffffffff);
+    snprintf(w->names[1], 40, "op-%016" PRIx64, next_id + 1);
+    snprintf(w->names[2], 40, "port-%016" PRIx64, next_id + 2);
+    snprintf(w->names[3], 40, "%016" PRIx64, next_id * 11400714819323198485u);
+    ops[0] = put(1, project, w->names[0]);
+    ops[1] = put(2, project, w->names[1]);
+    ops[2] = put(3, project, w->names[2]);
     ops[3] = (struct store_op){.type = STORE_RAISE,
-                               .raise = {.host = small_id(host), .expected = *generation}};
+                               .raise = {.host = small_id(w->index), .expected = w->generation}};
     ops[4] = (struct store_op){.type = STORE_ADD,
                                .add = {.owner = small_id(project),
                                        .name = store_text_of("vcpus"),
@@ -102,37 +119,61 @@ static void fill(struct store_op *ops, unsigned submitter, uint64_t n, uint64_t 
     ops[6] = row(STORE_AUDIT, project, ops[0].object.id);
     ops[7] = (struct store_op){.type = STORE_KEY,
                                .key = {.principal = small_id(project),
-                                       .key = store_text_of(names[3]),
+                                       .key = store_text_of(w->names[3]),
                                        .answer = {body, 300},
                                        .expires_ms = 2000}};
 }
 
-static void *submit(void *arg)
+static void submit(struct waiter *w);
+
+static void answered(struct store_txn *txn, void *ctx)
 {
-    struct submitter *u = arg;
-    struct store_op ops[ROWS];
-    char names[4][40];
-    uint64_t generation = 0;
-    for (uint64_t n = 0; !stop; n++) {
-        fill(ops, u->index, n, &generation, names);
-        struct store_txn txn = {.ops = ops, .n_ops = ROWS};
-        int64_t begin = clock_now_ns();
-        int r = store_submit_wait(u->store, &txn);
-        if (r == -ESTALE) { /* the host was claimed in the run before */
-            generation = (uint64_t)txn.current;
-            continue;
-        }
-        if (r) {
-            struct store_status st;
-            store_status(u->store, &st);
-            fprintf(stderr, "bench-store: %s: operation %u: %s\n", strerror(-r), txn.failed_op,
-                    st.last.msg);
-            exit(1);
-        }
-        generation = (uint64_t)ops[3].value;
-        u->ms[u->done++ % SAMPLES] = (float)(clock_now_ns() - begin) / 1e6f;
+    struct waiter *w = ctx;
+    struct run *run = w->run;
+    run->in_flight--;
+    if (txn->result == -ESTALE) { /* the host was claimed in a run before */
+        w->generation = (uint64_t)txn->current;
+    } else if (txn->result) {
+        struct store_status st;
+        store_status(run->store, &st);
+        fprintf(stderr, "bench-store: %s: operation %u: %s\n", strerror(-txn->result),
+                txn->failed_op, st.last.msg);
+        exit(1);
+    } else {
+        w->generation = (uint64_t)w->ops[3].value;
+        run->ms[run->done++ % SAMPLES] = (float)(clock_now_ns() - w->begin_ns) / 1e6f;
     }
-    return NULL;
+    if (!run->stop)
+        submit(w);
+}
+
+static void submit(struct waiter *w)
+{
+    fill(w);
+    w->txn = (struct store_txn){.ops = w->ops, .n_ops = ROWS};
+    w->begin_ns = clock_now_ns();
+    if (store_submit(w->run->store, &w->txn, answered, w))
+        exit(1);
+    w->run->in_flight++;
+}
+
+static void wake(void *ctx)
+{
+    struct run *run = ctx;
+    pthread_mutex_lock(&run->lock);
+    run->woken = true;
+    pthread_cond_signal(&run->cond);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void wait_and_deliver(struct run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    while (!run->woken)
+        pthread_cond_wait(&run->cond, &run->lock);
+    run->woken = false;
+    pthread_mutex_unlock(&run->lock);
+    store_deliver(run->store);
 }
 
 static int compare_floats(const void *a, const void *b)
@@ -145,10 +186,11 @@ struct figures {
     double per_s, p50_ms, p99_ms, txns_per_commit, cpu_us;
 };
 
-static struct store *open_store(bool pgsql, unsigned group_max)
+static struct store *open_store(bool pgsql, unsigned group_max, struct run *run)
 {
     struct err err;
-    struct store_config config = {.server = small_id(7), .group_max = group_max};
+    struct store_config config = {
+        .server = small_id(7), .group_max = group_max, .wake = wake, .wake_ctx = run};
     struct store *s;
     if (pgsql) {
         s = store_pgsql_open(conninfo, &config, &err);
@@ -171,39 +213,36 @@ static struct store *open_store(bool pgsql, unsigned group_max)
 
 static struct figures measure(bool pgsql, unsigned group_max, unsigned waiting)
 {
-    static float all[MAX_WAITING * SAMPLES];
-    struct submitter u[MAX_WAITING];
-    struct store *s = open_store(pgsql, group_max);
-    stop = false;
+    static float ms[SAMPLES];
+    static struct waiter waiters[MAX_WAITING];
+    struct run run = {.ms = ms};
+    pthread_mutex_init(&run.lock, NULL);
+    pthread_cond_init(&run.cond, NULL);
+    run.store = open_store(pgsql, group_max, &run);
     int64_t begin = clock_now_ns(), cpu = clock_process_cpu_ns();
+    int64_t end = begin + (int64_t)(seconds * 1e9);
     for (unsigned i = 0; i < waiting; i++) {
-        u[i] = (struct submitter){.store = s, .index = i, .ms = calloc(SAMPLES, sizeof(float))};
-        if (!u[i].ms || pthread_create(&u[i].thread, NULL, submit, &u[i]))
-            exit(1);
+        waiters[i] = (struct waiter){.index = i, .run = &run};
+        submit(&waiters[i]);
     }
-    usleep((useconds_t)(seconds * 1e6));
-    stop = true;
-    uint64_t done = 0;
-    size_t n = 0;
-    for (unsigned i = 0; i < waiting; i++) {
-        pthread_join(u[i].thread, NULL);
-        size_t have = MIN(u[i].done, (uint64_t)SAMPLES);
-        memcpy(all + n, u[i].ms, have * sizeof(float));
-        n += have;
-        done += u[i].done;
-        free(u[i].ms);
+    while (run.in_flight) {
+        wait_and_deliver(&run);
+        run.stop = clock_now_ns() >= end;
     }
     double s_taken = (double)(clock_now_ns() - begin) / 1e9;
     double cpu_us = (double)(clock_process_cpu_ns() - cpu) / 1e3;
     struct store_status st;
-    store_status(s, &st);
-    store_close(s);
-    qsort(all, n, sizeof(float), compare_floats);
-    return (struct figures){.per_s = (double)done / s_taken,
-                            .p50_ms = n ? (double)all[n / 2] : 0,
-                            .p99_ms = n ? (double)all[n * 99 / 100] : 0,
-                            .txns_per_commit = (double)done / (double)MAX(st.groups, 1u),
-                            .cpu_us = cpu_us / (double)MAX(done, 1u)};
+    store_status(run.store, &st);
+    store_close(run.store);
+    pthread_cond_destroy(&run.cond);
+    pthread_mutex_destroy(&run.lock);
+    size_t n = MIN(run.done, (uint64_t)SAMPLES);
+    qsort(ms, n, sizeof(float), compare_floats);
+    return (struct figures){.per_s = (double)run.done / s_taken,
+                            .p50_ms = n ? (double)ms[n / 2] : 0,
+                            .p99_ms = n ? (double)ms[n * 99 / 100] : 0,
+                            .txns_per_commit = (double)run.done / (double)MAX(st.groups, 1u),
+                            .cpu_us = cpu_us / (double)MAX(run.done, 1u)};
 }
 
 static int compare_figures(const void *a, const void *b)
@@ -219,10 +258,12 @@ static void table(const char *title, bool pgsql)
     static const unsigned waiting[] = {1, 4, 16, 64};
     for (unsigned i = 0; i < ARRAY_LEN(waiting); i++) {
         struct figures f[2][MAX_ROUNDS];
+        if (only_waiting && waiting[i] != only_waiting)
+            continue;
         for (unsigned r = 0; r < rounds; r++)
-            for (unsigned naive = 0; naive < 2; naive++)
+            for (unsigned naive = 0; naive < (group_only ? 1 : 2); naive++)
                 f[naive][r] = measure(pgsql, naive ? 1 : 0, waiting[i]);
-        for (unsigned naive = 0; naive < 2; naive++) {
+        for (unsigned naive = 0; naive < (group_only ? 1 : 2); naive++) {
             qsort(f[naive], rounds, sizeof(f[naive][0]), compare_figures);
             const struct figures *m = &f[naive][rounds / 2];
             printf("%8u %10s | %9.0f %8.2f %8.2f %11.1f %10.0f\n", waiting[i],
@@ -236,7 +277,7 @@ static void table(const char *title, bool pgsql)
 int main(int argc, char **argv)
 {
     int c;
-    while ((c = getopt(argc, argv, "s:d:p:r:")) != -1) {
+    while ((c = getopt(argc, argv, "s:d:p:r:w:g")) != -1) {
         if (c == 's')
             seconds = atof(optarg);
         else if (c == 'd')
@@ -245,6 +286,10 @@ int main(int argc, char **argv)
             conninfo = optarg;
         else if (c == 'r')
             rounds = (unsigned)atoi(optarg);
+        else if (c == 'w')
+            only_waiting = (unsigned)atoi(optarg);
+        else if (c == 'g')
+            group_only = true;
         else
             return 2;
     }
