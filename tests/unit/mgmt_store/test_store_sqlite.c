@@ -108,6 +108,9 @@ static void backs_up_while_commits_go_on(void)
 
 static void verifying_finds_what_was_done_to_the_trail(void)
 {
+    static const char add_a_row[] =
+        "INSERT INTO audit SELECT 50, at_ms, project, object, actor, kind, name, body, server, 3 "
+        "FROM audit WHERE link=3";
     static const char *const deeds[] = {
         "UPDATE audit SET body='{}' WHERE link=2",
         "DELETE FROM audit WHERE link=2",
@@ -116,8 +119,7 @@ static void verifying_finds_what_was_done_to_the_trail(void)
         "UPDATE audit SET position=100 WHERE link=1",
         "UPDATE links SET hash=zeroblob(32) WHERE number=3",
         "DELETE FROM links WHERE number=1",
-        "INSERT INTO audit SELECT 50, at_ms, project, object, actor, kind, name, body, server, 3 "
-        "FROM audit WHERE link=3",
+        add_a_row,
     };
     struct err err;
     for (unsigned d = 0; d < sizeof(deeds) / sizeof(deeds[0]); d++) {
