@@ -2,6 +2,7 @@
 #include "mgmt/store/sqlite/store_sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "mgmt/store/sqlite/store_sqlite_internal.h"
 #include "store_files.h"
@@ -33,6 +34,23 @@ static void keeps_a_second_server_out(void)
     store_close(s);
     s = reopen_sqlite(&config);
     CHECK(s);
+    store_close(s);
+}
+
+static void is_its_owners_alone(void)
+{
+    SUITE_OPEN(s);
+    static const char *const ends[] = {"", "-wal", "-shm", "-lock", "-copy"};
+    char path[160];
+    snprintf(path, sizeof(path), "%s-copy", files_path);
+    CHECK_EQ(rig_one(s, rig_add(1, "n", 1, -1)), 0);
+    CHECK_EQ(store_backup(s, path, NULL), 0);
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct stat st;
+        snprintf(path, sizeof(path), "%s%s", files_path, ends[i]);
+        CHECK_EQ(stat(path, &st), 0);
+        CHECK_EQ(st.st_mode & 0777, 0600);
+    }
     store_close(s);
 }
 
@@ -168,6 +186,7 @@ int main(void)
     suite_reopen = reopen_sqlite;
     suite_run();
     TAP_RUN(keeps_a_second_server_out);
+    TAP_RUN(is_its_owners_alone);
     TAP_RUN(refuses_a_newer_schema_and_foreign_files);
     TAP_RUN(upgrades_step_by_step_and_not_halfway);
     TAP_RUN(backs_up_while_commits_go_on);

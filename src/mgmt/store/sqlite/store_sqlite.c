@@ -67,6 +67,17 @@ static int lock(struct store_sqlite *q, struct err *err)
     return 0;
 }
 
+/* Nobody else reads what tenants keep secret: the mode that SQLite then gives the log too. Before
+ * SQLite has the file open, so that closing it here drops no lock of SQLite's. */
+static int make_private(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, errno, "could not open %s", path);
+    close(fd);
+    return 0;
+}
+
 static int read_state(struct store_sqlite *q, struct err *err)
 {
     sqlite3_stmt *st = q->read_stmts[READ_STATE];
@@ -100,6 +111,8 @@ static int read_state(struct store_sqlite *q, struct err *err)
 static int open_all(struct store_sqlite *q, struct err *err)
 {
     int r = lock(q, err);
+    if (!r)
+        r = make_private(q->path, err);
     if (!r)
         r = store_sqlite_connect(q, &q->db, err);
     if (!r)

@@ -219,6 +219,10 @@ int store_sqlite_backup(struct store *s, const char *path, struct err *err)
         return err_set(err, ENOMEM, "could not allocate for a backup");
     }
     unlink(partial);
+    int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, errno, "could not create %s", partial);
+    close(fd);
     sqlite3 *db = NULL;
     sqlite3_stmt *st = NULL;
     /* A connection of its own: a backup takes long and other reads go on. */
