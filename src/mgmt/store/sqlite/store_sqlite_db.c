@@ -40,10 +40,12 @@ const char *const store_sqlite_write_sql[STMT_COUNT] = {
     [STMT_SOURCE_SET] = "INSERT INTO sources VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET "
                         "epoch = excluded.epoch, number = excluded.number",
     [STMT_KEY_FIND] = "SELECT expires_ms, seq FROM keys WHERE principal = ?1 AND key = ?2",
-    [STMT_KEY_SET] = "INSERT OR REPLACE INTO keys(principal, key, hash, expires_ms, seq, answer) "
-                     "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    [STMT_KEYS_EXPIRE] = "DELETE FROM keys WHERE (principal, key) IN (SELECT principal, key FROM "
-                         "keys WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
+    [STMT_KEY_INSERT] = "INSERT INTO keys(principal, key, hash, expires_ms, seq, answer) "
+                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [STMT_KEY_RENEW] = "UPDATE keys SET hash = ?3, expires_ms = ?4, seq = ?5, answer = ?6 "
+                       "WHERE principal = ?1 AND key = ?2",
+    [STMT_KEYS_EXPIRE] = "DELETE FROM keys WHERE seq IN (SELECT seq FROM keys "
+                         "WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
     [STMT_TOMBSTONES_LAST] = "SELECT max(seq) FROM (SELECT seq FROM objects WHERE gone_ms IS NOT "
                              "NULL AND gone_ms <= ?1 ORDER BY seq LIMIT ?2)",
     [STMT_TOMBSTONES_EXPIRE] =

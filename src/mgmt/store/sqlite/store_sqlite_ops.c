@@ -221,29 +221,40 @@ static int usage(struct store_sqlite *q, struct store_txn *txn, unsigned index)
     return append(q, &txn->ops[index]);
 }
 
-static int put_key(struct store_sqlite *q, struct store_txn *txn, unsigned index)
+/* Returns SQLite's code. */
+static int write_key(struct store_sqlite *q, int stmt, const struct store_key *k)
 {
-    struct store_op *op = &txn->ops[index];
-    const struct store_key *k = &op->key;
-    sqlite3_stmt *st = q->stmts[STMT_KEY_FIND];
-    store_sqlite_bind_id(st, 1, &k->principal);
-    store_sqlite_bind_text(st, 2, k->key);
-    int rc = sqlite3_step(st);
-    bool valid = rc == SQLITE_ROW && sqlite3_column_int64(st, 0) > k->at_ms;
-    int64_t seq = valid ? sqlite3_column_int64(st, 1) : 0;
-    sqlite3_reset(st);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return -EAGAIN;
-    if (valid)
-        return store_refuse(txn, index, -EEXIST, seq);
-    st = q->stmts[STMT_KEY_SET];
+    sqlite3_stmt *st = q->stmts[stmt];
     store_sqlite_bind_id(st, 1, &k->principal);
     store_sqlite_bind_text(st, 2, k->key);
     sqlite3_bind_blob(st, 3, k->hash, STORE_HASH_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(st, 4, k->expires_ms);
     sqlite3_bind_int64(st, 5, (sqlite3_int64)q->state.seq + 1);
     store_sqlite_bind_text(st, 6, k->answer);
-    if (store_sqlite_step_done(st) != SQLITE_OK)
+    return store_sqlite_step_done(st);
+}
+
+static int put_key(struct store_sqlite *q, struct store_txn *txn, unsigned index)
+{
+    struct store_op *op = &txn->ops[index];
+    const struct store_key *k = &op->key;
+    int rc = write_key(q, STMT_KEY_INSERT, k);
+    if (rc == SQLITE_CONSTRAINT_UNIQUE) {
+        sqlite3_stmt *st = q->stmts[STMT_KEY_FIND];
+        store_sqlite_bind_id(st, 1, &k->principal);
+        store_sqlite_bind_text(st, 2, k->key);
+        if (sqlite3_step(st) != SQLITE_ROW) {
+            sqlite3_reset(st);
+            return -EAGAIN;
+        }
+        bool valid = sqlite3_column_int64(st, 0) > k->at_ms;
+        int64_t seq = sqlite3_column_int64(st, 1);
+        sqlite3_reset(st);
+        if (valid)
+            return store_refuse(txn, index, -EEXIST, seq);
+        rc = write_key(q, STMT_KEY_RENEW, k);
+    }
+    if (rc != SQLITE_OK)
         return -EAGAIN;
     op->seq = ++q->state.seq;
     return 0;

@@ -9,7 +9,8 @@
 
 #define APPLICATION_ID 0x56697267 /* "Virg": tells our files from others' */
 
-/* The columns that are compared come before the body, which may lie on pages of its own. */
+/* The columns that are compared come before the body, which may lie on pages of its own. Keys are
+ * random: their rows go to one end of the table and only the small index is written all over. */
 static const char step_1[] =
     "CREATE TABLE objects(kind INTEGER NOT NULL, id BLOB NOT NULL, project BLOB NOT NULL,"
     "  seq INTEGER NOT NULL, gone_ms INTEGER, name TEXT, body TEXT);"
@@ -28,9 +29,9 @@ static const char step_1[] =
     "  actor BLOB, kind INTEGER, name TEXT, body TEXT, epoch INTEGER, number INTEGER);"
     "CREATE TABLE sources(source BLOB PRIMARY KEY, epoch INTEGER NOT NULL,"
     "  number INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE keys(principal BLOB NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL,"
-    "  expires_ms INTEGER NOT NULL, seq INTEGER NOT NULL, answer TEXT NOT NULL,"
-    "  PRIMARY KEY(principal, key)) WITHOUT ROWID;"
+    "CREATE TABLE keys(seq INTEGER PRIMARY KEY, principal BLOB NOT NULL, key TEXT NOT NULL,"
+    "  hash BLOB NOT NULL, expires_ms INTEGER NOT NULL, answer TEXT NOT NULL);"
+    "CREATE UNIQUE INDEX keys_key ON keys(principal, key);"
     "CREATE INDEX keys_expiry ON keys(expires_ms);"
     "CREATE TABLE links(server BLOB NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,"
     "  PRIMARY KEY(server, number)) WITHOUT ROWID;"
