@@ -87,6 +87,15 @@ static inline const char *pg_find(void)
     return NULL;
 }
 
+/* What a crash of the machine leaves is not tested here: no fsync. */
+static inline void pg_start_command(char *line, size_t size)
+{
+    snprintf(line, size,
+             "pg_ctl -D %s/data -l %s/log -w -o \"-c listen_addresses= -k %s -c fsync=off"
+             " -c shared_buffers=16MB\" start",
+             pg.dir, pg.dir, pg.dir);
+}
+
 /* NULL: pg.conninfo connects to an empty database. Else why there is none. */
 static inline const char *pg_begin(void)
 {
@@ -100,11 +109,7 @@ static inline const char *pg_begin(void)
              "initdb -D %s/data -A trust -U postgres --no-sync -E UTF8 --locale=C", pg.dir);
     if (pg_run(line))
         return "initdb failed";
-    /* What a crash of the machine leaves is not tested here. */
-    snprintf(line, sizeof(line),
-             "pg_ctl -D %s/data -l %s/log -w -o \"-c listen_addresses= -k %s -c fsync=off"
-             " -c shared_buffers=16MB\" start",
-             pg.dir, pg.dir, pg.dir);
+    pg_start_command(line, sizeof(line));
     if (pg_run(line))
         return "PostgreSQL did not start";
     snprintf(pg.conninfo, sizeof(pg.conninfo), "host=%s user=postgres dbname=postgres", pg.dir);

@@ -241,6 +241,43 @@ static void a_broken_commit_is_answered_truly(void)
     store_close(s);
 }
 
+static void note_result(struct store_txn *txn, void *ctx)
+{
+    *(_Atomic int *)ctx = txn->result;
+}
+
+static void outlives_a_crash_of_the_database(void)
+{
+    SUITE_OPEN(s);
+    char stop[128], start[512];
+    snprintf(stop, sizeof(stop), "pg_ctl -D %s/data -m immediate -w stop", pg.dir);
+    pg_start_command(start, sizeof(start));
+    CHECK_EQ(rig_one(s, rig_add(1, "n", 1, -1)), 0);
+    CHECK_EQ(pg_run(stop), 0);
+    /* Sent into a dead connection or not sent: answered when the database can be asked. */
+    _Atomic int result = 1;
+    struct store_op op = rig_add(1, "n", 1, -1);
+    struct store_txn txn = {.ops = &op, .n_ops = 1};
+    int r = store_submit(s, &txn, note_result, &result);
+    CHECK_EQ(r, 0);
+    uint64_t seq = 0;
+    CHECK_EQ(store_follow(s, &seq, rig_add_record, NULL, NULL), -EAGAIN);
+    CHECK(!store_lead(s, 1));
+    CHECK_EQ(pg_run(start), 0);
+    while (!r && result == 1)
+        usleep(1000);
+    CHECK(result == 0 || result == -EAGAIN);
+    int64_t sum = 1 + (result == 0);
+    do {
+        op = rig_add(1, "n", 1, -1);
+        r = rig_run(s, &op, 1, &txn);
+    } while (r == -EAGAIN);
+    CHECK_EQ(r, 0);
+    CHECK_EQ(op.value, sum + 1);
+    CHECK(store_lead(s, 1));
+    store_close(s);
+}
+
 static void refuses_a_newer_schema_and_a_stolen_id(void)
 {
     SUITE_OPEN(s);
@@ -277,6 +314,7 @@ int main(void)
     TAP_RUN(a_duty_is_led_by_one_and_passes_on);
     TAP_RUN(connects_again_by_itself);
     TAP_RUN(a_broken_commit_is_answered_truly);
+    TAP_RUN(outlives_a_crash_of_the_database);
     TAP_RUN(refuses_a_newer_schema_and_a_stolen_id);
     return tap_done();
 }
