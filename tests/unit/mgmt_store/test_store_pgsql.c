@@ -290,6 +290,7 @@ static void refuses_a_newer_schema_and_a_stolen_id(void)
     CHECK(strstr(st.last.msg, "another process writes with this server's id"));
     CHECK_EQ(rig_one(twin, rig_add(1, "n", 1, -1)), 0);
     store_close(twin);
+    CHECK_EQ(rig_one(s, rig_add(1, "n", 1, -1)), 0); /* the twin is gone, the id is ours again */
     store_close(s);
     CHECK(raw_exec("UPDATE virga.version SET version = 99"));
     CHECK(!store_pgsql_open(pg.conninfo, &config, &err));

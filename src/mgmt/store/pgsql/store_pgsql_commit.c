@@ -124,8 +124,13 @@ int store_pgsql_commit(struct store *s, struct store_txn **txns, unsigned n, str
         return 0;
     }
     store_pgsql_error(q->conn, res, err, "could not commit to PostgreSQL");
-    /* An error on a connection that lives was the transaction's end. */
-    return PQstatus(q->conn) == CONNECTION_OK ? -EAGAIN : -EINPROGRESS;
+    if (PQstatus(q->conn) != CONNECTION_OK)
+        return -EINPROGRESS;
+    /* An error on a connection that lives was the transaction's end. The next group begins anew,
+     * with a number taken anew: the reason may have been that another process had taken ours. */
+    PQfinish(q->conn);
+    q->conn = NULL;
+    return -EAGAIN;
 }
 
 int store_pgsql_resolve(struct store *s, struct store_txn **txns, unsigned n, struct err *err)
