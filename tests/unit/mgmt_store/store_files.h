@@ -32,7 +32,7 @@ static inline void files_finish(void)
         rmdir(files_dir);
 }
 
-/* memory: where the disk is simulated anyway. */
+/* memory: where the disk is simulated or no part of what is tested. */
 static inline void files_begin(bool memory)
 {
     const char *where = memory && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";

@@ -181,7 +181,7 @@ static void the_log_stays_as_large_as_it_was_made(void)
 
 int main(void)
 {
-    files_begin(false);
+    files_begin(true);
     suite_open = open_sqlite;
     suite_reopen = reopen_sqlite;
     suite_run();
