@@ -2,12 +2,12 @@
 
 # To build, to make images and to run the rig.
 NEEDS_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev liburing-dev libzstd-dev zlib1g-dev
-    libseccomp-dev libcap-dev libwebsockets-dev libmnl-dev libssl-dev"
+    libseccomp-dev libcap-dev libwebsockets-dev libmnl-dev libssl-dev libsqlite3-dev libpq-dev"
 NEEDS_IMAGES="dpkg-dev mmdebstrap e2fsprogs lz4 zstd"
 NEEDS_RUN="qemu-system-x86 qemu-system-common passt"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
 NEEDS_CHECK="git binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace
-    gdb dpdk-dev acpica-tools mandoc libzydis-dev python3-yaml"
+    gdb dpdk-dev acpica-tools mandoc libzydis-dev python3-yaml postgresql-15"
 
 # run_shown TITLE COMMAND...: runs a command with its output in a file, shows that it is alive, and shows
 # the file's end when it fails.
@@ -48,6 +48,16 @@ as_root() {
     fi
 }
 
+# Debian's PostgreSQL makes a database and starts a server when it is installed. Our tests start their own; where
+# nobody had PostgreSQL before, its programs are enough.
+without_a_cluster() {
+    case $1 in *postgresql-*) ;; *) return 0 ;; esac
+    [ "$(dpkg-query -W -f '${db:Status-Status}' postgresql-common 2>/dev/null)" = installed ] && return 0
+    run_shown "apt-get install postgresql-common" as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q install -y --no-install-recommends postgresql-common || return 1
+    as_root sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+}
+
 # need PACKAGE...: installs those that are missing, without what they merely recommend.
 need() {
     missing=
@@ -64,6 +74,7 @@ need() {
     echo "packages: installing$missing"
     [ "$(id -u)" -eq 0 ] || as_root true || return 1 # asks for the password where it can be seen
     run_shown "apt-get update" as_root apt-get -q update || return 1
+    without_a_cluster "$missing" || return 1
     # shellcheck disable=SC2086
     run_shown "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -q install -y --no-install-recommends $missing
