@@ -109,6 +109,7 @@ static int parse_groups(struct ext4 *fs, const uint8_t *sb, struct err *err)
     fs->n_inodes = le32_read(sb + EXT4_WIRE_SB_INODES);
     fs->inodes_per_group = le32_read(sb + EXT4_WIRE_SB_GROUP_INODES);
     fs->blocks_per_group = le32_read(sb + EXT4_WIRE_SB_GROUP_BLOCKS);
+    fs->journal_inode = le32_read(sb + EXT4_WIRE_SB_JOURNAL_INODE);
     fs->first_meta_bg = le32_read(sb + EXT4_WIRE_SB_FIRST_META_BG);
     fs->backup_groups[0] = le32_read(sb + EXT4_WIRE_SB_BACKUP_BGS);
     fs->backup_groups[1] = le32_read(sb + EXT4_WIRE_SB_BACKUP_BGS + 4);
@@ -141,6 +142,17 @@ static int parse_superblock(struct ext4 *fs, struct err *err)
     return ret ? ret : parse_groups(fs, sb, err);
 }
 
+static int allocate(struct ext4 *fs, struct err *err)
+{
+    fs->memory = malloc((size_t)fs->block_bytes * EXT4_SLOTS + fs->inode_bytes);
+    if (!fs->memory)
+        return err_set(err, ENOMEM, "no memory for a file system's blocks");
+    for (unsigned i = 0; i < EXT4_SLOTS; i++)
+        fs->slots[i].data = fs->memory + (size_t)fs->block_bytes * i;
+    fs->inode = fs->memory + (size_t)fs->block_bytes * EXT4_SLOTS;
+    return 0;
+}
+
 int ext4_open(const struct disk_reader *part, struct ext4 **opened, struct err *err)
 {
     struct ext4 *fs = calloc(1, sizeof(*fs));
@@ -148,19 +160,15 @@ int ext4_open(const struct disk_reader *part, struct ext4 **opened, struct err *
         return err_set(err, ENOMEM, "no memory for a file system");
     fs->part = *part;
     int ret = parse_superblock(fs, err);
-    if (!ret) {
-        fs->memory = malloc((size_t)fs->block_bytes * EXT4_SLOTS + fs->inode_bytes);
-        ret = fs->memory ? 0 : err_set(err, ENOMEM, "no memory for a file system's blocks");
-    }
-    if (ret) {
+    if (!ret)
+        ret = allocate(fs, err);
+    if (!ret && (fs->incompat & EXT4_WIRE_INCOMPAT_RECOVER))
+        ret = ext4_journal_replay(fs, fs->journal_inode, err);
+    if (ret)
         ext4_close(fs);
-        return ret;
-    }
-    for (unsigned i = 0; i < EXT4_SLOTS; i++)
-        fs->slots[i].data = fs->memory + (size_t)fs->block_bytes * i;
-    fs->inode = fs->memory + (size_t)fs->block_bytes * EXT4_SLOTS;
-    *opened = fs;
-    return 0;
+    else
+        *opened = fs;
+    return ret;
 }
 
 void ext4_close(struct ext4 *fs)
@@ -168,6 +176,7 @@ void ext4_close(struct ext4 *fs)
     if (!fs)
         return;
     free(fs->memory);
+    free(fs->patches);
     free(fs);
 }
 
@@ -187,8 +196,7 @@ int ext4_load_block(struct ext4 *fs, unsigned slot, const struct ext4_file *file
         return err_set(err, EINVAL, "inode %u: %s at block %llu of %llu", file->inode, what,
                        (unsigned long long)number, (unsigned long long)fs->n_blocks);
     b->number = 0;
-    int ret =
-        disk_reader_read(&fs->part, what, number << fs->block_shift, b->data, fs->block_bytes, err);
+    int ret = ext4_fs_read(fs, what, number << fs->block_shift, b->data, fs->block_bytes, err);
     if (ret)
         return ret;
     b->number = number;
@@ -255,9 +263,9 @@ static int inode_table(struct ext4 *fs, uint64_t group, uint64_t *block, struct 
         return err_set(err, EINVAL, "group %llu: its descriptor would lie at block %llu of %llu",
                        (unsigned long long)group, (unsigned long long)at,
                        (unsigned long long)fs->n_blocks);
-    int ret = disk_reader_read(&fs->part, "group descriptor",
-                               (at << fs->block_shift) + group % per_block * fs->desc_bytes, desc,
-                               fs->desc_bytes, err);
+    int ret = ext4_fs_read(fs, "group descriptor",
+                           (at << fs->block_shift) + group % per_block * fs->desc_bytes, desc,
+                           fs->desc_bytes, err);
     if (ret)
         return ret;
     uint16_t want = le16_read(desc + EXT4_WIRE_GD_CHECKSUM);
@@ -313,9 +321,8 @@ int ext4_inode(struct ext4 *fs, uint32_t number, struct ext4_file *file, struct 
         return err_set(err, EINVAL, "inode %u of %u", number, fs->n_inodes);
     int ret = inode_table(fs, group, &table, err);
     if (!ret)
-        ret = disk_reader_read(&fs->part, "inode",
-                               (table << fs->block_shift) + index * fs->inode_bytes, fs->inode,
-                               fs->inode_bytes, err);
+        ret = ext4_fs_read(fs, "inode", (table << fs->block_shift) + index * fs->inode_bytes,
+                           fs->inode, fs->inode_bytes, err);
     if (ret)
         return ret;
     const uint8_t *i = fs->inode;

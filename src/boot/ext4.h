@@ -5,12 +5,12 @@
  * they are used, checksums wherever the file system has them (superblock, group descriptors,
  * inodes, extent blocks, directory blocks; not the index blocks of hashed directories, which are
  * read as the empty directory blocks that they look like). Nothing recurses; memory is six blocks
- * of the file system, of at most 64 KiB each.
+ * of the file system, of at most 64 KiB each, and 24 bytes for each block in a journal to replay.
  *
- * A journal that was not replayed, after a crash of the guest, is left alone: the file system is
- * read as it is on the disk, as GRUB does. A kernel whose installation had reached the disk is
- * found; what was caught half way either fails its checks here or is refused by the kernel's
- * loader.
+ * A journal that was not replayed, after a crash of the guest, is replayed in memory: blocks whose
+ * newest committed content lies there are read from there. So a kernel is found as the guest's own
+ * next mount would see it, and not half installed; GRUB, which does not do this, may read blocks
+ * that belong to other files by now. One that does not parse is an error.
  *
  * Spec: Linux Documentation/filesystems/ext4/. */
 #ifndef BOOT_EXT4_H

@@ -1,5 +1,6 @@
 /* Between ext4.c (superblock, groups, inodes), ext4_map.c (which block of a file lies where, and
- * reading) and ext4_dir.c (directories, paths, data within the inode). */
+ * reading), ext4_dir.c (directories, paths, data within the inode) and ext4_journal.c (what a crash
+ * left in the journal). */
 #ifndef BOOT_EXT4_INTERNAL_H
 #define BOOT_EXT4_INTERNAL_H
 
@@ -17,12 +18,19 @@ struct ext4_block {
     uint8_t *data;
 };
 
+/* A block whose newest content lies in the journal. */
+struct ext4_patch {
+    uint64_t block, from;
+    unsigned order;
+    bool escaped;
+};
+
 struct ext4 {
     struct disk_reader part;
     uint32_t compat, incompat, ro_compat;
     uint32_t block_bytes, block_shift;
     uint64_t n_blocks, n_groups;
-    uint32_t n_inodes, inodes_per_group, inode_bytes;
+    uint32_t n_inodes, inodes_per_group, inode_bytes, journal_inode;
     uint32_t blocks_per_group, first_block, desc_bytes, first_meta_bg, backup_groups[2];
     uint32_t checksum_seed;
     uint8_t uuid[16];
@@ -30,6 +38,8 @@ struct ext4 {
     uint8_t *inode; /* the last inode read, whole */
     struct ext4_block slots[EXT4_SLOTS];
     uint8_t *memory;
+    struct ext4_patch *patches; /* in the order of their blocks */
+    unsigned n_patches;
 };
 
 /* ext4.c */
@@ -51,6 +61,12 @@ int ext4_map(struct ext4 *fs, const struct ext4_file *file, uint64_t logical, ui
 /* As ext4_read(), of any kind of file but with the data in blocks. */
 int ext4_read_blocks(struct ext4 *fs, const struct ext4_file *file, uint64_t offset, void *buf,
                      uint64_t bytes, struct err *err);
+
+/* ext4_journal.c: reads of the file system, with what lies in the journal. */
+int ext4_fs_read(const struct ext4 *fs, const char *what, uint64_t offset, void *buf, size_t bytes,
+                 struct err *err);
+/* Finds out what that is. */
+int ext4_journal_replay(struct ext4 *fs, uint32_t inode, struct err *err);
 
 /* ext4_dir.c */
 /* What an inode holds of its own data besides i_block: in fs->inode, which this reads anew. */

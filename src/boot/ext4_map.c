@@ -237,8 +237,7 @@ int ext4_read_blocks(struct ext4 *fs, const struct ext4_file *file, uint64_t off
         size_t n = (size_t)MIN(bytes, (run << fs->block_shift) - within);
         if (physical) {
             n = MIN(n, READ_MAX_BYTES);
-            ret = disk_reader_read(&fs->part, "file", (physical << fs->block_shift) + within, to, n,
-                                   err);
+            ret = ext4_fs_read(fs, "file", (physical << fs->block_shift) + within, to, n, err);
             if (ret)
                 return err_wrap(err, "inode %u", file->inode);
         } else {

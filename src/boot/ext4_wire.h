@@ -22,6 +22,7 @@
 #define EXT4_WIRE_SB_INCOMPAT      0x60  /* 4 */
 #define EXT4_WIRE_SB_RO_COMPAT     0x64  /* 4 */
 #define EXT4_WIRE_SB_UUID          0x68  /* 16 */
+#define EXT4_WIRE_SB_JOURNAL_INODE 0xe0  /* 4 */
 #define EXT4_WIRE_SB_DESC_BYTES    0xfe  /* 2 */
 #define EXT4_WIRE_SB_FIRST_META_BG 0x104 /* 4 */
 #define EXT4_WIRE_SB_BLOCKS_HI     0x150 /* 4 */
@@ -32,6 +33,7 @@
 #define EXT4_WIRE_MAGIC            0xef53
 
 #define EXT4_WIRE_COMPAT_SPARSE_SUPER2 0x200
+#define EXT4_WIRE_INCOMPAT_RECOVER     0x4
 #define EXT4_WIRE_INCOMPAT_META_BG     0x10
 #define EXT4_WIRE_INCOMPAT_64BIT       0x80
 #define EXT4_WIRE_INCOMPAT_CSUM_SEED   0x2000

@@ -1,7 +1,8 @@
 /* The search for a kernel on a disk whose bytes are anybody's: partition tables, ext4, grub.cfg,
  * entry files. It must end, stay within the disk, and give a kernel that can be read or a message.
  *   OFFSET  SIZE  MEANING
- *   0       1     the disk's size in units of 64 KiB, from 1 to 4; bit 7: read all of the kernel
+ *   0       1     bits 0-1: the disk's size in units of 64 KiB, from 1 to 4; bit 4: 2 MiB more, for
+ *                 a journal; bit 7: read all of the kernel
  *   1       ...   pieces of the disk, the rest of which is zero: u16 offset in units of 64 bytes,
  *                 u8 length in the same (0: 1), the bytes */
 #include <errno.h>
@@ -65,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
-    struct disk d = {.bytes = DISK_UNIT * (1 + (data[0] & 3))};
+    struct disk d = {.bytes = DISK_UNIT * (1 + (data[0] & 3) + (data[0] & 0x10) * 2)};
     struct disk_reader r = {.read = read_disk, .ctx = &d, .size_bytes = d.bytes};
     struct disk_kernel *k = NULL;
     struct err err = {0};

@@ -99,6 +99,7 @@ def boots_twice(disk):
         vm.expect("^changed$", 180)
         vm.checks = 2
         vm.run(180)
+        check_eq(vm.text.count("\nchanged\n"), 1, "boots of the first entry")
         check("/boot/vmlinuz-1 of partition 1" in vm.stderr(), vm.stderr())
 
 
@@ -116,6 +117,15 @@ def a_qcow2_disk_boots_its_own_kernel_and_after_a_reset_what_its_guest_chose():
         subprocess.run(["qemu-img", "convert", "-q", "-c", "-f", "raw", "-O", "qcow2", f"{tmp}/disk.img", f"{tmp}/disk.qcow2"],
                        check=True)
         boots_twice(f"{tmp}/disk.qcow2")
+
+
+@case
+def what_a_guest_wrote_is_booted_though_it_did_not_unmount():
+    """fsync() commits to the journal; sync() would have everything written to its place, too."""
+    script = CHANGES.replace("umount /a", "dd if=/dev/null of=/a/boot/grub/grub.cfg conv=notrunc,fsync")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
+        make_disk(f"{tmp}/disk.img", script.replace("reboot -f", "reboot -nf"))
+        boots_twice(f"{tmp}/disk.img")
 
 
 @case

@@ -329,18 +329,6 @@ static void absurd_superblocks_are_refused_by_field(void)
     disk_image_fini(&d);
 }
 
-/* After a crash of the guest: read as it is on the disk. */
-static void a_journal_that_was_not_replayed_is_left_alone(void)
-{
-    if (!have_mke2fs())
-        SKIP("no mke2fs here: install e2fsprogs");
-    struct disk_image d = {0};
-    REQUIRE(make_file_system(&scratch, "-t ext4 -b 4096 -O ^metadata_csum", FS_BYTES, 0, &d));
-    d.data[1024 + 0x60] |= 4; /* INCOMPAT_RECOVER */
-    CHECK_EQ(use(&d), 6);
-    disk_image_fini(&d);
-}
-
 static void a_changed_byte_under_a_checksum_is_found(void)
 {
     if (!have_mke2fs())
@@ -385,7 +373,6 @@ int main(void)
     make_tree(&scratch);
     TAP_RUN(every_file_of_every_kind_reads_back);
     TAP_RUN(absurd_superblocks_are_refused_by_field);
-    TAP_RUN(a_journal_that_was_not_replayed_is_left_alone);
     TAP_RUN(a_changed_byte_under_a_checksum_is_found);
     TAP_RUN(damage_gives_errors_and_no_more);
     scratch_fini(&scratch);
