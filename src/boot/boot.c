@@ -15,24 +15,53 @@
 /* One system call moves at most this much, so that a signal is served in between. */
 #define READ_CHUNK_BYTES (64 * MIB)
 
-static int file_size(int fd, const char *kind, const char *name, uint64_t *size, struct err *err)
+/* One of the two files, however it is read. */
+struct input {
+    const char *kind, *name;
+    const struct boot_source *source; /* NULL: fd */
+    int fd;
+};
+
+static struct input kernel_input(const struct boot_config *c)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return err_sys(err, errno, "could not examine %s %s", kind, name);
+    return (struct input){"kernel", c->kernel_name, c->kernel, c->kernel_fd};
+}
+
+static struct input initrd_input(const struct boot_config *c)
+{
+    return (struct input){"initrd", c->initrd_name, c->initrd, c->initrd_fd};
+}
+
+static int input_size(const struct input *in, uint64_t *size, struct err *err)
+{
+    struct stat st = {.st_mode = S_IFREG};
+    if (in->source)
+        st.st_size = (off_t)in->source->size_bytes;
+    else if (fstat(in->fd, &st) < 0)
+        return err_sys(err, errno, "could not examine %s %s", in->kind, in->name);
     if (!S_ISREG(st.st_mode))
-        return err_set(err, EINVAL, "%s %s is not a regular file", kind, name);
+        return err_set(err, EINVAL, "%s %s is not a regular file", in->kind, in->name);
     if (st.st_size == 0)
-        return err_set(err, EINVAL, "%s %s is empty", kind, name);
+        return err_set(err, EINVAL, "%s %s is empty", in->kind, in->name);
     *size = (uint64_t)st.st_size;
     return 0;
 }
 
-static int read_fully(int fd, const char *kind, const char *name, uint64_t offset, void *buf,
-                      uint64_t len, struct err *err)
+static int read_source(const struct input *in, uint64_t offset, void *buf, uint64_t len,
+                       struct err *err)
 {
+    int ret = in->source->read(in->source->opaque, offset, buf, len, err);
+    return ret ? err_wrap(err, "%s %s", in->kind, in->name) : 0;
+}
+
+static int read_fully(const struct input *in, uint64_t offset, void *buf, uint64_t len,
+                      struct err *err)
+{
+    const char *kind = in->kind, *name = in->name;
+    if (in->source)
+        return read_source(in, offset, buf, len, err);
     for (uint8_t *to = buf; len;) {
-        ssize_t n = pread(fd, to, MIN(len, READ_CHUNK_BYTES), (off_t)offset);
+        ssize_t n = pread(in->fd, to, MIN(len, READ_CHUNK_BYTES), (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -95,7 +124,8 @@ int boot_read(const struct boot *b, const char *what, uint64_t offset, void *buf
                        "%llu",
                        b->config.kernel_name, what, (unsigned long long)len,
                        (unsigned long long)offset, (unsigned long long)b->file_bytes);
-    return read_fully(b->config.kernel_fd, "kernel", b->config.kernel_name, offset, buf, len, err);
+    struct input in = kernel_input(&b->config);
+    return read_fully(&in, offset, buf, len, err);
 }
 
 int boot_read_to_guest(struct boot *b, const char *what, uint64_t offset, uint64_t gpa,
@@ -142,10 +172,11 @@ int boot_put_initrd(struct boot *b, uint64_t last_gpa, struct err *err)
     const struct boot_config *c = &b->config;
     const char *name = c->initrd_name;
     uint64_t size;
-    if (c->initrd_fd < 0)
+    if (c->initrd_fd < 0 && !c->initrd)
         return 0;
+    struct input in = initrd_input(c);
     int64_t begin_ns = clock_now_ns();
-    int ret = file_size(c->initrd_fd, "initrd", name, &size, err);
+    int ret = input_size(&in, &size, err);
     if (ret)
         return ret;
     uint64_t end = MIN(b->ram_end, last_gpa == UINT64_MAX ? last_gpa : last_gpa + 1);
@@ -157,7 +188,7 @@ int boot_put_initrd(struct boot *b, uint64_t last_gpa, struct err *err)
                        "and 0x%llx; give the VM more memory",
                        name, (unsigned long long)size, (unsigned long long)floor,
                        (unsigned long long)end);
-    ret = read_fully(c->initrd_fd, "initrd", name, 0, guest_mem_ptr(b->mem, gpa, size), size, err);
+    ret = read_fully(&in, 0, guest_mem_ptr(b->mem, gpa, size), size, err);
     guest_mem_mark_dirty(b->mem, gpa, size);
     if (ret)
         return ret;
@@ -198,7 +229,8 @@ int boot_load(struct guest_mem *mem, const struct boot_config *config, struct bo
     if (b.ram_end < RAM_MIN_BYTES)
         return err_set(err, ENOMEM, "a kernel needs a VM of at least 2 MiB, this one has %llu KiB",
                        (unsigned long long)(b.ram_end / KIB));
-    int ret = file_size(config->kernel_fd, "kernel", b.config.kernel_name, &b.file_bytes, err);
+    struct input in = kernel_input(&b.config);
+    int ret = input_size(&in, &b.file_bytes, err);
     if (ret)
         return ret;
     b.head_bytes = (size_t)MIN(b.file_bytes, sizeof(b.head));

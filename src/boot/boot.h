@@ -6,11 +6,11 @@
  *   ELF64, ELF32       64-bit long mode with identity pages, or 32-bit protected mode. No
  *                      information is promised; ELF64 gets Linux's zero page in RSI all the same
  *
- * The files are read by pread(2) straight into guest RAM, and nothing in them is believed: every
- * offset and address is checked against the file's size and the guest's RAM. The firmware tables
- * (boot/acpi.h, boot/smbios.h) are installed before. Spec: Linux Documentation/arch/x86/boot.rst;
- * Xen docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h; Multiboot Specification 0.6.96;
- * System V ABI, "Object files". */
+ * The files are read by pread(2), or by a callback, straight into guest RAM, and nothing in them is
+ * believed: every offset and address is checked against the file's size and the guest's RAM. The
+ * firmware tables (boot/acpi.h, boot/smbios.h) are installed before. Spec: Linux
+ * Documentation/arch/x86/boot.rst; Xen docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h;
+ * Multiboot Specification 0.6.96; System V ABI, "Object files". */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
 
@@ -20,13 +20,23 @@
 #include "base/err.h"
 #include "mem/guest_mem.h"
 
+/* A file that is no file of the host: read in pieces from wherever it is, such as the guest's own
+ * disk (boot/disk_kernel.h). */
+struct boot_source {
+    uint64_t size_bytes;
+    /* [offset, offset + bytes), which lies within. */
+    int (*read)(void *opaque, uint64_t offset, void *buf, uint64_t bytes, struct err *err);
+    void *opaque;
+};
+
 struct boot_config {
     int kernel_fd;           /* a regular file or memfd; borrowed */
     const char *kernel_name; /* for messages */
     int initrd_fd;           /* -1: none */
     const char *initrd_name;
-    const char *cmdline; /* NULL: empty */
-    uint64_t rsdp_gpa;   /* from acpi_install(); 0: none */
+    const struct boot_source *kernel, *initrd; /* instead of a descriptor; NULL: by that */
+    const char *cmdline;                       /* NULL: empty */
+    uint64_t rsdp_gpa;                         /* from acpi_install(); 0: none */
     /* NULL, or told before anything is read which RAM the kernel will write besides. */
     void (*will_use)(void *opaque, uint64_t gpa, uint64_t len);
     void *opaque;

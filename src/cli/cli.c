@@ -10,7 +10,7 @@ static void print_help(const struct cli_command *commands, FILE *out)
         fprintf(out, "  %-10s %s\n", c->name, c->summary);
     fputs("  help       what a command does and takes\n"
           "  version    the version of this program\n\n"
-          "Start with: virga run --kernel FILE --disk FILE; see virga(1).\n",
+          "Start with: virga run --disk FILE; see virga(1).\n",
           out);
 }
 

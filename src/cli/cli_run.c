@@ -17,6 +17,7 @@ void cli_run_help(FILE *out)
     fputs("usage: virga run [FLAGS]\n\n"
           "Runs a VM in the foreground with its console on this terminal (Ctrl-A x ends it) and\n"
           "exits with the status that the guest chose. virga-vmm(8) explains the flags.\n\n"
+          "  virga run --disk debian.img --net user --memory 1G\n"
           "  virga run --kernel vmlinuz --initrd initrd.img --append \"root=/dev/vda "
           "console=ttyS0\" \\\n            --disk debian.img --net user --memory 1G\n\nflags:\n",
           out);

@@ -114,10 +114,11 @@ static int init_vcpus(struct machine *m, struct machine_files *files, struct err
 static int check_config(const struct vm_config *c, const struct machine_files *files,
                         struct err *err)
 {
-    if (files->kernel_fd < 0 && strcmp(c->engine, "null") != 0)
-        return err_set(err, ENOTSUP,
-                       "no kernel given: starting the one on the disk is not supported yet, "
-                       "use --kernel (and --initrd) with files of the host");
+    /* Before it is started by the API, a VM may still get a disk. */
+    if (files->kernel_fd < 0 && !c->n_disks && c->autostart && strcmp(c->engine, "null") != 0)
+        return err_set(err, EINVAL,
+                       "no kernel given, and no disk to find one on: use --disk with an image "
+                       "that has one, or --kernel (and --initrd) with files of the host");
     if (c->cpus.count > ENGINE_VCPUS_MAX)
         return err_set(err, EINVAL, "%u vCPUs are more than the %d supported", c->cpus.count,
                        ENGINE_VCPUS_MAX);

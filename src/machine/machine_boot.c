@@ -31,11 +31,17 @@ static int install_tables(struct machine *m, uint64_t *rsdp_gpa, struct err *err
     return ret;
 }
 
+/* The null engine runs no guest: without a kernel it does without. */
+static bool has_kernel(const struct machine *m)
+{
+    return m->kernel_fd >= 0 || strcmp(engine_name(m->engine), "null") != 0;
+}
+
 static int load_kernel(struct machine *m, uint64_t rsdp_gpa, struct err *err)
 {
-    if (m->kernel_fd < 0) /* an engine that runs no guest */
-        return 0;
     const struct vm_config *c = m->config;
+    if (!has_kernel(m))
+        return 0;
     struct boot_config boot = {
         .kernel_fd = m->kernel_fd,
         .kernel_name = c->kernel,
@@ -46,7 +52,8 @@ static int load_kernel(struct machine *m, uint64_t rsdp_gpa, struct err *err)
         .will_use = m->booted_before || c->memory.prealloc ? NULL : machine_populate,
         .opaque = m,
     };
-    return boot_load(&m->mem, &boot, &m->boot, err);
+    return m->kernel_fd < 0 ? machine_disk_kernel_load(m, &boot, err)
+                            : boot_load(&m->mem, &boot, &m->boot, err);
 }
 
 int machine_boot_load(struct machine *m, struct err *err)
@@ -61,7 +68,7 @@ int machine_boot_load(struct machine *m, struct err *err)
     if (ret)
         return ret;
     m->booted_before = true;
-    if (m->kernel_fd < 0)
+    if (!has_kernel(m))
         return 0;
     m->boot.sregs.apic_base = m->power_on[0]->sregs.apic_base;
     return engine_vcpu_set_regs(m->vcpus.v[0].vcpu, &m->boot.regs, &m->boot.sregs, err);

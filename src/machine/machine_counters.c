@@ -79,6 +79,7 @@ void machine_counters(struct machine *m, counter_fn *fn, void *arg)
     fn(arg, "bus", "unclaimed", atomic_load(&m->bus.counters.unclaimed));
     fn(arg, "bus", "ioeventfds", atomic_load(&m->bus.counters.ioeventfds));
     fn(arg, "boot", "ready_cpu_us", (uint64_t)m->ready_cpu_ns / 1000);
+    fn(arg, "boot", "search_us", (uint64_t)m->boot_search_ns / 1000);
     fn(arg, "boot", "kernel_us", (uint64_t)m->boot.kernel_ns / 1000);
     fn(arg, "boot", "initrd_us", (uint64_t)m->boot.initrd_ns / 1000);
     vcpu_counters(m, fn, arg);

@@ -1,7 +1,7 @@
 /* Between the files of the machine: machine.c (create, destroy), machine_run.c (run states),
  * machine_chipset.c, machine_devices.c (virtio) with machine_disks.c, machine_nics.c and
- * machine_misc.c, machine_boot.c with machine_populate.c, machine_snapshot.c with machine_cpuid.c.
- */
+ * machine_misc.c, machine_boot.c with machine_populate.c and machine_disk_kernel.c,
+ * machine_snapshot.c with machine_cpuid.c. */
 #ifndef MACHINE_MACHINE_INTERNAL_H
 #define MACHINE_MACHINE_INTERNAL_H
 
@@ -119,8 +119,9 @@ struct machine {
     unsigned n_devices;
     struct machine_device *devices[MACHINE_DEVICES_MAX];
 
-    int kernel_fd, initrd_fd; /* kept: a reset loads them again */
+    int kernel_fd, initrd_fd; /* kept: a reset loads them again; -1: from a disk, or none */
     struct boot_result boot;
+    int64_t boot_search_ns; /* what it took to find the kernel on a disk */
     struct machine_populate populate;
     bool booted_before;   /* the vCPUs have left their power-on state */
     int64_t ready_cpu_ns; /* what this process had used when the guest first began */
@@ -187,6 +188,11 @@ int machine_cpuid_check(const struct machine *m, struct state_reader *r);
 /* machine_populate.c. The first is boot_config.will_use. */
 void machine_populate(void *machine, uint64_t gpa, uint64_t len);
 void machine_populate_end(struct machine *m);
+
+/* machine_disk_kernel.c: completes the config with the kernel, initrd and command line of the first
+ * disk that has them, and loads those. No vCPU runs. Errors: ENOENT, and what was wrong with the
+ * first disk. */
+int machine_disk_kernel_load(struct machine *m, struct boot_config *config, struct err *err);
 
 /* machine_boot.c: puts kernel, tables and vCPU registers in place, from power-on state. */
 int machine_boot_load(struct machine *m, struct err *err);

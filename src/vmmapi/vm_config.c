@@ -364,10 +364,10 @@ int vm_config_finish(struct vm_config *c, struct err *err)
     if (r)
         return r;
     if (c->initrd && !c->kernel)
-        return err_set(err, EINVAL, "initrd is \"%.200s\" but there is no kernel: give both",
+        return err_set(err, EINVAL,
+                       "initrd is \"%.200s\" but there is no kernel: give both, or neither to boot "
+                       "what is on the disk",
                        c->initrd);
-    if (c->append && !c->kernel)
-        return err_set(err, EINVAL, "append is given but there is no kernel: give both");
     if (!c->vsock.cid != !c->vsock.path)
         return err_set(err, EINVAL, "vsock has only a %s: give cid and path",
                        c->vsock.cid ? "cid" : "path");

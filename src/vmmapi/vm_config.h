@@ -126,9 +126,9 @@ struct vm_config {
     char name[64];
     uint8_t uuid[16]; /* all zero: vm_config_finish() draws one */
 
-    char *kernel; /* NULL: boot from a disk (a later version; refused for now by the machine) */
+    char *kernel; /* NULL: the one that is on the first disk that has one */
     char *initrd;
-    char *append; /* the kernel's command line; NULL is "" */
+    char *append; /* the kernel's command line, or what is added to a disk's; NULL is "" */
     char *load;   /* a saved VM that goes on instead of booting; NULL: none */
 
     char engine[16]; /* auto, kvm, soft, null (tests) */

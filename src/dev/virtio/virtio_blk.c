@@ -318,6 +318,32 @@ int virtio_blk_flush(struct virtio_device *dev)
     return c.result;
 }
 
+struct read_call {
+    struct vblk *v;
+    uint64_t offset;
+    void *buf;
+    size_t bytes;
+    int result;
+};
+
+static void read_in_loop(void *arg)
+{
+    struct read_call *c = arg;
+    c->result = blk_read_sync(c->v->backend, c->offset, c->buf, c->bytes);
+}
+
+int virtio_blk_read(struct virtio_device *dev, uint64_t offset, void *buf, size_t bytes)
+{
+    struct read_call c = {.v = (struct vblk *)dev, .offset = offset, .buf = buf, .bytes = bytes};
+    loop_call(c.v->options.loop, read_in_loop, &c);
+    return c.result;
+}
+
+uint64_t virtio_blk_size_bytes(const struct virtio_device *dev)
+{
+    return atomic_load(&((const struct vblk *)dev)->capacity_sectors) * BLK_SECTOR_BYTES;
+}
+
 const struct virtio_blk_counters *virtio_blk_counters(const struct virtio_device *dev)
 {
     return &((const struct vblk *)dev)->counters;

@@ -57,6 +57,13 @@ int virtio_blk_refresh(struct virtio_device *dev, uint64_t *size_bytes, struct e
  * loop's, while the device is paused. Errors: those of the backend's flush. */
 int virtio_blk_flush(struct virtio_device *dev);
 
+/* Reads from the backend as a machine's loader does, past the guest's queues and limits. Blocks.
+ * Threads: any, while the device is paused or no vCPU has run. Errors: those of the backend's read,
+ * EINVAL (not within the disk). */
+int virtio_blk_read(struct virtio_device *dev, uint64_t offset, void *buf, size_t bytes);
+/* As the guest sees it. Threads: any. */
+uint64_t virtio_blk_size_bytes(const struct virtio_device *dev);
+
 struct virtio_blk_counters {
     _Atomic uint64_t reads, writes, flushes, discards; /* finished well */
     _Atomic uint64_t read_bytes, written_bytes;

@@ -20,6 +20,7 @@ from . import cpio, tap
 from .tap import CaseTimeout
 
 # A guest on an emulated host takes seconds for what takes milliseconds elsewhere.
+DISK = "disk"  # as VM(kernel=DISK): what the first disk has
 PATIENCE_S = float(os.environ.get("VIRGA_TEST_PATIENCE", "60"))
 
 
@@ -59,6 +60,17 @@ def record_prefix(inject=()):
     for what in ("seccomp:retval=0", "clone3:error=ENOSYS", *inject):
         argv += ["-e", "inject=" + what]
     return argv
+
+
+def write_initrd(path, script, tools=False, files=None):
+    """Makes the test guests' initrd, with a script to run (None: a shell); returns its path."""
+    with open(path, "wb") as out:
+        for part in ["test.img"] + (["tools.img"] if tools else []):
+            with open(guest_file(part), "rb") as f:
+                shutil.copyfileobj(f, out)
+        if script is not None:
+            out.write(cpio.archive({"virga/run": script.encode(), **(files or {})}))
+    return path
 
 
 class _UnixHttp(http.client.HTTPConnection):
@@ -103,6 +115,7 @@ class VM:
 
     script     what the guest runs (sh -eu), see tools/image/guest/init; None with files of your own
     disks      values of --disk, nets of --net ("none" by default)
+    kernel     a file; DISK boots the first disk's own, with the append as what is added
     args       further flags of virga-vmm
     inject     with VIRGA_RECORD_SYSCALLS, further system calls to answer and not do ("NAME:error=EPERM")
     files      more for the initrd, {path: bytes}
@@ -119,8 +132,10 @@ class VM:
         self.checks = len(re.findall(r"^\s*check ", script or "", re.M))
         self.errors = os.path.join(self.dir, "stderr")
         self.api_socket = os.path.join(self.dir, "api") if api else None
+        self.from_disk = kernel == DISK
         self.kernel = kernel or guest_file("vmlinuz")
-        self.initrd = initrd or self._initrd(script, tools, files or {})
+        self.initrd = initrd or (None if self.from_disk else
+                                 write_initrd(os.path.join(self.dir, "initrd.img"), script, tools, files or {}))
         self.append = f"console=ttyS0 quiet panic=-1 virga.end={end} virga.modules={modules} {append}".strip()
         self.inject = inject
         self.disks, self.nets, self.cpus, self.memory, self.args = disks, nets, cpus, memory, list(args)
@@ -132,19 +147,11 @@ class VM:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
 
-    def _initrd(self, script, tools, files):
-        path = os.path.join(self.dir, "initrd.img")
-        with open(path, "wb") as out:
-            for part in ["test.img"] + (["tools.img"] if tools else []):
-                with open(guest_file(part), "rb") as f:
-                    shutil.copyfileobj(f, out)
-            if script is not None:
-                out.write(cpio.archive({"virga/run": script.encode(), **files}))
-        return path
-
     def _virga(self):
-        argv = record_prefix(self.inject) + [program("virga-vmm"), "--kernel", self.kernel, "--initrd", self.initrd, "--append", self.append,
+        argv = record_prefix(self.inject) + [program("virga-vmm"), "--append", self.append,
                 "--cpus", str(self.cpus), "--memory", self.memory, "--console", "stdio"]
+        if not self.from_disk:
+            argv += ["--kernel", self.kernel, "--initrd", self.initrd]
         for d in self.disks:
             argv += ["--disk", d]
         for n in self.nets:
@@ -155,7 +162,7 @@ class VM:
         return argv + self.args + os.environ.get("VIRGA_TEST_ARGS", "").split()
 
     def _qemu(self):
-        if self.args:
+        if self.args or self.from_disk:
             tap.skip("this case uses flags that QEMU does not have")
         argv = ["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none",
                 "-serial", "stdio", "-kernel", self.kernel, "-initrd", self.initrd, "-append", self.append,

@@ -370,7 +370,7 @@ static void state_of_another_cpu_is_refused_by_leaf_and_values(void)
     fixture_fini(&b);
 }
 
-static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
+static void a_vm_without_a_kernel_and_without_a_disk_is_refused_with_the_remedy(void)
 {
     struct fixture f;
     fixture_init(&f);
@@ -380,7 +380,7 @@ static void a_vm_without_a_kernel_is_refused_with_the_remedy(void)
     struct err err = {0};
     struct machine_setup setup = {.engines = fixture_engines, .loop = f.loop};
     CHECK(!machine_create(&f.config, &setup, &f.files, &err));
-    CHECK(strstr(err.msg, "use --kernel"));
+    CHECK(strstr(err.msg, "no disk to find one on") && strstr(err.msg, "--kernel"));
     fixture_fini(&f);
 }
 
@@ -428,6 +428,6 @@ int main(void)
     TAP_RUN(a_held_machine_changes_in_nothing);
     TAP_RUN(a_reset_that_the_guest_asked_for_comes_before_a_hold);
     TAP_RUN(state_of_another_cpu_is_refused_by_leaf_and_values);
-    TAP_RUN(a_vm_without_a_kernel_is_refused_with_the_remedy);
+    TAP_RUN(a_vm_without_a_kernel_and_without_a_disk_is_refused_with_the_remedy);
     return tap_done();
 }
