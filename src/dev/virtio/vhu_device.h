@@ -96,6 +96,8 @@ struct vhu_device {
     /* The loop's. */
     struct vhu_front front;
     struct loop_fd socket, channel;
+    struct loop_prepare
+        look; /* for a change of the config that came in the middle of an exchange */
     struct loop_timer retry;
     unsigned backoff_ms;
     int64_t connected_ns;

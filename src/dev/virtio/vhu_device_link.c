@@ -84,10 +84,21 @@ static void peer_ready(struct loop_fd *w, uint32_t events)
     int ret = vhu_front_poll(&vd->front, &err);
     if (!ret && vd->front.channel_fd < 0)
         loop_fd_remove(&vd->channel);
-    if (!ret && vd->front.config_changed)
-        ret = refresh_config(vd, &err);
-    if (ret)
+    if (ret) /* a change of the config is looked at before the loop sleeps */
         vhu_device_lost(vd, &err);
+}
+
+/* While we wait for an answer the channel is served too: nothing will be readable there then. */
+static bool look_at_config(struct loop_prepare *p)
+{
+    struct vhu_device *vd = container_of(p, struct vhu_device, look);
+    struct err err = {0};
+    if (!connected(vd) || !vd->front.config_changed)
+        return false;
+    vhu_front_deadline(&vd->front, vd->timeout_ms);
+    if (refresh_config(vd, &err))
+        vhu_device_lost(vd, &err);
+    return true;
 }
 
 int vhu_device_watch(struct vhu_device *vd, struct err *err)
@@ -97,7 +108,11 @@ int vhu_device_watch(struct vhu_device *vd, struct err *err)
     int ret = loop_fd_add(vd->loop, &vd->socket, vd->front.fd, EPOLLIN);
     if (!ret && vd->front.channel_fd >= 0)
         ret = loop_fd_add(vd->loop, &vd->channel, vd->front.channel_fd, EPOLLIN);
-    return ret ? err_sys(err, -ret, "could not watch a vhost-user connection") : 0;
+    if (ret)
+        return err_sys(err, -ret, "could not watch a vhost-user connection");
+    vd->look.prepare = look_at_config;
+    loop_prepare_add(vd->loop, &vd->look);
+    return 0;
 }
 
 static void called(struct loop_fd *w, uint32_t events)
@@ -114,6 +129,7 @@ void vhu_device_unwatch(struct vhu_device *vd)
 {
     loop_fd_remove(&vd->socket);
     loop_fd_remove(&vd->channel);
+    loop_prepare_remove(vd->loop, &vd->look);
     for (unsigned i = 0; i < vd->n_remote; i++)
         loop_fd_remove(&vd->rings[i].call_watch);
 }
