@@ -211,7 +211,8 @@ static bool serve_event(struct virtio_watch *w)
     int ret = virtq_pop(vq, &c, &err);
     if (ret == 0)
         return virtq_enable_kicks(vq);
-    if (ret > 0 && (c.n_out || c.iov[0].iov_len < sizeof(struct virtio_vsock_event)))
+    /* A chain of empty buffers has none at all, and iov[0] is nothing then. */
+    if (ret > 0 && (c.n_out || !c.n_in || c.iov[0].iov_len < sizeof(struct virtio_vsock_event)))
         ret = err_set(&err, EPROTO, "a vsock event buffer has %u writable bytes", c.in_bytes);
     if (ret < 0) {
         virtio_device_broken(w->dev, &err);
