@@ -16,6 +16,7 @@
 
 #define MS             INT64_C(1000000)
 #define ASK_AGAIN_MS   10    /* while a monitor starts */
+#define REFUSED_MS     1000  /* after a monitor that runs has refused something, or not answered */
 #define START_LIMIT_MS 60000 /* for a monitor to answer */
 #define STOP_LIMIT_MS  5000  /* for a monitor to end when it is told to */
 
@@ -144,6 +145,10 @@ static void answered(void *opaque, int status, const char *body, size_t bytes)
         arm(vm, ASK_AGAIN_MS);
     else if (!vm->answered)
         vm_process_kill(vm->pidfd, NULL);
+    else if (status != 202 && !vm->stopping) {
+        arm(vm, REFUSED_MS); /* at once would be for ever: what is wanted has not changed */
+        return;
+    }
     if (vm->asks_again) {
         vm->asks_again = false;
         ask(vm);

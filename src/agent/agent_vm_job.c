@@ -145,6 +145,7 @@ static char *write_config(struct agent_vm *vm)
         memcpy(c.uuid, vm->seen.id, sizeof(c.uuid));
         free(c.api_socket);
         free(c.console.path);
+        c.autostart = true;
         c.api_socket = strdup(vm->api);
         c.console.kind = VM_CONFIG_CONSOLE_UNIX;
         c.console.path = strdup(console);

@@ -51,8 +51,12 @@ static int be_a_monitor(const char *path)
         return 3;
     }
     control_null_ops.boot(&vm, &err);
-    for (;;) {
+    bool refuses = c.append && !strcmp(c.append, "refuses pauses");
+    for (unsigned turns = 0;; turns++) {
+        vm.fail_next = refuses ? EBUSY : 0;
         loop_run_once(loop, -1);
+        if (refuses && turns > 200)
+            return 5; /* asked again and again */
         bool off = vm.last_call && !strcmp(vm.last_call, "power-button") &&
                    !strcmp(c.append ? c.append : "", "obeys");
         if (vm.stopped || off)
@@ -321,6 +325,22 @@ static void an_agent_that_starts_again_takes_over_what_runs(void)
     tear_down(&f);
 }
 
+static void a_monitor_that_refuses_is_not_pestered(void)
+{
+    struct fixture f;
+    set_up(&f, "refuses pauses");
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    ask_for(&f, VM_POWER_PAUSED);
+    for (unsigned i = 0; i < 5;
+         i++) /* half a second, in which a loop would turn thousands of times */
+        settle(&f);
+    CHECK_EQ(agent_vm_seen(f.vm)->state, VM_SEEN_RUNNING);
+    ask_for(&f, VM_POWER_ABSENT);
+    CHECK(comes(&f, VM_SEEN_ABSENT));
+    tear_down(&f);
+}
+
 static void a_monitor_that_is_killed_is_noticed(void)
 {
     struct fixture f;
@@ -418,6 +438,7 @@ int main(int argc, char **argv)
     TAP_RUN(a_guest_that_crashed_is_not_started_again_for_the_same_epoch);
     TAP_RUN(what_cannot_be_done_says_why_and_is_tried_again_when_asked);
     TAP_RUN(an_agent_that_starts_again_takes_over_what_runs);
+    TAP_RUN(a_monitor_that_refuses_is_not_pestered);
     TAP_RUN(a_monitor_that_is_killed_is_noticed);
     TAP_RUN(whatever_step_the_agent_dies_at_the_next_one_ends_it_and_nothing_runs_twice);
     return tap_done();
