@@ -12,6 +12,7 @@
 
 #include "agent/agent_vm_internal.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "vmmapi/vm_api.h"
 
 #define MS             INT64_C(1000000)
@@ -324,7 +325,7 @@ static void step(struct agent_vm *vm)
 struct agent_vm *agent_vm_create(const struct agent_host *host, const uint8_t id[16],
                                  struct err *err)
 {
-    char text[VM_CONFIG_UUID_TEXT_BYTES];
+    char text[UUID_TEXT_BYTES];
     struct agent_vm *vm = calloc(1, sizeof(*vm));
     int pidfd;
     if (!vm) {
@@ -336,7 +337,7 @@ struct agent_vm *agent_vm_create(const struct agent_host *host, const uint8_t id
     vm->timer.expired = timer_expired;
     memcpy(vm->seen.id, id, 16);
     vm->seen.exit_status = -1;
-    vm_config_format_uuid(id, text);
+    uuid_format(id, text);
     if (vm_process_path(host->run_root, text, vm->run_dir, err) ||
         vm_process_path(vm->run_dir, "console", vm->api, err) || /* the longest name in it */
         vm_process_path(vm->run_dir, "api", vm->api, err))

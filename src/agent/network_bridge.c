@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "base/util.h"
+#include "base/uuid.h"
 
 #define ALIAS "virga-port "
 
@@ -22,7 +23,7 @@ struct network_bridge {
     struct network_driver driver;
     struct mnl_socket *netlink;
     uint32_t sequence;
-    uint8_t buf[32768];
+    _Alignas(struct nlmsghdr) uint8_t buf[32768];
 };
 
 static struct network_bridge *bridge_of(struct network_driver *d)
@@ -59,6 +60,9 @@ static int talk(struct network_bridge *b, struct nlmsghdr *h, mnl_cb_t each, voi
         ssize_t n = mnl_socket_recvfrom(b->netlink, b->buf, sizeof(b->buf));
         if (n < 0)
             return -errno;
+        /* What is left of an answer that was given up, a dump in which something changed. */
+        if ((size_t)n >= sizeof(*h) && ((struct nlmsghdr *)b->buf)->nlmsg_seq != sequence)
+            continue;
         int ret = mnl_cb_run(b->buf, (size_t)n, sequence, port, each, arg);
         if (ret < 0)
             return -errno;
@@ -171,7 +175,7 @@ static int configure(struct network_bridge *b, const struct network_port *port, 
 {
     char alias[64] = ALIAS;
     struct link link;
-    vm_config_format_uuid(port->id, alias + strlen(ALIAS));
+    uuid_format(port->id, alias + strlen(ALIAS));
     int ret = find_link(b, name, &link);
     if (!ret)
         ret = set_link(b, link.index, alias, port->mtu, bridge, false);
@@ -240,20 +244,10 @@ struct listing {
 static bool parse_alias(const char *alias, const char *name, uint8_t id[16])
 {
     char expected[VM_CONFIG_IFNAME_BYTES];
-    unsigned digits = 0;
-    if (strncmp(alias, ALIAS, strlen(ALIAS)) != 0)
+    if (strncmp(alias, ALIAS, strlen(ALIAS)) != 0 || uuid_parse(alias + strlen(ALIAS), id))
         return false;
-    for (alias += strlen(ALIAS); *alias && digits < 32; alias++) {
-        const char *hex = "0123456789abcdef", *at = strchr(hex, *alias);
-        if (*alias == '-')
-            continue;
-        if (!at)
-            return false;
-        id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | (at - hex));
-        digits++;
-    }
     name_of(id, expected);
-    return digits == 32 && !*alias && !strcmp(name, expected);
+    return !strcmp(name, expected);
 }
 
 static int list_link(const struct nlmsghdr *h, void *arg)

@@ -13,9 +13,9 @@
 #include "agent/volume_file_internal.h"
 #include "base/fault.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "blk/image.h"
 #include "blk/qcow2.h"
-#include "vmmapi/vm_config.h"
 
 static struct volume_file *file_of(struct volume_driver *d)
 {
@@ -42,10 +42,10 @@ static int copy_source(struct volume_file *v, const struct volume_spec *spec, ch
         ret = volume_file_begin(v, spec->id, VOLUME_RAW, made, fd, err);
         if (!ret)
             ret = volume_file_clone(v, *fd, source.name, err);
+        if (!ret && ftruncate(*fd, (off_t)spec->size_bytes) < 0)
+            ret = err_sys(err, errno, "could not make %s", made);
         if (ret <= 0)
-            return ret < 0                                       ? ret
-                   : ftruncate(*fd, (off_t)spec->size_bytes) < 0 ? err_sys(err, errno, "%s", made)
-                                                                 : VOLUME_RAW;
+            return ret ? ret : VOLUME_RAW;
         close(*fd);
         unlinkat(v->dir_fd, made, 0);
     }
@@ -91,33 +91,46 @@ static int file_create(struct volume_driver *d, const struct volume_spec *spec, 
     return volume_file_publish(v, fd, made, name, "create", err);
 }
 
-/* Whether a qcow2 of `kind` names the file. */
-static int find_user(const struct volume_file *v, enum volume_kind kind, const char *base,
-                     char user[VOLUME_FILE_NAME_BYTES])
+/* Whether the image names the file: 1, 0, or -errno when that cannot be told. */
+static int names_base(int dir_fd, const char *name, const char *base, uint8_t *head,
+                      struct err *err)
 {
-    uint8_t *head = malloc(QCOW2_PROBE_BYTES);
+    struct qcow2_backing backing;
+    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, head, QCOW2_PROBE_BYTES, 0);
+    int ret = n < 0 ? err_sys(err, errno, "could not read %s", name)
+                    : qcow2_read_backing(head, (size_t)n, name, &backing, err);
+    if (fd >= 0)
+        close(fd);
+    return ret ? ret : !strncmp(backing.name, "../", 3) && !strcmp(backing.name + 3, base);
+}
+
+/* Refuses if a qcow2 of `kind` is made of the file, or if one cannot be asked. */
+static int check_unused(const struct volume_file *v, enum volume_kind kind, const char *base,
+                        struct err *err)
+{
+    CLEANUP_FREE uint8_t *head = malloc(QCOW2_PROBE_BYTES);
     int fd = openat(v->dir_fd, volume_file_dirs[kind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    int found = 0;
-    for (struct dirent *e; head && dir && !found && (e = readdir(dir));) {
+    int ret = head ? 0 : err_set(err, ENOMEM, "could not allocate a buffer");
+    if (!dir)
+        return err_sys(err, errno, "could not read %s/%s", v->dir, volume_file_dirs[kind]);
+    while (!ret) {
+        errno = 0;
+        struct dirent *e = readdir(dir);
+        if (!e && errno)
+            ret = err_sys(err, errno, "could not read %s/%s", v->dir, volume_file_dirs[kind]);
+        if (!e)
+            break;
         size_t n = strlen(e->d_name);
-        struct qcow2_backing backing;
         if (n < 6 || strcmp(e->d_name + n - 6, ".qcow2") != 0)
             continue;
-        int image = openat(fd, e->d_name, O_RDONLY | O_CLOEXEC);
-        ssize_t bytes = image < 0 ? -1 : pread(image, head, QCOW2_PROBE_BYTES, 0);
-        if (bytes > 0 && !qcow2_read_backing(head, (size_t)bytes, e->d_name, &backing, NULL) &&
-            !strncmp(backing.name, "../", 3) && !strcmp(backing.name + 3, base)) {
-            snprintf(user, VOLUME_FILE_NAME_BYTES, "%s/%.50s", volume_file_dirs[kind], e->d_name);
-            found = 1;
-        }
-        if (image >= 0)
-            close(image);
+        ret = names_base(fd, e->d_name, base, head, err);
+        if (ret > 0)
+            ret = err_set(err, EBUSY, "%s/%s is made of it", volume_file_dirs[kind], e->d_name);
     }
-    if (dir)
-        closedir(dir);
-    free(head);
-    return found;
+    closedir(dir);
+    return ret;
 }
 
 static int file_remove(struct volume_driver *d, enum volume_kind kind, const uint8_t id[16],
@@ -125,13 +138,17 @@ static int file_remove(struct volume_driver *d, enum volume_kind kind, const uin
 {
     struct volume_file *v = file_of(d);
     struct volume_file_found there;
-    char user[VOLUME_FILE_NAME_BYTES], going[VOLUME_FILE_NAME_BYTES];
+    char going[VOLUME_FILE_NAME_BYTES];
     int fd, ret;
     if (volume_file_find(v, kind, id, &there, NULL))
         return 0;
-    if (kind != VOLUME_VOLUME && (find_user(v, VOLUME_VOLUME, there.name, user) ||
-                                  find_user(v, VOLUME_SNAPSHOT, there.name, user)))
-        return err_set(err, EBUSY, "cannot remove %s: %s is made of it", there.name, user);
+    ret = kind == VOLUME_VOLUME ? 0 : check_unused(v, VOLUME_VOLUME, there.name, err);
+    if (!ret && kind != VOLUME_VOLUME)
+        ret = check_unused(v, VOLUME_SNAPSHOT, there.name, err);
+    if (ret) {
+        err_wrap(err, "cannot remove %s", there.name);
+        return ret;
+    }
     ret = volume_file_lock(v, there.name, &fd, err);
     if (ret)
         return ret;
@@ -219,10 +236,9 @@ static int check_image(int fd, const char *path, enum volume_format format, stru
     return ret;
 }
 
-static int copy_file(struct volume_file *v, int from, int to, const char *path, struct err *err)
+static int copy_file(int from, int to, const char *path, struct err *err)
 {
     struct stat st;
-    (void)v;
     if (fstat(from, &st) < 0)
         return err_sys(err, errno, "could not read %s", path);
     for (off_t left = st.st_size; left > 0;) {
@@ -253,7 +269,7 @@ static int file_import(struct volume_driver *d, const uint8_t id[16], const char
     if (!ret)
         ret = volume_file_begin(v, id, format, made, &to, err);
     if (!ret) {
-        ret = copy_file(v, from, to, path, err);
+        ret = copy_file(from, to, path, err);
         if (ret) {
             close(to);
             unlinkat(v->dir_fd, made, 0);
@@ -292,22 +308,14 @@ static int file_info(struct volume_driver *d, enum volume_kind kind, const uint8
 
 static bool parse_name(const char *name, uint8_t id[16])
 {
-    unsigned digits = 0;
-    if (strlen(name) < 37 || name[36] != '.')
+    char text[UUID_TEXT_BYTES];
+    if (strlen(name) < UUID_TEXT_BYTES || name[UUID_TEXT_BYTES - 1] != '.')
         return false;
-    for (unsigned i = 0; i < 36; i++) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (name[i] != '-')
-                return false;
-            continue;
-        }
-        const char *hex = "0123456789abcdef", *at = strchr(hex, name[i]);
-        if (!at)
-            return false;
-        id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | (at - hex));
-        digits++;
-    }
-    return !strcmp(name + 37, "raw") || !strcmp(name + 37, "qcow2");
+    memcpy(text, name, UUID_TEXT_BYTES - 1);
+    text[UUID_TEXT_BYTES - 1] = 0;
+    const char *ending = name + UUID_TEXT_BYTES;
+    return !uuid_parse(text, id) && (!strcmp(ending, volume_file_endings[VOLUME_RAW]) ||
+                                     !strcmp(ending, volume_file_endings[VOLUME_QCOW2]));
 }
 
 static int file_list(struct volume_driver *d,

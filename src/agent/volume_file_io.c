@@ -10,10 +10,10 @@
 
 #include "agent/volume_file_internal.h"
 #include "base/fault.h"
+#include "base/uuid.h"
 #include "blk/image.h"
 #include "blk/qcow2_create.h"
 #include "blk/qcow2_wire.h"
-#include "vmmapi/vm_config.h"
 
 const char *const volume_file_dirs[] = {"volumes", "snapshots", "images"};
 const char *const volume_file_endings[] = {"raw", "qcow2"};
@@ -21,8 +21,8 @@ const char *const volume_file_endings[] = {"raw", "qcow2"};
 void volume_file_name(char name[VOLUME_FILE_NAME_BYTES], const char *dir, const uint8_t id[16],
                       enum volume_format format)
 {
-    char text[VM_CONFIG_UUID_TEXT_BYTES];
-    vm_config_format_uuid(id, text);
+    char text[UUID_TEXT_BYTES];
+    uuid_format(id, text);
     snprintf(name, VOLUME_FILE_NAME_BYTES, "%s/%s.%s", dir, text, volume_file_endings[format]);
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 
 /* Sets of characters; the C library's depend on the locale. */
 #define DIGITS "0123456789"
@@ -214,27 +215,7 @@ void api_format_time_text(int64_t ms, char text[API_FORMAT_TIME_BYTES])
              (unsigned)tm.tm_sec % 100, (unsigned)part % 1000);
 }
 
-static uint8_t hex_value(char ch)
-{
-    return (uint8_t)(ch >= 'a' ? ch - 'a' + 10 : ch - '0');
-}
-
 int api_format_uuid(const char *text, uint8_t uuid[16])
 {
-    if (!is_uuid(text, strlen(text)))
-        return -EINVAL;
-    for (size_t i = 0; i < 16; i++) {
-        /* A dash before the bytes 4, 6, 8 and 10. */
-        size_t at = 2 * i + (i >= 4) + (i >= 6) + (i >= 8) + (i >= 10);
-        uuid[i] = (uint8_t)(hex_value(text[at]) << 4 | hex_value(text[at + 1]));
-    }
-    return 0;
-}
-
-void api_format_uuid_text(const uint8_t uuid[16], char text[API_FORMAT_UUID_BYTES])
-{
-    for (size_t i = 0; i < 16; i++) {
-        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-        text += sprintf(text, "%s%02x", dash ? "-" : "", uuid[i]);
-    }
+    return is_uuid(text, strlen(text)) ? uuid_parse(text, uuid) : -EINVAL;
 }

@@ -20,9 +20,8 @@ int api_format_time(const char *text, int64_t *ms);
 /* The other way, with milliseconds. */
 #define API_FORMAT_TIME_BYTES 25
 void api_format_time_text(int64_t ms, char text[API_FORMAT_TIME_BYTES]);
-/* The 16 bytes of a UUID. Errors: EINVAL. */
+/* The 16 bytes of a UUID, in lower case as the API has it (base/uuid.h takes either).
+ * Errors: EINVAL. */
 int api_format_uuid(const char *text, uint8_t uuid[16]);
-#define API_FORMAT_UUID_BYTES 37
-void api_format_uuid_text(const uint8_t uuid[16], char text[API_FORMAT_UUID_BYTES]);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 #include "control/control_internal.h"
 
 struct call {
@@ -71,10 +72,10 @@ static void get_version(struct call *call)
 static void get_vm(struct call *call)
 {
     struct control_status s = {0};
-    char uuid[VM_CONFIG_UUID_TEXT_BYTES];
+    char uuid[UUID_TEXT_BYTES];
     call->c->ops->status(call->c->vm, &s);
     const struct vm_config *config = call->c->ops->config(call->c->vm);
-    vm_config_format_uuid(config->uuid, uuid);
+    uuid_format(config->uuid, uuid);
     json_t *json =
         json_pack("{ssssssss*ss*sIsIsi}", "name", config->name, "uuid", uuid, "state",
                   vm_api_state_name(s.state), "reason", s.reason, "engine", s.engine, "uptime_ms",

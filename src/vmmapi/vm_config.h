@@ -233,8 +233,4 @@ int vm_config_parse_size(const char *text, uint64_t *bytes);
 /* "aa:bb:cc:dd:ee:ff". Errors: EINVAL; a multicast or all-zero address is one too. */
 int vm_config_parse_mac(const char *text, uint8_t mac[6]);
 
-/* The usual 36 characters of a UUID and a NUL. */
-#define VM_CONFIG_UUID_TEXT_BYTES 37
-void vm_config_format_uuid(const uint8_t uuid[16], char text[VM_CONFIG_UUID_TEXT_BYTES]);
-
 #endif

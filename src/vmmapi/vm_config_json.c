@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 #include "vmmapi/vm_config_internal.h"
 
 #define NESTING_MAX 8
@@ -313,7 +314,7 @@ static json_t *write_name(const struct vm_config_field *f, const void *at)
 
 static json_t *write_bytes(const struct vm_config_field *f, const uint8_t *b)
 {
-    char text[VM_CONFIG_UUID_TEXT_BYTES];
+    char text[UUID_TEXT_BYTES];
     static const uint8_t zero[16];
     size_t n = f->kind == VM_CONFIG_KIND_MAC ? 6 : 16;
     if (!memcmp(b, zero, n))
@@ -322,7 +323,7 @@ static json_t *write_bytes(const struct vm_config_field *f, const uint8_t *b)
         snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
                  b[5]);
     else
-        vm_config_format_uuid(b, text);
+        uuid_format(b, text);
     return json_string(text);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 #include "vmmapi/vm_config_internal.h"
 
 /* A scalar as a person writes it. */
@@ -35,7 +36,7 @@ static void value_text(const void *object, const struct vm_config_field *f, char
                  at[5]);
         break;
     case VM_CONFIG_KIND_UUID:
-        vm_config_format_uuid(at, out);
+        uuid_format(at, out);
         break;
     default:
         snprintf(out, bytes, "?");

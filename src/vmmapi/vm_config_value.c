@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 
 static void *field_at(void *object, const struct vm_config_field *f)
 {
@@ -84,35 +85,6 @@ int vm_config_parse_mac(const char *text, uint8_t mac[6])
         return -EINVAL;
     memcpy(mac, v, 6);
     return 0;
-}
-
-static int parse_uuid(const char *text, uint8_t uuid[16])
-{
-    uint8_t v[16];
-    if (strlen(text) != 36)
-        return -EINVAL;
-    for (int i = 0; i < 16; i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
-            return -EINVAL;
-        int b = hex_byte(text);
-        if (b < 0)
-            return -EINVAL;
-        v[i] = (uint8_t)b;
-        text += 2;
-    }
-    memcpy(uuid, v, 16);
-    return 0;
-}
-
-void vm_config_format_uuid(const uint8_t u[16], char text[VM_CONFIG_UUID_TEXT_BYTES])
-{
-    char *p = text;
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        snprintf(p, 3, "%02x", u[i]);
-        p += 2;
-    }
 }
 
 /* "a, b or c" of the names on offer. */
@@ -365,7 +337,7 @@ int vm_config_set_text(void *object, const struct vm_config_field *f, const char
                            where, text);
         return 0;
     case VM_CONFIG_KIND_UUID:
-        if (parse_uuid(text, field_at(object, f)))
+        if (uuid_parse(text, field_at(object, f)))
             return err_set(err, EINVAL,
                            "%s is " SHOWN ": use 8-4-4-4-12 hex digits, as uuidgen prints", where,
                            text);

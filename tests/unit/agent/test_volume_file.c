@@ -153,6 +153,25 @@ static void an_image_that_names_other_files_is_refused(void)
     tear_down();
 }
 
+static void an_image_stays_while_a_volume_cannot_say_what_it_is_made_of(void)
+{
+    struct err err = {0};
+    char path[128];
+    set_up();
+    struct volume_driver *d = open_pool();
+    snprintf(path, sizeof(path), "%s/base.raw", DIR_);
+    CHECK_EQ(sh("truncate -s 1M base.raw"), 0);
+    CHECK_EQ(d->ops->import(d, I, path, VOLUME_RAW, NULL), 0);
+    CHECK_EQ(sh("head -c 65536 /dev/urandom >" A_NAME ".qcow2"), 0);
+    CHECK(d->ops->remove(d, VOLUME_IMAGE, I, &err) < 0);
+    CHECK(strstr(err.msg, "0a000000"));
+    CHECK_EQ(sh("test -n \"$(ls images)\""), 0);
+    CHECK_EQ(d->ops->remove(d, VOLUME_VOLUME, A, &err), 0);
+    CHECK_EQ(d->ops->remove(d, VOLUME_IMAGE, I, &err), 0);
+    d->ops->close(d);
+    tear_down();
+}
+
 static void a_volume_in_use_is_left_alone(void)
 {
     struct err err = {0};
@@ -295,6 +314,7 @@ int main(void)
 {
     TAP_RUN(copies_and_snapshots_hold_what_was_there_when_they_were_made);
     TAP_RUN(an_image_that_names_other_files_is_refused);
+    TAP_RUN(an_image_stays_while_a_volume_cannot_say_what_it_is_made_of);
     TAP_RUN(a_volume_in_use_is_left_alone);
     TAP_RUN(a_death_at_any_step_leaves_all_or_nothing);
     TAP_RUN(a_failure_at_any_step_leaves_all_or_nothing);

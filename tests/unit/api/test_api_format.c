@@ -5,6 +5,7 @@
 
 #include "api/gen/all.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "tap.h"
 
 static bool holds(enum api_types_format f, const char *text)
@@ -161,12 +162,12 @@ static void times_go_both_ways(void)
 static void uuids_go_both_ways(void)
 {
     const char *text = "0190b8e4-9a5b-7cde-8f01-23456789abcd";
-    char back[API_FORMAT_UUID_BYTES];
+    char back[UUID_TEXT_BYTES];
     uint8_t uuid[16];
     CHECK_EQ(api_format_uuid(text, uuid), 0);
     CHECK_EQ(uuid[0], 0x01);
     CHECK_EQ(uuid[15], 0xcd);
-    api_format_uuid_text(uuid, back);
+    uuid_format(uuid, back);
     CHECK_STR(back, text);
     CHECK(api_format_uuid("0190b8e4", uuid) < 0);
 }

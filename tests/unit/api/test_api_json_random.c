@@ -7,6 +7,7 @@
 #include "api/api_format.h"
 #include "api/gen/all.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "tap.h"
 
 #define ROUNDS 30
@@ -41,13 +42,13 @@ static const char *draw_format(enum api_types_format format)
         [API_FORMAT_HOSTNAME] = "a.example",
         [API_FORMAT_VERSION] = "1.2~3",
     };
-    char text[API_FORMAT_UUID_BYTES];
+    char text[UUID_TEXT_BYTES];
     uint8_t uuid[16];
     switch (format) {
     case API_FORMAT_UUID:
         for (size_t i = 0; i < sizeof(uuid); i++)
             uuid[i] = (uint8_t)draw(256);
-        api_format_uuid_text(uuid, text);
+        uuid_format(uuid, text);
         return kept(text);
     case API_FORMAT_TIMESTAMP:
         api_format_time_text((int64_t)draw(4000000000000), text);
