@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent_vm_internal.h"
@@ -48,21 +47,9 @@ uint64_t agent_vm_read_epoch(const char *run_dir)
 
 static int write_epoch(const char *run_dir, uint64_t epoch, struct err *err)
 {
-    char path[VM_PROCESS_PATH_BYTES], made[VM_PROCESS_PATH_BYTES], text[32];
-    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
-        return err_sys(err, errno, "could not make the run directory %s", run_dir);
-    int ret = vm_process_path(run_dir, "epoch", path, err);
-    if (!ret)
-        ret = vm_process_path(run_dir, "epoch.new", made, err);
-    if (ret)
-        return ret;
-    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch);
-    if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0 || rename(made, path) < 0)
-        ret = err_sys(err, errno ? errno : EIO, "could not write %s", path);
-    if (fd >= 0)
-        close(fd);
-    return ret;
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch);
+    return vm_process_write(run_dir, "epoch", text, err);
 }
 
 /* ---- starting ---- */

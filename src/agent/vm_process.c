@@ -82,8 +82,14 @@ static int find_unheard(const char *run_dir)
     if (!dir || vm_process_path(run_dir, "config.json", config, NULL))
         fd = -EIO;
     for (struct dirent *e; fd == -ESRCH && (e = readdir(dir));)
-        if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && was_started_with(e->d_name, config))
+        if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && was_started_with(e->d_name, config)) {
             fd = open_pidfd(atoi(e->d_name));
+            if (fd >= 0 &&
+                !was_started_with(e->d_name, config)) { /* the number is another's by now */
+                close(fd);
+                fd = -ESRCH;
+            }
+        }
     if (dir)
         closedir(dir);
     return fd;
@@ -124,22 +130,30 @@ int vm_process_find(const char *run_dir, int *pidfd, struct err *err)
     return err_set(err, ESRCH, "no monitor runs in %s", run_dir);
 }
 
-/* In place or not at all. */
-static int write_file(const char *path, const char *text, struct err *err)
+int vm_process_write(const char *run_dir, const char *name, const char *text, struct err *err)
 {
-    char temporary[VM_PROCESS_PATH_BYTES + 8];
-    snprintf(temporary, sizeof(temporary), "%s.new", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    char path[VM_PROCESS_PATH_BYTES], made[VM_PROCESS_PATH_BYTES + 8];
+    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+        return err_sys(err, errno, "could not make the run directory %s", run_dir);
+    int ret = vm_process_path(run_dir, name, path, err);
+    if (ret)
+        return ret;
+    snprintf(made, sizeof(made), "%s.new", path);
+    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_sys(err, errno, "could not create %s", temporary);
+        return err_sys(err, errno, "could not create %s", made);
     size_t bytes = strlen(text);
-    int ret = write(fd, text, bytes) == (ssize_t)bytes ? 0 : -(errno ? errno : EIO);
-    close(fd);
-    if (!ret && rename(temporary, path) < 0)
+    ssize_t n = write(fd, text, bytes);
+    if (n < 0)
         ret = -errno;
+    else if ((size_t)n < bytes) /* a full disk takes a part first */
+        ret = -ENOSPC;
+    else if (fsync(fd) < 0 || rename(made, path) < 0)
+        ret = -errno;
+    close(fd);
     if (!ret)
         return 0;
-    unlink(temporary);
+    unlink(made);
     return err_sys(err, -ret, "could not write %s", path);
 }
 
@@ -202,20 +216,20 @@ int vm_process_start(const char *vmm_path, const char *run_dir, const char *conf
 {
     char config[VM_PROCESS_PATH_BYTES], api[VM_PROCESS_PATH_BYTES];
     pid_t pid;
-    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
-        return err_sys(err, errno, "could not make the run directory %s", run_dir);
     int ret = vm_process_path(run_dir, "config.json", config, err);
     if (!ret)
         ret = vm_process_path(run_dir, "api", api, err);
     if (ret)
         return ret;
+    if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+        return err_sys(err, errno, "could not make the run directory %s", run_dir);
     int lock = open_in(run_dir, "lock", O_RDWR, err);
     if (lock < 0)
         return lock;
     int log = -1;
     if (flock(lock, LOCK_EX | LOCK_NB) < 0 || !vm_client_pid(api, &pid))
         ret = err_set(err, EEXIST, "a monitor runs in %s already", run_dir);
-    else if (!(ret = write_file(config, config_json, err)))
+    else if (!(ret = vm_process_write(run_dir, "config.json", config_json, err)))
         log = open_in(run_dir, "log", O_WRONLY | O_APPEND, err);
     if (log >= 0) {
         ret = fork_monitor(vmm_path, config, log, lock, pidfd, err);

@@ -22,6 +22,10 @@
 int vm_process_path(const char *run_dir, const char *name, char path[VM_PROCESS_PATH_BYTES],
                     struct err *err);
 
+/* Writes a file of the run directory, which is made when it is not there: in place or not at all.
+ * Errors: ENOSPC and others of the file system; the file is as it was then. */
+int vm_process_write(const char *run_dir, const char *name, const char *text, struct err *err);
+
 /* Starts `vmm_path` with the config, in a session of its own, with its output in the run directory
  * (made when it is not there). The config must name the API socket vm_process_path() gives.
  * *pidfd refers to the process; a child of ours: reap it by vm_process_reap().
@@ -29,7 +33,8 @@ int vm_process_path(const char *run_dir, const char *name, char path[VM_PROCESS_
 int vm_process_start(const char *vmm_path, const char *run_dir, const char *config_json, int *pidfd,
                      struct err *err);
 
-/* A descriptor of the monitor that lives there, whoever started it. Errors: ESRCH, none does. */
+/* A descriptor of the monitor that lives there, whoever started it. Errors: ESRCH, none does.
+ * Blocks: up to 200 ms for one between fork and exec. */
 int vm_process_find(const char *run_dir, int *pidfd, struct err *err);
 
 /* SIGKILL. A process that has ended already is fine. */

@@ -176,6 +176,8 @@ int web_request_write(struct web_conn *conn)
     size_t bytes = (size_t)(p - start) + n;
     if (lws_write(r->wsi, start, bytes, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
         return -1;
+    /* A client that does not take its answer does not hold it, and the connection, for ever. */
+    lws_set_timeout(r->wsi, PENDING_TIMEOUT_HTTP_CONTENT, (int)r->server->config.idle_timeout_s);
     if (!last) {
         lws_callback_on_writable(r->wsi);
         return 0;
@@ -194,6 +196,7 @@ int web_reply_header(struct web_request *r, const char *name, const char *value)
     for (const char *c = value; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return -EINVAL;
+    /* The other half is for the status line and what the server adds (write_headers()). */
     size_t left = sizeof(r->reply_headers) / 2 - r->reply_headers_bytes;
     int n = snprintf(r->reply_headers + r->reply_headers_bytes, left, "%s: %s\r\n", name, value);
     if (n < 0 || (size_t)n >= left)
