@@ -89,6 +89,9 @@ int api_json_set_text(const struct api_types_field *f, void *object, const char 
                       const char *where, enum api_problem_code code, struct api_arena *arena,
                       struct api_refusal *refusal);
 
+/* A copy, all of whose memory is the arena's. NULL: the arena is full. */
+void *api_json_copy(const struct api_types_object *o, const void *object, struct api_arena *arena);
+
 /* A new struct, all absent. NULL: the arena is full. */
 void *api_json_new(const struct api_types_object *o, struct api_arena *arena);
 

@@ -67,6 +67,7 @@ static int header_length(struct lws *wsi, const char *name, size_t bytes, int *t
         {"authorization", WSI_TOKEN_HTTP_AUTHORIZATION},
         {"content-type", WSI_TOKEN_HTTP_CONTENT_TYPE},
         {"accept", WSI_TOKEN_HTTP_ACCEPT},
+        {"if-match", WSI_TOKEN_HTTP_IF_MATCH},
         {"if-none-match", WSI_TOKEN_HTTP_IF_NONE_MATCH},
         {"if-modified-since", WSI_TOKEN_HTTP_IF_MODIFIED_SINCE},
         {"host", WSI_TOKEN_HOST},

@@ -1,0 +1,222 @@
+/* Versions of objects: made, changed, written out, read back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/util.h"
+#include "mgmt/catalog/catalog.h"
+
+/* One document's worth; a VM with all its user data is the largest. */
+#define ARENA_MAX_BYTES (8u << 20)
+#define TEXT_MAX_BYTES  STORE_BODY_MAX
+
+struct store_id catalog_id(int64_t now_ms)
+{
+    static _Thread_local int64_t last_ms;
+    static _Thread_local uint16_t counter; /* RFC 9562, 6.2, method 1: within a millisecond */
+    struct store_id id;
+    if (getrandom(id.bytes, sizeof(id.bytes), 0) != (ssize_t)sizeof(id.bytes))
+        abort(); /* not for 16 bytes, once the pool is there */
+    if (now_ms > last_ms) {
+        last_ms = now_ms;
+        counter = 0;
+    } else if (++counter == 0x1000) {
+        last_ms++;
+        counter = 0;
+    }
+    uint64_t ms = (uint64_t)last_ms;
+    for (int i = 0; i < 6; i++)
+        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
+    id.bytes[6] = (uint8_t)(0x70 | counter >> 8);
+    id.bytes[7] = (uint8_t)counter;
+    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f));
+    return id;
+}
+
+bool catalog_id_is_zero(const struct store_id *id)
+{
+    static const struct store_id zero;
+    return !memcmp(id, &zero, sizeof(zero));
+}
+
+int catalog_id_parse(const char *text, struct store_id *id)
+{
+    return uuid_parse(text, id->bytes);
+}
+
+static struct catalog_object *object_alloc(enum catalog_kind kind, const struct store_id *id,
+                                           const struct store_id *project)
+{
+    struct catalog_object *v = calloc(1, sizeof(*v));
+    if (!v)
+        return NULL;
+    v->kind = kind;
+    v->refs = 1;
+    v->id = *id;
+    v->project = *project;
+    uuid_format(id->bytes, v->id_text);
+    v->name = v->id_text;
+    api_arena_init(&v->arena, ARENA_MAX_BYTES);
+    return v;
+}
+
+struct catalog_object *catalog_new(enum catalog_kind kind, const struct store_id *id,
+                                   const struct store_id *project)
+{
+    struct catalog_object *v = object_alloc(kind, id, project);
+    if (!v)
+        return NULL;
+    v->doc = api_json_new(catalog_kinds[kind].type, &v->arena);
+    v->own = api_json_new(&catalog_own_type, &v->arena);
+    if (v->doc && v->own)
+        return v;
+    catalog_unref(v);
+    return NULL;
+}
+
+struct catalog_object *catalog_copy(const struct catalog_object *old)
+{
+    struct catalog_object *v = object_alloc(old->kind, &old->id, &old->project);
+    if (!v)
+        return NULL;
+    v->doc = api_json_copy(catalog_kinds[old->kind].type, old->doc, &v->arena);
+    v->own = api_json_copy(&catalog_own_type, old->own, &v->arena);
+    if (v->doc && v->own)
+        return v;
+    catalog_unref(v);
+    return NULL;
+}
+
+static void set_name(struct catalog_object *v)
+{
+    const struct api_types_object *type = catalog_kinds[v->kind].type;
+    const struct api_types_field *f = api_types_find(type, "name", 4);
+    const struct api_text *name = f ? api_types_at(v->doc, f) : NULL;
+    v->name = name && name->is == API_VALUE ? name->v : v->id_text;
+}
+
+static char *write_text(const struct catalog_object *v, size_t *bytes)
+{
+    struct api_buf b;
+    api_buf_init(&b, TEXT_MAX_BYTES);
+    api_json_write(catalog_kinds[v->kind].type, v->doc, 0, NULL, &b);
+    *bytes = b.bytes;
+    char *text = api_buf_steal(&b);
+    api_buf_fini(&b);
+    return text;
+}
+
+int catalog_seal(struct catalog_object *v)
+{
+    struct api_buf b;
+    set_name(v);
+    api_buf_init(&b, TEXT_MAX_BYTES);
+    api_json_write(catalog_kinds[v->kind].type, v->doc, API_JSON_SECRETS, NULL, &b);
+    api_buf_putc(&b, '\n');
+    api_json_write(&catalog_own_type, v->own, API_JSON_SECRETS, NULL, &b);
+    size_t body_bytes = b.bytes, text_bytes = 0;
+    char *body = api_buf_steal(&b), *text = write_text(v, &text_bytes);
+    api_buf_fini(&b);
+    if (!body || !text) {
+        free(body);
+        free(text);
+        return -ENOMEM;
+    }
+    free(v->body);
+    free(v->text);
+    v->body = body;
+    v->body_bytes = body_bytes;
+    v->text = text;
+    v->text_bytes = text_bytes;
+    return 0;
+}
+
+static int parse_body(struct catalog_object *v, const struct store_text *body, struct err *err)
+{
+    struct api_refusal refusal;
+    api_problem_init(&refusal);
+    const char *line = memchr(body->data, '\n', body->len_bytes);
+    if (!line)
+        return err_set(err, EBADMSG, "%s %s in the store is cut short: restore a backup",
+                       catalog_kinds[v->kind].name, v->id_text);
+    size_t first = (size_t)(line - body->data);
+    int r = api_json_read(catalog_kinds[v->kind].type, body->data, first, API_JSON_LENIENT,
+                          &v->arena, &v->doc, &refusal);
+    if (!r)
+        r = api_json_read(&catalog_own_type, line + 1, body->len_bytes - first - 1,
+                          API_JSON_LENIENT, &v->arena, (void **)&v->own, &refusal);
+    if (r)
+        return err_set(err, EBADMSG, "%s %s in the store: %s: restore a backup",
+                       catalog_kinds[v->kind].name, v->id_text, refusal.detail);
+    set_name(v);
+    v->text = write_text(v, &v->text_bytes);
+    return v->text ? 0 : err_set(err, ENOMEM, "no memory for what the store holds");
+}
+
+struct catalog_object *catalog_parse(const struct store_record *record, struct err *err)
+{
+    if (record->kind == CATALOG_NONE || record->kind >= CATALOG_KINDS) {
+        err_set(err, EPROTO, "the store holds objects of kind %u: use a newer virgad",
+                record->kind);
+        return NULL;
+    }
+    struct catalog_object *v =
+        object_alloc((enum catalog_kind)record->kind, &record->id, &record->project);
+    if (!v) {
+        err_set(err, ENOMEM, "no memory for what the store holds");
+        return NULL;
+    }
+    v->seq = record->seq;
+    if (!parse_body(v, &record->body, err))
+        return v;
+    catalog_unref(v);
+    return NULL;
+}
+
+struct catalog_object *catalog_ref(struct catalog_object *v)
+{
+    v->refs++;
+    return v;
+}
+
+void catalog_unref(struct catalog_object *v)
+{
+    if (!v || --v->refs)
+        return;
+    free(v->text);
+    free(v->body);
+    api_arena_fini(&v->arena);
+    free(v);
+}
+
+static const struct api_text *parent_text(const struct catalog_object *v)
+{
+    const struct api_vm *vm = v->doc;
+    const struct api_subnet *subnet = v->doc;
+    switch (v->kind) {
+    case CATALOG_VM:
+        return vm->status.is == API_VALUE ? &vm->status.v->host : NULL;
+    case CATALOG_SUBNET:
+        return &subnet->network;
+    case CATALOG_PORT:
+        return &v->own->vm;
+    case CATALOG_VOLUME:
+    case CATALOG_SNAPSHOT:
+    case CATALOG_IMAGE:
+        return &v->own->host;
+    case CATALOG_TOKEN:
+        return &v->own->user;
+    default:
+        return NULL;
+    }
+}
+
+struct store_id catalog_parent(const struct catalog_object *v)
+{
+    struct store_id id = {{0}};
+    const struct api_text *text = parent_text(v);
+    if (text && text->is == API_VALUE)
+        (void)catalog_id_parse(text->v, &id);
+    return id;
+}

@@ -1,0 +1,367 @@
+/* Transactions: what a call changes, as one durable step.
+ *
+ * Until the store has answered nothing of it can be seen; then all of it can, in the same turn of
+ * the loop: versions, events, the answer. What fails leaves nothing but the holds, which are given
+ * back. */
+#include <errno.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mgmt/server/server_internal.h"
+
+#define ARENA_MAX_BYTES (16u << 20)
+#define KEY_KEPT_MS     (24 * INT64_C(3600000))
+
+struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
+{
+    struct server_txn *t = malloc(sizeof(*t));
+    if (!t) {
+        if (call)
+            api_problem_set(&call->refusal, API_PROBLEM_CODE_SERVER_BUSY,
+                            "no memory: try again later");
+        return NULL;
+    }
+    t->s = s;
+    t->call = call;
+    api_arena_init(&t->arena, ARENA_MAX_BYTES);
+    t->store = (struct store_txn){.ops = t->ops};
+    t->holds = NULL;
+    t->answer = NULL;
+    t->status = 0;
+    t->failed = 0;
+    return t;
+}
+
+static struct store_op *next_op(struct server_txn *t, enum store_op_type type)
+{
+    if (t->store.n_ops == STORE_OPS_MAX) {
+        t->failed = t->failed ? t->failed : -E2BIG;
+        return NULL;
+    }
+    struct store_op *op = &t->ops[t->store.n_ops];
+    memset(op, 0, sizeof(*op));
+    op->type = type;
+    memset(&t->changes[t->store.n_ops], 0, sizeof(t->changes[0]));
+    t->store.n_ops++;
+    return op;
+}
+
+static void failed(struct server_txn *t, int r)
+{
+    if (r && !t->failed)
+        t->failed = r;
+}
+
+static struct store_id actor_of(const struct server_txn *t)
+{
+    static const struct store_id nobody;
+    return t->call ? server_store_id(&t->call->who.user) : nobody;
+}
+
+static void event(struct server_txn *t, const char *verb, const struct catalog_object *v)
+{
+    char type[128];
+    snprintf(type, sizeof(type), "virga.%s.%s", catalog_kinds[v->kind].name, verb);
+    server_txn_event(t, type, v, strcmp(verb, "deleted") ? v->text : NULL);
+}
+
+void server_txn_put(struct server_txn *t, struct catalog_slot *slot, struct catalog_object *v,
+                    bool by_user)
+{
+    struct store_op *op = next_op(t, STORE_PUT);
+    if (!op) {
+        catalog_unref(v);
+        return;
+    }
+    struct server_change *change = &t->changes[t->store.n_ops - 1];
+    *change = (struct server_change){.v = v, .kind = v->kind, .id = v->id};
+    int64_t now_ms = server_now_ms();
+    failed(t, slot ? server_meta_touch(v, now_ms, by_user) : server_meta_init(v, now_ms));
+    if (!t->failed)
+        failed(t, catalog_seal(v));
+    if (t->failed)
+        return;
+    op->object = (struct store_object){
+        .kind = (uint8_t)v->kind,
+        .id = v->id,
+        .project = v->project,
+        .name = store_text_of(v->name),
+        .body = {v->body, v->body_bytes},
+        .when = slot ? STORE_IF_SEQ : STORE_IF_ABSENT,
+        .seq = slot ? slot->now->seq : 0,
+    };
+    if (slot)
+        slot->writing = true;
+    event(t, !slot ? "created" : by_user ? "changed" : "status", v);
+}
+
+void server_txn_remove(struct server_txn *t, struct catalog_slot *slot)
+{
+    struct store_op *op = next_op(t, STORE_DELETE);
+    if (!op)
+        return;
+    struct catalog_object *v = slot->now;
+    t->changes[t->store.n_ops - 1] =
+        (struct server_change){.kind = v->kind, .id = v->id, .removal = true};
+    op->object = (struct store_object){.kind = (uint8_t)v->kind,
+                                       .id = v->id,
+                                       .when = STORE_IF_SEQ,
+                                       .seq = v->seq,
+                                       .at_ms = server_now_ms()};
+    slot->writing = true;
+    event(t, "deleted", v);
+}
+
+void server_txn_op(struct server_txn *t, const struct store_op *from)
+{
+    struct store_op *op = next_op(t, from->type);
+    if (op)
+        *op = *from;
+}
+
+void server_txn_event(struct server_txn *t, const char *type, const struct catalog_object *about,
+                      const char *data)
+{
+    const char *text = server_event_text(t, type, about, data);
+    char *kept = api_arena_text(&t->arena, type, strlen(type));
+    struct store_op *op = text && kept ? next_op(t, STORE_EVENT) : NULL;
+    if (!op) {
+        failed(t, -ENOMEM);
+        return;
+    }
+    op->row = (struct store_row){.at_ms = server_now_ms(),
+                                 .project = about->project,
+                                 .object = about->id,
+                                 .actor = actor_of(t),
+                                 .kind = (uint8_t)about->kind,
+                                 .name = store_text_of(kept),
+                                 .body = store_text_of(text)};
+}
+
+void server_txn_hold(struct server_txn *t, struct server_hold *h)
+{
+    h->next = t->holds;
+    t->holds = h;
+}
+
+static void end_holds(struct server_txn *t, bool done)
+{
+    while (t->holds) {
+        struct server_hold *h = t->holds;
+        t->holds = h->next;
+        h->end(t->s, h, done);
+    }
+}
+
+static void txn_free(struct server_txn *t)
+{
+    for (unsigned i = 0; i < t->store.n_ops; i++)
+        catalog_unref(t->changes[i].v);
+    api_arena_fini(&t->arena);
+    free(t);
+}
+
+/* Objects may be written again; those who waited for that are called after all of them are free. */
+static void free_slots(struct server_txn *t)
+{
+    for (unsigned i = 0; i < t->store.n_ops; i++) {
+        const struct server_change *change = &t->changes[i];
+        struct catalog_slot *slot =
+            change->kind ? catalog_find(t->s->catalog, change->kind, &change->id) : NULL;
+        if (slot)
+            slot->writing = false;
+    }
+}
+
+static void wake_waiting(struct server_txn *t)
+{
+    for (unsigned i = 0; i < t->store.n_ops; i++)
+        if (t->changes[i].kind)
+            server_written(t->s, t->changes[i].kind, &t->changes[i].id);
+    for (unsigned i = 0; i < t->store.n_ops; i++)
+        if (t->changes[i].kind)
+            server_call_wake(t->s, t->changes[i].kind, &t->changes[i].id);
+}
+
+void server_txn_abandon(struct server_txn *t)
+{
+    if (!t)
+        return;
+    end_holds(t, false);
+    free_slots(t);
+    wake_waiting(t);
+    txn_free(t);
+}
+
+static void publish(struct server_txn *t)
+{
+    for (unsigned i = 0; i < t->store.n_ops; i++) {
+        struct server_change *change = &t->changes[i];
+        const struct store_op *op = &t->ops[i];
+        t->s->seq = op->seq > t->s->seq ? op->seq : t->s->seq;
+        if (change->v) {
+            change->v->seq = op->seq;
+            catalog_publish(t->s->catalog, catalog_ref(change->v));
+        } else if (change->removal) {
+            catalog_remove(t->s->catalog, change->kind, &change->id, op->seq);
+        }
+    }
+    for (unsigned i = 0; i < t->store.n_ops; i++)
+        if (t->ops[i].type == STORE_EVENT)
+            server_event_publish(t->s, t->ops[i].seq, &t->ops[i].row.project,
+                                 t->ops[i].row.body.data, t->ops[i].row.body.len_bytes);
+}
+
+/* What the store said, as people are told it. */
+static void refuse(struct server_txn *t, int result)
+{
+    struct api_refusal *r = &t->call->refusal;
+    const struct store_op *op = &t->ops[t->store.failed_op];
+    switch (result) {
+    case -ENOTUNIQ:
+        api_problem_set(r, API_PROBLEM_CODE_RESOURCE_NAME_TAKEN,
+                        "a %s is called %.*s already: choose another name",
+                        catalog_kinds[op->object.kind].name, (int)op->object.name.len_bytes,
+                        op->object.name.data);
+        break;
+    case -EDQUOT:
+        api_problem_set(r, API_PROBLEM_CODE_QUOTA_EXCEEDED,
+                        "quota %.*s: %lld of %lld are used and %lld more are asked for: delete "
+                        "some, or ask an administrator for more",
+                        (int)op->add.name.len_bytes, op->add.name.data, (long long)t->store.current,
+                        (long long)op->add.limit, (long long)op->add.delta);
+        break;
+    case -ESTALE:
+        api_problem_set(r, API_PROBLEM_CODE_PLACEMENT_CONFLICT,
+                        "others changed the same things again and again: try again");
+        r->retry_after_s = 1;
+        break;
+    case -E2BIG:
+        api_problem_set(r, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
+                        "it changes more at once than %u things: ask for less", STORE_OPS_MAX);
+        break;
+    default:
+        api_problem_set(r, API_PROBLEM_CODE_SERVER_STORE,
+                        "the store is full, slow or gone, and nothing was changed: try again");
+        r->retry_after_s = 2;
+    }
+}
+
+/* The key is known: the same request was done before, or another one. */
+static void answer_again(struct server_txn *t)
+{
+    struct server_call *c = t->call;
+    api_problem_set(&c->refusal, API_PROBLEM_CODE_IDEMPOTENCY_IN_FLIGHT,
+                    "a request with this Idempotency-Key was done already");
+}
+
+static void done(struct store_txn *store_txn, void *ctx)
+{
+    struct server_txn *t = ctx;
+    struct server_call *c = t->call;
+    int result = store_txn->result;
+    if (!result)
+        publish(t);
+    end_holds(t, !result);
+    free_slots(t);
+    bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
+    if (result && c && !again) {
+        if (t->ops[store_txn->failed_op].type == STORE_KEY && result == -EEXIST)
+            answer_again(t);
+        else
+            refuse(t, result);
+    }
+    if (t->done)
+        t->done(t, result);
+    if (c && !result && t->answer)
+        server_call_reply_object(c, t->status, t->answer);
+    else if (c && result && !again)
+        server_call_refuse(c);
+    wake_waiting(t);
+    txn_free(t);
+    if (again)
+        server_call_run(c);
+}
+
+/* The audit trail's line: the request without its secrets. */
+static const char *audit_text(struct server_txn *t)
+{
+    struct server_call *c = t->call;
+    struct api_buf b;
+    char time[SERVER_TIME_BYTES];
+    server_meta_time(server_now_ms(), time);
+    api_buf_init(&b, STORE_BODY_MAX);
+    api_buf_printf(&b, "{\"time\":\"%s\",\"principal_name\":", time);
+    api_buf_json_text(&b, c->who.user_name);
+    api_buf_printf(&b, ",\"source_ip\":");
+    api_buf_json_text(&b, web_request_peer_address(c->web));
+    api_buf_printf(&b, ",\"operation\":\"%s\",\"outcome\":\"done\",\"status\":%d,\"request_id\":",
+                   c->request.route->id, c->request.route->status);
+    api_buf_json_text(&b, c->request_id);
+    if (c->request.body && c->request.route->request) {
+        api_buf_puts(&b, ",\"detail\":");
+        api_json_write(c->request.route->request, c->request.body, 0, NULL, &b);
+    }
+    api_buf_putc(&b, '}');
+    const char *text = b.failed ? NULL : api_arena_text(&t->arena, b.text, b.bytes);
+    api_buf_fini(&b);
+    return text;
+}
+
+static void add_audit(struct server_txn *t)
+{
+    struct server_call *c = t->call;
+    const char *text = audit_text(t);
+    struct store_op *op = text ? next_op(t, STORE_AUDIT) : NULL;
+    if (!op) {
+        failed(t, -ENOMEM);
+        return;
+    }
+    const struct catalog_object *about = NULL;
+    for (unsigned i = 0; i < t->store.n_ops && !about; i++)
+        about = t->changes[i].v;
+    op->row = (struct store_row){.at_ms = server_now_ms(),
+                                 .project = c->project,
+                                 .object = about ? about->id : t->changes[0].id,
+                                 .actor = actor_of(t),
+                                 .kind = about ? (uint8_t)about->kind : (uint8_t)t->changes[0].kind,
+                                 .name = store_text_of(c->request.route->id),
+                                 .body = store_text_of(text)};
+}
+
+static void add_key(struct server_txn *t)
+{
+    struct server_call *c = t->call;
+    int64_t now_ms = server_now_ms();
+    if (!c->wire.idempotency_key || !(c->request.route->flags & API_ROUTE_IDEMPOTENT))
+        return;
+    struct store_op *op = next_op(t, STORE_KEY);
+    if (!op)
+        return;
+    op->key = (struct store_key){.principal = actor_of(t),
+                                 .key = store_text_of(c->wire.idempotency_key),
+                                 .at_ms = now_ms,
+                                 .expires_ms = now_ms + KEY_KEPT_MS};
+    SHA256((const unsigned char *)c->wire.body, c->wire.body_bytes, op->key.hash);
+    const char *id = t->answer ? t->answer->id_text : "";
+    op->key.answer = store_text_of(id);
+}
+
+int server_txn_commit(struct server_txn *t, server_txn_done *when_done, void *ctx)
+{
+    t->done = when_done;
+    t->ctx = ctx;
+    if (t->call && !t->failed) {
+        add_audit(t);
+        add_key(t);
+    }
+    int r = t->failed ? t->failed : store_submit(t->s->store, &t->store, done, t);
+    if (!r)
+        return 0;
+    if (t->call)
+        refuse(t, r);
+    server_txn_abandon(t);
+    return r;
+}
