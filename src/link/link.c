@@ -33,6 +33,8 @@ static const struct {
     [LINK_TYPE_USAGE_ACK] = {&link_types_usage_ack, BY_SERVER},
     [LINK_TYPE_COMMAND] = {&link_types_command, BY_SERVER},
     [LINK_TYPE_STREAM_END] = {&link_types_stream_end, BY_AGENT | BY_SERVER},
+    [LINK_TYPE_RENEW] = {&link_types_renew, BY_AGENT},
+    [LINK_TYPE_CERTIFICATE] = {&link_types_certificate, BY_SERVER},
 };
 
 const struct api_types_object *link_object(enum link_type type)

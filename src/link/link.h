@@ -52,6 +52,8 @@ struct link_message {
         const struct link_usage_ack *usage_ack;
         const struct link_command *command;
         const struct link_stream_end *stream_end;
+        const struct link_renew *renew;
+        const struct link_certificate *certificate;
     };
 };
 

@@ -148,3 +148,10 @@ static const struct api_types_field bye_fields[] = {
 const struct api_types_object link_types_bye = {
     "Bye", sizeof(struct link_bye), 2, bye_fields, NULL};
 
+static const struct api_types_field renew_fields[] = {
+    {"type", offsetof(struct link_renew, type), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_type},
+    {"csr", offsetof(struct link_renew, csr), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 8191},
+};
+const struct api_types_object link_types_renew = {
+    "Renew", sizeof(struct link_renew), 2, renew_fields, NULL};
+

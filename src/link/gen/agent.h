@@ -242,4 +242,13 @@ struct link_bye {
 };
 extern const struct api_types_object link_types_bye;
 
+/* A request for a new certificate of the same host, before the old one ends. */
+struct link_renew {
+    /* renew. */
+    struct { enum api_is is; enum link_type v; } type;
+    /* The request (PKCS #10, PEM); the key never leaves the host. */
+    struct api_text csr;
+};
+extern const struct api_types_object link_types_renew;
+
 #endif

@@ -35,8 +35,8 @@ const struct api_types_enum link_types_seed_file_name = {"SeedFileName", seed_fi
 
 static const char *const type_names[] = {
     "hello", "inventory", "heartbeat", "seen", "usage", "result", "bye", "welcome", "refuse",
-    "desired", "gone", "usage_ack", "command", "stream_end"};
-const struct api_types_enum link_types_type = {"Type", type_names, 14};
+    "desired", "gone", "usage_ack", "command", "stream_end", "renew", "certificate"};
+const struct api_types_enum link_types_type = {"Type", type_names, 16};
 
 static const char *const usage_item_kind_names[] = {
     "vm", "volume", "port"};

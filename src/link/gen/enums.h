@@ -85,6 +85,8 @@ enum link_type {
     LINK_TYPE_USAGE_ACK,
     LINK_TYPE_COMMAND,
     LINK_TYPE_STREAM_END,
+    LINK_TYPE_RENEW,
+    LINK_TYPE_CERTIFICATE,
     LINK_TYPE_N
 };
 extern const struct api_types_enum link_types_type;

@@ -64,3 +64,11 @@ static const struct api_types_field command_fields[] = {
 const struct api_types_object link_types_command = {
     "Command", sizeof(struct link_command), 6, command_fields, NULL};
 
+static const struct api_types_field certificate_fields[] = {
+    {"type", offsetof(struct link_certificate, type), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_type},
+    {"certificate", offsetof(struct link_certificate, certificate), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 16383},
+    {"ca", offsetof(struct link_certificate, ca), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 65535},
+};
+const struct api_types_object link_types_certificate = {
+    "Certificate", sizeof(struct link_certificate), 3, certificate_fields, NULL};
+

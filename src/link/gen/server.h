@@ -107,4 +107,15 @@ struct link_command {
 };
 extern const struct api_types_object link_types_command;
 
+/* The answer to renew. The old certificate stays good until it ends. */
+struct link_certificate {
+    /* certificate. */
+    struct { enum api_is is; enum link_type v; } type;
+    /* The host's certificate (PEM). */
+    struct api_text certificate;
+    /* The cloud's authorities (PEM): those by which the server is checked from now on. */
+    struct api_text ca;
+};
+extern const struct api_types_object link_types_certificate;
+
 #endif
