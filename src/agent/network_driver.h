@@ -1,6 +1,7 @@
 /* The seam to what connects a VM's ports on this host: plug, unplug, count, and what a monitor is
  * told to use one. Implementations: agent/network_user.h (NAT by passt), agent/network_bridge.h (a
- * TAP on a Linux bridge), the switch later; agent/network_null.h for tests.
+ * TAP on a Linux bridge), the switch later; agent/network_kinds.h, which asks the one that a port
+ * needs; agent/network_null.h for tests.
  *
  * Plugging what is plugged and unplugging what is not succeed: the agent repeats what it does not
  * know to be done. All slots may block, and are called for one port at a time. */

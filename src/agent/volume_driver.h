@@ -1,6 +1,6 @@
 /* The seam to what keeps volumes on this host: create, remove, grow, snapshot, and what a monitor
  * is told to use one. Implementations: agent/volume_file.h (a directory of image files), the volume
- * engine later; agent/volume_null.h for tests.
+ * engine later; agent/volume_pools.h, several of them as one; agent/volume_null.h for tests.
  *
  * Every operation is done as a whole or not at all, also when the agent dies in it, and asking for
  * what is there already succeeds: the agent repeats what it does not know to be done. Images and
@@ -16,12 +16,14 @@
 #include "base/err.h"
 
 #define VOLUME_DRIVER_PATH_BYTES 512
+#define VOLUME_DRIVER_POOL_BYTES 64
 
 enum volume_format { VOLUME_RAW, VOLUME_QCOW2 };
 enum volume_kind { VOLUME_VOLUME, VOLUME_SNAPSHOT, VOLUME_IMAGE };
 
 struct volume_spec {
     uint8_t id[16];
+    char pool[VOLUME_DRIVER_POOL_BYTES]; /* for agent/volume_pools.h; "": the first */
     uint64_t size_bytes;          /* a multiple of 512; at least that of what it is made of */
     bool from_source;             /* a copy of: */
     enum volume_kind source_kind; /* VOLUME_SNAPSHOT or VOLUME_IMAGE */
@@ -36,6 +38,7 @@ struct volume_info {
     enum volume_format format;
     char path[VOLUME_DRIVER_PATH_BYTES];   /* for the monitor's `disks[].path`; "" with a socket */
     char socket[VOLUME_DRIVER_PATH_BYTES]; /* for `disks[].socket`; "" with a path */
+    char pool[VOLUME_DRIVER_POOL_BYTES];   /* agent/volume_pools.h names it */
 };
 
 struct volume_driver {

@@ -35,6 +35,8 @@
  * keys and words are skipped, bounds are not looked at, nothing has to be there. Kinds still are.
  */
 #define API_JSON_LENIENT 0x1
+/* For a peer that may be newer: unknown keys are skipped; all else is checked as ever. */
+#define API_JSON_NEWER 0x4
 
 /* Errors: EINVAL (request.malformed: not JSON; request.invalid: not what is allowed), E2BIG
  * (request.too_large), ENOMEM (the arena is full; request.too_large). *out is only set on success.

@@ -253,7 +253,7 @@ static int read_value(struct reader *r, const struct api_types_field *f, const j
 /* Why a key is not taken: the server's own, or one that nobody knows. */
 static int unknown_key(struct reader *r, const struct api_types_object *o, const char *key)
 {
-    if (r->flags & API_JSON_LENIENT)
+    if (r->flags & (API_JSON_LENIENT | API_JSON_NEWER))
         return 0;
     if (o->base && api_types_find(o->base, key, strlen(key)))
         return api_problem_add(r->check.refusal, r->check.code, r->check.place.text,

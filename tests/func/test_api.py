@@ -46,15 +46,16 @@ class Copy:
 
     def __enter__(self):
         self.top = tempfile.mkdtemp(prefix="virga-api-")
-        shutil.copytree(os.path.join(TOP, "api"), os.path.join(self.top, "api"))
+        for folder in ("api", "link"):
+            shutil.copytree(os.path.join(TOP, folder), os.path.join(self.top, folder))
         return self
 
     def __exit__(self, *_):
         shutil.rmtree(self.top)
 
-    def replace(self, name, old, new):
+    def replace(self, name, old, new, folder="api"):
         """Changes one place of one file."""
-        path = os.path.join(self.top, "api", name)
+        path = os.path.join(self.top, folder, name)
         with open(path, encoding="utf-8") as f:
             text = f.read()
         assert old in text, f"{name} does not hold {old!r}"
@@ -88,6 +89,23 @@ def a_stale_file_and_one_too_many_are_seen():
         code, text = generate("--check", "--top", a.top)
         check_eq(code, 1, text)
         check("docs/api.md is not current" in text and "src/api/gen/old.h" in text, text)
+
+
+@case
+def messages_of_the_link_have_bounds_and_begin_with_their_type():
+    for old, new, words in (("maxLength: 131072, ", "", "maxLength or maxItems is missing"),
+                            ("x-virga-any: true, ", "", "has no kind in C")):
+        with Copy() as a:
+            a.replace("types.yaml", old, new, "link")
+            code, text = generate("--top", a.top)
+            check_eq(code, 2, text)
+            check(words in text, text)
+    with Copy() as a:
+        a.replace("agent.yaml", "      type: {$ref: Type, description: bye.}\n", "", "link")
+        a.replace("agent.yaml", "Why.}\n", "Why.}\n      type: {$ref: Type, description: bye.}\n", "link")
+        code, text = generate("--top", a.top)
+        check_eq(code, 2, text)
+        check("first member" in text, text)
 
 
 @case

@@ -1,4 +1,4 @@
-"""The C structs, enums and tables: src/api/gen/NOUN.h and .c, enums.h and .c."""
+"""The C structs, enums and tables: src/MODULE/gen/NOUN.h and .c, enums.h and .c; MODULE is the model's prefix."""
 import textwrap
 
 HEAD = "/* Made by tools/apigen from {source}; do not edit. {what} */\n"
@@ -11,9 +11,9 @@ def quote(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def guard(name):
+def guard(name, prefix="api"):
     """The include guard of a generated header."""
-    return "API_GEN_" + name.upper().replace(".", "_")
+    return f"{prefix}_gen_{name}".upper().replace(".", "_")
 
 
 def comment(text, indent=""):
@@ -42,8 +42,9 @@ def member(m, f):
 def header(m, noun, structs):
     """NOUN.h"""
     name = f"{noun}.h"
-    out = [HEAD.format(source=f"api/{noun}.yaml", what="Structs; src/api/api_types.h tells how they are used."),
-           f"#ifndef {guard(name)}\n#define {guard(name)}\n\n", '#include "api/api_types.h"\n#include "api/gen/enums.h"\n\n']
+    out = [HEAD.format(source=f"{m.prefix}/{noun}.yaml", what="Structs; src/api/api_types.h tells how they are used."),
+           f"#ifndef {guard(name, m.prefix)}\n#define {guard(name, m.prefix)}\n\n",
+           f'#include "api/api_types.h"\n#include "{m.prefix}/gen/enums.h"\n\n']
     # Pointers to structs of other files need their names only.
     outside = {m.structs[f.object].tag for s in structs for f in s.fields if f.object} - {s.tag for s in structs}
     out += [f"struct {tag};\n" for tag in sorted(outside)] + (["\n"] if outside else [])
@@ -92,10 +93,10 @@ def table(m, noun, structs):
     """NOUN.c"""
     nouns = sorted({m.structs[f.object].noun for s in structs for f in s.fields if f.object} |
                    {m.structs[s.base].noun for s in structs if s.base} - {noun})
-    out = [HEAD.format(source=f"api/{noun}.yaml", what="Tables of fields."), f'#include "api/gen/{noun}.h"\n\n']
-    out += [f'#include "api/gen/{n}.h"\n' for n in nouns if n != noun] + ["\n"]
+    out = [HEAD.format(source=f"{m.prefix}/{noun}.yaml", what="Tables of fields."), f'#include "{m.prefix}/gen/{noun}.h"\n\n']
+    out += [f'#include "{m.prefix}/gen/{n}.h"\n' for n in nouns if n != noun] + ["\n"]
     for s in structs:
-        fields = f"{s.tag[len('api_'):]}_fields"
+        fields = f"{s.tag[len(m.prefix) + 1:]}_fields"
         out.append(f"static const struct api_types_field {fields}[] = {{\n")
         out += [row(m, s, f) for f in s.fields]
         base = f"&{m.structs[s.base].symbol}" if s.base else "NULL"
@@ -106,8 +107,8 @@ def table(m, noun, structs):
 
 def enums_header(m):
     """enums.h"""
-    out = [HEAD.format(source="the files of api/", what="Every enum."),
-           f"#ifndef {guard('enums.h')}\n#define {guard('enums.h')}\n\n",
+    out = [HEAD.format(source=f"the files of {m.prefix}/", what="Every enum."),
+           f"#ifndef {guard('enums.h', m.prefix)}\n#define {guard('enums.h', m.prefix)}\n\n",
            '#include "api/api_types.h"\n\n']
     for e in sorted(m.enums.values(), key=lambda e: e.what):
         out.append(f"enum {e.tag} {{\n" + "".join(f"    {c},\n" for c in e.constants) + f"    {e.tag.upper()}_N\n}};\n"
@@ -117,9 +118,9 @@ def enums_header(m):
 
 def enums_table(m):
     """enums.c"""
-    out = [HEAD.format(source="the files of api/", what="The words of every enum."), '#include "api/gen/enums.h"\n\n']
+    out = [HEAD.format(source=f"the files of {m.prefix}/", what="The words of every enum."), f'#include "{m.prefix}/gen/enums.h"\n\n']
     for e in sorted(m.enums.values(), key=lambda e: e.what):
-        names = f"{e.tag[len('api_'):]}_names"
+        names = f"{e.tag[len(m.prefix) + 1:]}_names"
         words = textwrap.fill(", ".join(quote(w) for w in e.words), 96, initial_indent="    ", subsequent_indent="    ",
                               break_long_words=False, break_on_hyphens=False)
         out.append(f"static const char *const {names}[] = {{\n{words}}};\n"
@@ -149,11 +150,16 @@ def all_table(m):
     return "".join(out) + "};\n"
 
 
-def render(m):
-    """{file name: text}"""
-    nouns = sorted({s.noun for s in m.structs.values()})
-    out = {"enums.h": enums_header(m), "enums.c": enums_table(m), "all.h": all_header(m, nouns), "all.c": all_table(m)}
-    for noun in nouns:
+def render_structs(m):
+    """{file name: text} of structs and enums."""
+    out = {"enums.h": enums_header(m), "enums.c": enums_table(m)}
+    for noun in sorted({s.noun for s in m.structs.values()}):
         structs = [s for s in m.structs.values() if s.noun == noun]
         out[f"{noun}.h"], out[f"{noun}.c"] = header(m, noun, structs), table(m, noun, structs)
     return out
+
+
+def render(m):
+    """{file name: text}"""
+    nouns = sorted({s.noun for s in m.structs.values()})
+    return {"all.h": all_header(m, nouns), "all.c": all_table(m), **render_structs(m)}

@@ -64,3 +64,16 @@ def load(folder):
             raise ApiError(f"{name}: noun is {noun.get('noun')}, the file's name says otherwise")
         nouns.append(noun)
     return common, problems["problems"], nouns
+
+
+def load_link(folder):
+    """The files of link/ in the order of their names."""
+    files = []
+    for path in sorted(glob.glob(os.path.join(folder, "*.yaml"))):
+        name = os.path.basename(path)
+        text = read_yaml(path)
+        only_keys(name, text, {"file", "description", "schemas"})
+        if text.get("file") != name[:-len(".yaml")]:
+            raise ApiError(f"{name}: file is {text.get('file')}, its name says otherwise")
+        files.append(text)
+    return files

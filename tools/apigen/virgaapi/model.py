@@ -80,9 +80,9 @@ class Field:
 class Struct:
     """One schema with properties."""
 
-    def __init__(self, schemas, noun, name, schema):
-        self.noun, self.what, self.tag = noun, name, "api_" + snake(name)
-        self.symbol = "api_types_" + snake(name)
+    def __init__(self, schemas, noun, name, schema, prefix):
+        self.noun, self.what, self.tag = noun, name, f"{prefix}_{snake(name)}"
+        self.symbol = f"{prefix}_types_{snake(name)}"
         self.description = schema.get("description", "")
         self.base = schema.get("x-virga-base")
         required = schema.get("required", [])
@@ -92,19 +92,37 @@ class Struct:
 class Enum:
     """One schema with words."""
 
-    def __init__(self, noun, name, schema):
-        self.noun, self.what, self.tag = noun, name, "api_" + snake(name)
-        self.symbol = "api_types_" + snake(name)
+    def __init__(self, noun, name, schema, prefix):
+        self.noun, self.what, self.tag = noun, name, f"{prefix}_{snake(name)}"
+        self.symbol = f"{prefix}_types_{snake(name)}"
         self.words = schema["enum"]
         prefix = self.tag.upper() + "_"
         self.constants = [prefix + "".join(c if c.isalnum() else "_" for c in w).upper() for w in self.words]
 
 
 class Model:
-    """Everything that C gets."""
+    """Everything that C gets. `prefix` begins all names and is the folder of the description and of the module in src/."""
 
-    def __init__(self):
+    def __init__(self, prefix):
+        self.prefix = prefix
         self.structs, self.enums, self.formats = {}, {}, {}
+
+    def add(self, schemas, name):
+        """One schema, as what it is."""
+        schema, noun = schemas.by_name[name], schemas.noun[name]
+        if "enum" in schema:
+            self.enums[name] = Enum(noun, name, schema, self.prefix)
+        elif "properties" in schema:
+            self.structs[name] = Struct(schemas, noun, name, schema, self.prefix)
+        elif "x-virga-format" in schema:
+            self.formats.setdefault(schema["x-virga-format"], (schema["pattern"], schema.get("maxLength", 1 << 20)))
+
+    def check_names(self):
+        """No constant is there twice."""
+        constants = [c for e in self.enums.values() for c in e.constants]
+        twice = {c for c in constants if constants.count(c) > 1}
+        if twice:
+            raise ApiError(f"constants that are there twice: {', '.join(sorted(twice))}")
 
 
 def add_query_schemas(schemas, operations):
@@ -127,22 +145,14 @@ def build(schemas, operations, common):
     add_query_schemas(schemas, operations)
     schemas.add("common", "ListQuery", {"type": "object", "properties": common["list-parameters"],
                                         "description": "What every list takes."})
-    m = Model()
+    m = Model("api")
     tags = set()
-    for name, schema in schemas.by_name.items():
+    for name in schemas.by_name:
         if snake(name) in tags:
             raise ApiError(f"schema {name}: its name in C is taken")
         tags.add(snake(name))
-        if "enum" in schema:
-            m.enums[name] = Enum(schemas.noun[name], name, schema)
-        elif "properties" in schema:
-            m.structs[name] = Struct(schemas, schemas.noun[name], name, schema)
-        elif "x-virga-format" in schema:
-            m.formats.setdefault(schema["x-virga-format"], (schema["pattern"], schema.get("maxLength", 1 << 20)))
+        m.add(schemas, name)
     keys = schemas.by_name["Labels"]["propertyNames"]
     m.formats["key"] = (keys["pattern"], keys["maxLength"])
-    constants = [c for e in m.enums.values() for c in e.constants]
-    twice = {c for c in constants if constants.count(c) > 1}
-    if twice:
-        raise ApiError(f"constants that are there twice: {', '.join(sorted(twice))}")
+    m.check_names()
     return m
