@@ -79,7 +79,7 @@ static int look_up(struct auth_table *t, const char *text, size_t bytes, bool ti
                                ticket ? "this is no ticket; POST /v1/tickets makes one"
                                       : "a ticket opens a WebSocket only, as the query parameter "
                                         "ticket");
-    if (auth_table_digest(t, text, bytes, hash))
+    if (auth_token_hash(text, bytes, hash))
         return api_problem_set(refusal, API_PROBLEM_CODE_SERVER_INTERNAL,
                                "could not compute a SHA-256");
     *s = auth_table_secret_find(t, hash);

@@ -16,12 +16,9 @@ struct auth_table *auth_table_create(struct err *err)
         return NULL;
     }
     auth_link_init(&t->tickets);
-    t->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    t->digest = EVP_MD_CTX_new();
-    bool failed = !t->sha256 || !t->digest || auth_map_init(&t->people) ||
-                  auth_map_init(&t->names) || auth_map_init(&t->roles) ||
-                  auth_map_init(&t->bindings) || auth_map_init(&t->hashes) ||
-                  auth_map_init(&t->ids);
+    bool failed = auth_map_init(&t->people) || auth_map_init(&t->names) ||
+                  auth_map_init(&t->roles) || auth_map_init(&t->bindings) ||
+                  auth_map_init(&t->hashes) || auth_map_init(&t->ids);
     if (failed)
         err_set(err, ENOMEM, "could not allocate the table of users");
     else
@@ -65,8 +62,6 @@ void auth_table_destroy(struct auth_table *t)
     auth_map_fini(&t->bindings);
     auth_map_fini(&t->hashes);
     auth_map_fini(&t->ids);
-    EVP_MD_CTX_free(t->digest);
-    EVP_MD_free(t->sha256);
     free(t);
 }
 

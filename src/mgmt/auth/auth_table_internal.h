@@ -7,8 +7,6 @@
 #ifndef MGMT_AUTH_AUTH_TABLE_INTERNAL_H
 #define MGMT_AUTH_AUTH_TABLE_INTERNAL_H
 
-#include <openssl/evp.h>
-
 #include "base/util.h"
 #include "mgmt/auth/auth_map_internal.h"
 #include "mgmt/auth/auth_table.h"
@@ -97,8 +95,6 @@ struct auth_table {
     size_t n_users;
     struct auth_link tickets; /* all of them, the oldest first */
     unsigned n_tickets;
-    EVP_MD *sha256;
-    EVP_MD_CTX *digest;
 };
 
 struct auth_table_person *auth_table_person_find(const struct auth_table *t,
@@ -124,9 +120,5 @@ void auth_table_secret_remove(struct auth_table *t, struct auth_table_secret *s)
 void auth_table_secret_used(struct auth_table_secret *s);
 /* Sessions and tickets of a person. */
 unsigned auth_table_secrets_end(struct auth_table *t, struct auth_table_person *person);
-
-/* SHA-256 of a text, without an allocation. Errors: EIO. */
-int auth_table_digest(struct auth_table *t, const char *text, size_t bytes,
-                      uint8_t hash[AUTH_TOKEN_HASH_BYTES]);
 
 #endif

@@ -8,17 +8,6 @@
 #include "mgmt/auth/auth_password.h"
 #include "mgmt/auth/auth_table_internal.h"
 
-int auth_table_digest(struct auth_table *t, const char *text, size_t bytes,
-                      uint8_t hash[AUTH_TOKEN_HASH_BYTES])
-{
-    uint8_t v[EVP_MAX_MD_SIZE];
-    if (!EVP_DigestInit_ex2(t->digest, t->sha256, NULL) ||
-        !EVP_DigestUpdate(t->digest, text, bytes) || !EVP_DigestFinal_ex(t->digest, v, NULL))
-        return -EIO;
-    memcpy(hash, v, AUTH_TOKEN_HASH_BYTES);
-    return 0;
-}
-
 /* A SHA-256 is as good as any hash of it; nobody can make two that share their first bytes and are
  * both stored. */
 static uint64_t hash_of(const uint8_t hash[AUTH_TOKEN_HASH_BYTES])

@@ -35,7 +35,8 @@ int auth_token_make(enum auth_token_kind kind, char text[AUTH_TOKEN_BYTES],
  * Errors: EINVAL (no token of ours), EBADMSG (one with a mistake in it: the checksum). */
 int auth_token_parse(const char *text, size_t bytes, enum auth_token_kind *kind, struct err *err);
 
-/* What is kept of a text that auth_token_parse() has taken. Errors: EIO (OpenSSL failed). */
+/* What is kept of a text that auth_token_parse() has taken. Allocates nothing. Errors: EIO (OpenSSL
+ * failed). */
 int auth_token_hash(const char *text, size_t bytes, uint8_t hash[AUTH_TOKEN_HASH_BYTES]);
 
 /* The token in the value of an Authorization header, "Bearer TOKEN" (RFC 6750, 2.1; the scheme in

@@ -24,6 +24,16 @@ static void what_is_made_can_be_read(void)
     }
 }
 
+static void the_form_is_as_described(void)
+{
+    /* The bytes 00 to 1f, written by another program. */
+    static const char TEXT[] = "virga_api_aaaqeayeaudaocajbifqydio"
+                               "b4ibceqtcqkrmfyydenbwha5dypyga55v4";
+    enum auth_token_kind kind = AUTH_TOKEN_KINDS;
+    CHECK_EQ(auth_token_parse(TEXT, sizeof(TEXT) - 1, &kind, NULL), 0);
+    CHECK_EQ(kind, AUTH_TOKEN_API);
+}
+
 static void the_hash_is_sha256_of_the_text(void)
 {
     /* FIPS 180-2, B.1: "abc". */
@@ -144,6 +154,7 @@ static void a_bearer_is_found_in_its_header(void)
 int main(void)
 {
     TAP_RUN(what_is_made_can_be_read);
+    TAP_RUN(the_form_is_as_described);
     TAP_RUN(the_hash_is_sha256_of_the_text);
     TAP_RUN(no_two_are_equal);
     TAP_RUN(a_typo_is_told_from_a_token_nobody_knows);
