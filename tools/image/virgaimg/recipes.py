@@ -129,6 +129,14 @@ def debian_cloud_init():
     return cache.get("debian-cloud-init", inputs, lambda d: rootfs.make_debian(d, packages, seed))
 
 
+def debian_cloud():
+    """The same as it is in a cloud's catalog: what sets it up is the disk labelled CIDATA, see src/seed."""
+    packages = rootfs.read_list(os.path.join(GUEST, "packages")) + ["cloud-init", "cloud-guest-utils", "sudo"]
+    inputs = {"code": _source(debian_cloud) + inspect.getsource(rootfs.make_debian), "packages": debian.versions(*packages),
+              "kernel": kernel.image_package("cloud")}
+    return cache.get("debian-cloud", inputs, lambda d: rootfs.make_debian(d, packages, catalog=True))
+
+
 def workshop():
     """disk.img of a Debian with compilers and interpreters, and tree/, the same to run here."""
     packages = rootfs.read_list(os.path.join(GUEST, "workshop"))
@@ -186,6 +194,7 @@ RECIPES = {
     "debian": debian_image,
     "guest": guest,
     "debian-cloud-init": debian_cloud_init,
+    "debian-cloud": debian_cloud,
     "memtest": memtest,
     "workshop": workshop,
 }

@@ -69,26 +69,36 @@ _NETWORK = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n"
 _ISSUE = "Debian GNU/Linux 12 on Virga (\\l): log in as root with the password virga\n\n"
 
 
-def make_debian(dest, packages, seed=None):
+# What a release's cloud-init would do, and for which this image lacks the packages: generate a locale.
+_CLOUD_CFG = "locale: false\n"
+
+
+def make_debian(dest, packages, seed=None, catalog=False):
     """disk.img: a whole Debian with a login on ttyS0, root's password virga; vmlinuz, initrd.img.
-    seed: {name: text} of what cloud-init finds as its NoCloud data source."""
+    seed: {name: text} of what cloud-init finds as its NoCloud data source. catalog: nobody has a password and nothing
+    has a name; all that is for cloud-init to say, and the network is systemd-networkd's alone."""
     log = os.path.join(dest, "log")
     tree = os.path.join(dest, "tree")
     extras = os.path.join(dest, "extras")
     os.makedirs(extras)
     _write(extras, "hostname", "virga-guest\n")
-    _write(extras, "hosts", "127.0.0.1 localhost\n127.0.1.1 virga-guest\n::1 localhost\n")
+    name = "" if catalog else "127.0.1.1 virga-guest\n"
+    _write(extras, "hosts", f"127.0.0.1 localhost\n{name}::1 localhost\n")
     _write(extras, "fstab", "LABEL=virga-root / ext4 defaults 0 1\n")
-    _write(extras, "issue", _ISSUE)
+    _write(extras, "issue", "Debian GNU/Linux on Virga (\\l)\n\n" if catalog else _ISSUE)
+    _write(extras, "95_virga.cfg", _CLOUD_CFG)
     _write(extras, "20-dhcp.network", _NETWORK)
     hooks = [
         f"cp {extras}/hostname {extras}/hosts {extras}/fstab {extras}/issue \"$1/etc/\"",
         f"cp {extras}/20-dhcp.network \"$1/etc/systemd/network/\"",
-        "echo root:virga | chroot \"$1\" chpasswd",
+        "chroot \"$1\" passwd -q -l root" if catalog else "echo root:virga | chroot \"$1\" chpasswd",
         "chroot \"$1\" systemctl -q enable systemd-networkd systemd-resolved serial-getty@ttyS0",
         "chroot \"$1\" systemctl -q disable apt-daily.timer apt-daily-upgrade.timer",
         ": > \"$1/etc/machine-id\"",
     ]
+    if catalog:  # with ifupdown there cloud-init would choose it, and nothing would read what it writes
+        hooks += ["chroot \"$1\" dpkg --purge ifupdown", "rm -f \"$1/etc/ssh/\"ssh_host_*",
+                  f"install -D -m 644 {extras}/95_virga.cfg \"$1/etc/cloud/cloud.cfg.d/95_virga.cfg\""]
     for name, text in (seed or {}).items():
         _write(extras, name, text)
         hooks.append(f"install -D -m 644 {extras}/{name} \"$1/var/lib/cloud/seed/nocloud/{name}\"")
