@@ -75,6 +75,7 @@ const struct api_types_object *const api_types_objects[API_TYPES_OBJECTS] = {
     &api_types_port,
     &api_types_port_address,
     &api_types_port_create,
+    &api_types_port_forward,
     &api_types_port_list,
     &api_types_port_patch,
     &api_types_port_qos,

@@ -5,6 +5,7 @@
 #include "api/api_types.h"
 #include "api/gen/enums.h"
 
+struct api_port_forward;
 struct api_problem;
 
 /* A size of VM. Its numbers never change; VMs keep them when the flavor is deleted. */
@@ -151,6 +152,8 @@ struct api_vm_nic {
     struct api_text mac;
     /* Its security groups; absent: the network's. */
     struct api_texts security_groups;
+    /* In a network of kind nat: ports of its host that lead to the guest. */
+    struct { enum api_is is; uint32_t n; struct api_port_forward *v; } forwards;
 };
 extern const struct api_types_object api_types_vm_nic;
 

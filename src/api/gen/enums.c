@@ -82,6 +82,10 @@ static const char *const pool_status_state_names[] = {
     "online", "degraded", "offline"};
 const struct api_types_enum api_types_pool_status_state = {"PoolStatusState", pool_status_state_names, 3};
 
+static const char *const port_forward_protocol_names[] = {
+    "tcp", "udp"};
+const struct api_types_enum api_types_port_forward_protocol = {"PortForwardProtocol", port_forward_protocol_names, 2};
+
 static const char *const port_status_state_names[] = {
     "down", "active", "error"};
 const struct api_types_enum api_types_port_status_state = {"PortStatusState", port_status_state_names, 3};

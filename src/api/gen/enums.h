@@ -188,6 +188,13 @@ enum api_pool_status_state {
 };
 extern const struct api_types_enum api_types_pool_status_state;
 
+enum api_port_forward_protocol {
+    API_PORT_FORWARD_PROTOCOL_TCP,
+    API_PORT_FORWARD_PROTOCOL_UDP,
+    API_PORT_FORWARD_PROTOCOL_N
+};
+extern const struct api_types_enum api_types_port_forward_protocol;
+
 enum api_port_status_state {
     API_PORT_STATUS_STATE_DOWN,
     API_PORT_STATUS_STATE_ACTIVE,

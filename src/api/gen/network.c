@@ -88,13 +88,22 @@ static const struct api_types_field port_fields[] = {
     {"spoofing", offsetof(struct api_port, spoofing), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .fallback = "false"},
     {"enabled", offsetof(struct api_port, enabled), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .fallback = "true"},
     {"qos", offsetof(struct api_port, qos), API_KIND_OBJECT, .object = &api_types_port_qos},
+    {"forwards", offsetof(struct api_port, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
     {"status", offsetof(struct api_port, status), API_KIND_OBJECT, .flags = API_FIELD_REQUIRED, .object = &api_types_port_status},
     {"generation", offsetof(struct api_port, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
     {"created_at", offsetof(struct api_port, created_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
     {"updated_at", offsetof(struct api_port, updated_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
 };
 const struct api_types_object api_types_port = {
-    "Port", sizeof(struct api_port), 16, port_fields, NULL};
+    "Port", sizeof(struct api_port), 17, port_fields, NULL};
+
+static const struct api_types_field port_forward_fields[] = {
+    {"protocol", offsetof(struct api_port_forward, protocol), API_KIND_ENUM, .words = &api_types_port_forward_protocol, .fallback = "tcp"},
+    {"guest_port", offsetof(struct api_port_forward, guest_port), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 65535},
+    {"host_port", offsetof(struct api_port_forward, host_port), API_KIND_INT, .min = 1024, .max = 65535},
+};
+const struct api_types_object api_types_port_forward = {
+    "PortForward", sizeof(struct api_port_forward), 3, port_forward_fields, NULL};
 
 static const struct api_types_field port_qos_fields[] = {
     {"ingress_mib_per_s", offsetof(struct api_port_qos, ingress_mib_per_s), API_KIND_INT, .min = 1, .max = 1000000},
@@ -112,9 +121,10 @@ static const struct api_types_field port_status_fields[] = {
     {"addresses", offsetof(struct api_port_status, addresses), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_IP, .min_items = 0, .max_items = 16, .min = 0, .max = 39},
     {"mac", offsetof(struct api_port_status, mac), API_KIND_TEXT, .format = API_FORMAT_MAC, .min = 0, .max = 17},
     {"floating_ip", offsetof(struct api_port_status, floating_ip), API_KIND_TEXT, .format = API_FORMAT_IP, .min = 0, .max = 39},
+    {"forwards", offsetof(struct api_port_status, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_status = {
-    "PortStatus", sizeof(struct api_port_status), 7, port_status_fields, NULL};
+    "PortStatus", sizeof(struct api_port_status), 8, port_status_fields, NULL};
 
 static const struct api_types_field security_rule_fields[] = {
     {"direction", offsetof(struct api_security_rule, direction), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_security_rule_direction},
@@ -255,9 +265,10 @@ static const struct api_types_field port_create_fields[] = {
     {"spoofing", offsetof(struct api_port_create, spoofing), API_KIND_BOOL, .fallback = "false"},
     {"enabled", offsetof(struct api_port_create, enabled), API_KIND_BOOL, .fallback = "true"},
     {"qos", offsetof(struct api_port_create, qos), API_KIND_OBJECT, .object = &api_types_port_qos},
+    {"forwards", offsetof(struct api_port_create, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_create = {
-    "PortCreate", sizeof(struct api_port_create), 10, port_create_fields, &api_types_port};
+    "PortCreate", sizeof(struct api_port_create), 11, port_create_fields, &api_types_port};
 
 static const struct api_types_field port_qos_patch_fields[] = {
     {"ingress_mib_per_s", offsetof(struct api_port_qos_patch, ingress_mib_per_s), API_KIND_INT, .flags = API_FIELD_NULLABLE, .min = 1, .max = 1000000},
@@ -276,9 +287,10 @@ static const struct api_types_field port_patch_fields[] = {
     {"spoofing", offsetof(struct api_port_patch, spoofing), API_KIND_BOOL, .flags = API_FIELD_NULLABLE},
     {"enabled", offsetof(struct api_port_patch, enabled), API_KIND_BOOL, .flags = API_FIELD_NULLABLE},
     {"qos", offsetof(struct api_port_patch, qos), API_KIND_OBJECT, .flags = API_FIELD_NULLABLE, .object = &api_types_port_qos_patch},
+    {"forwards", offsetof(struct api_port_patch, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .flags = API_FIELD_NULLABLE, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_patch = {
-    "PortPatch", sizeof(struct api_port_patch), 8, port_patch_fields, &api_types_port};
+    "PortPatch", sizeof(struct api_port_patch), 9, port_patch_fields, &api_types_port};
 
 static const struct api_types_field port_list_fields[] = {
     {"items", offsetof(struct api_port_list, items), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .flags = API_FIELD_REQUIRED, .min_items = 0, .max_items = 1000, .object = &api_types_port},

@@ -17,8 +17,8 @@ struct api_network {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* isolated: within a host; nat: with a way out; bridge: a host's own; overlay: over all
-     * hosts. */
+    /* isolated: within a host; nat: each guest has a way out, and is reached by forwards;
+     * bridge: a host's own; overlay: over all hosts. */
     struct { enum api_is is; enum api_network_kind v; } kind;
     /* Of an overlay; absent: the next free one. */
     struct api_int vni;
@@ -87,9 +87,10 @@ struct api_subnet {
     struct api_text cidr;
     /* The way out; absent: the first address. */
     struct api_text gateway;
-    /* Addresses are given by DHCP. */
+    /* Addresses are given by DHCP too where the network's driver can; a guest's seed disk has
+     * them in any case. */
     struct api_bool dhcp;
-    /* What is given out; absent: all but the gateway. */
+    /* What is given out to those who name no address; absent: all but the gateway. */
     struct { enum api_is is; uint32_t n; struct api_subnet_range *v; } ranges;
     /* What guests ask for names. */
     struct api_texts dns_servers;
@@ -140,14 +141,17 @@ struct api_port {
     struct { enum api_is is; uint32_t n; struct api_port_address *v; } addresses;
     /* Its MAC; absent: derived from its id. */
     struct api_text mac;
-    /* Its security groups; absent: the network's. */
+    /* Its security groups; absent: the network's; none: everything is let through. */
     struct api_texts security_groups;
-    /* Let the guest send from other addresses. */
+    /* Let the guest send from other addresses; false: they are dropped where the network's
+     * driver looks at packets. */
     struct api_bool spoofing;
     /* False: the cable is unplugged. */
     struct api_bool enabled;
     /* Its limits. */
     struct { enum api_is is; struct api_port_qos *v; } qos;
+    /* In a network of kind nat: ports of its host that lead to the guest. */
+    struct { enum api_is is; uint32_t n; struct api_port_forward *v; } forwards;
     /* What is. */
     struct { enum api_is is; struct api_port_status *v; } status;
     /* Counts the writes of users; the ETag. */
@@ -158,6 +162,18 @@ struct api_port {
     struct api_text updated_at;
 };
 extern const struct api_types_object api_types_port;
+
+/* A port of the host that a VM runs on, which leads to a port of the guest. */
+struct api_port_forward {
+    /* Which protocol. */
+    struct { enum api_is is; enum api_port_forward_protocol v; } protocol;
+    /* The guest's port. */
+    struct api_int guest_port;
+    /* The host's port, used once in the cloud so that any host will do; absent: the next free
+     * one of 20000 to 32767. */
+    struct api_int host_port;
+};
+extern const struct api_types_object api_types_port_forward;
 
 /* Limits of a port; absent is none. */
 struct api_port_qos {
@@ -186,6 +202,8 @@ struct api_port_status {
     struct api_text mac;
     /* The floating address that leads to it. */
     struct api_text floating_ip;
+    /* Its forwards, with the host's ports. */
+    struct { enum api_is is; uint32_t n; struct api_port_forward *v; } forwards;
 };
 extern const struct api_types_object api_types_port_status;
 
@@ -290,8 +308,8 @@ struct api_network_create {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* isolated: within a host; nat: with a way out; bridge: a host's own; overlay: over all
-     * hosts. */
+    /* isolated: within a host; nat: each guest has a way out, and is reached by forwards;
+     * bridge: a host's own; overlay: over all hosts. */
     struct { enum api_is is; enum api_network_kind v; } kind;
     /* Of an overlay; absent: the next free one. */
     struct api_int vni;
@@ -354,9 +372,10 @@ struct api_subnet_create {
     struct api_text cidr;
     /* The way out; absent: the first address. */
     struct api_text gateway;
-    /* Addresses are given by DHCP. */
+    /* Addresses are given by DHCP too where the network's driver can; a guest's seed disk has
+     * them in any case. */
     struct api_bool dhcp;
-    /* What is given out; absent: all but the gateway. */
+    /* What is given out to those who name no address; absent: all but the gateway. */
     struct { enum api_is is; uint32_t n; struct api_subnet_range *v; } ranges;
     /* What guests ask for names. */
     struct api_texts dns_servers;
@@ -373,9 +392,10 @@ struct api_subnet_patch {
     struct api_map labels;
     /* The way out; absent: the first address. */
     struct api_text gateway;
-    /* Addresses are given by DHCP. */
+    /* Addresses are given by DHCP too where the network's driver can; a guest's seed disk has
+     * them in any case. */
     struct api_bool dhcp;
-    /* What is given out; absent: all but the gateway. */
+    /* What is given out to those who name no address; absent: all but the gateway. */
     struct { enum api_is is; uint32_t n; struct api_subnet_range *v; } ranges;
     /* What guests ask for names. */
     struct api_texts dns_servers;
@@ -406,14 +426,17 @@ struct api_port_create {
     struct { enum api_is is; uint32_t n; struct api_port_address *v; } addresses;
     /* Its MAC; absent: derived from its id. */
     struct api_text mac;
-    /* Its security groups; absent: the network's. */
+    /* Its security groups; absent: the network's; none: everything is let through. */
     struct api_texts security_groups;
-    /* Let the guest send from other addresses. */
+    /* Let the guest send from other addresses; false: they are dropped where the network's
+     * driver looks at packets. */
     struct api_bool spoofing;
     /* False: the cable is unplugged. */
     struct api_bool enabled;
     /* Its limits. */
     struct { enum api_is is; struct api_port_qos *v; } qos;
+    /* In a network of kind nat: ports of its host that lead to the guest. */
+    struct { enum api_is is; uint32_t n; struct api_port_forward *v; } forwards;
 };
 extern const struct api_types_object api_types_port_create;
 
@@ -438,14 +461,17 @@ struct api_port_patch {
     struct api_map labels;
     /* Its addresses; absent: one. */
     struct { enum api_is is; uint32_t n; struct api_port_address *v; } addresses;
-    /* Its security groups; absent: the network's. */
+    /* Its security groups; absent: the network's; none: everything is let through. */
     struct api_texts security_groups;
-    /* Let the guest send from other addresses. */
+    /* Let the guest send from other addresses; false: they are dropped where the network's
+     * driver looks at packets. */
     struct api_bool spoofing;
     /* False: the cable is unplugged. */
     struct api_bool enabled;
     /* Its limits. */
     struct { enum api_is is; struct api_port_qos_patch *v; } qos;
+    /* In a network of kind nat: ports of its host that lead to the guest. */
+    struct { enum api_is is; uint32_t n; struct api_port_forward *v; } forwards;
 };
 extern const struct api_types_object api_types_port_patch;
 
