@@ -460,7 +460,7 @@ const struct api_route api_route_table[API_OPS] = {
      .response = &api_types_audit_record_list, .item = &api_types_audit_record,
      .from_states = 0x0, .via_state = -1, .to_state = -1},
     {API_OP_AUDIT_VERIFY, API_METHOD_GET, API_ROLE_ADMIN, API_TOKEN_SCOPE_SYSTEM_READ, 0, 200, "audit_verify", "/audit/verify",
-     .response = &api_types_audit_verify, .query = &api_types_audit_verify_query,
+     .response = &api_types_audit_verify,
      .from_states = 0x0, .via_state = -1, .to_state = -1},
     {API_OP_USAGE_LIST, API_METHOD_GET, API_ROLE_READER, API_TOKEN_SCOPE_SYSTEM_READ, API_ROUTE_PROJECT | API_ROUTE_LIST, 200, "usage_list", "/usage",
      .response = &api_types_usage_record_list, .query = &api_types_usage_list_query, .item = &api_types_usage_record,

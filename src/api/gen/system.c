@@ -61,23 +61,30 @@ static const struct api_types_field audit_record_fields[] = {
     {"status", offsetof(struct api_audit_record, status), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 100, .max = 599},
     {"code", offsetof(struct api_audit_record, code), API_KIND_TEXT, .min = 0, .max = 63},
     {"request_id", offsetof(struct api_audit_record, request_id), API_KIND_TEXT, .min = 0, .max = 63},
+    {"suppressed", offsetof(struct api_audit_record, suppressed), API_KIND_INT, .min = 1, .max = 9007199254740991},
     {"detail", offsetof(struct api_audit_record, detail), API_KIND_ANY},
-    {"previous_hash", offsetof(struct api_audit_record, previous_hash), API_KIND_TEXT, .format = API_FORMAT_SHA256, .flags = API_FIELD_REQUIRED, .min = 0, .max = 64},
-    {"hash", offsetof(struct api_audit_record, hash), API_KIND_TEXT, .format = API_FORMAT_SHA256, .flags = API_FIELD_REQUIRED, .min = 0, .max = 64},
+    {"server", offsetof(struct api_audit_record, server), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
+    {"link", offsetof(struct api_audit_record, link), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
 };
 const struct api_types_object api_types_audit_record = {
-    "AuditRecord", sizeof(struct api_audit_record), 16, audit_record_fields, NULL};
+    "AuditRecord", sizeof(struct api_audit_record), 17, audit_record_fields, NULL};
+
+static const struct api_types_field audit_chain_fields[] = {
+    {"server", offsetof(struct api_audit_chain, server), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
+    {"link", offsetof(struct api_audit_chain, link), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
+    {"hash", offsetof(struct api_audit_chain, hash), API_KIND_TEXT, .format = API_FORMAT_SHA256, .flags = API_FIELD_REQUIRED, .min = 0, .max = 64},
+};
+const struct api_types_object api_types_audit_chain = {
+    "AuditChain", sizeof(struct api_audit_chain), 3, audit_chain_fields, NULL};
 
 static const struct api_types_field audit_verify_fields[] = {
     {"whole", offsetof(struct api_audit_verify, whole), API_KIND_BOOL, .flags = API_FIELD_REQUIRED},
     {"records", offsetof(struct api_audit_verify, records), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 9007199254740991},
-    {"first_bad", offsetof(struct api_audit_verify, first_bad), API_KIND_INT, .min = 1, .max = 9007199254740991},
     {"detail", offsetof(struct api_audit_verify, detail), API_KIND_TEXT, .min = 0, .max = 511},
-    {"head_number", offsetof(struct api_audit_verify, head_number), API_KIND_INT, .min = 0, .max = 9007199254740991},
-    {"head_hash", offsetof(struct api_audit_verify, head_hash), API_KIND_TEXT, .format = API_FORMAT_SHA256, .min = 0, .max = 64},
+    {"chains", offsetof(struct api_audit_verify, chains), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .flags = API_FIELD_REQUIRED, .min_items = 0, .max_items = 256, .object = &api_types_audit_chain},
 };
 const struct api_types_object api_types_audit_verify = {
-    "AuditVerify", sizeof(struct api_audit_verify), 6, audit_verify_fields, NULL};
+    "AuditVerify", sizeof(struct api_audit_verify), 4, audit_verify_fields, NULL};
 
 static const struct api_types_field usage_record_fields[] = {
     {"id", offsetof(struct api_usage_record, id), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 63},
@@ -190,12 +197,6 @@ static const struct api_types_field event_stream_query_fields[] = {
 };
 const struct api_types_object api_types_event_stream_query = {
     "EventStreamQuery", sizeof(struct api_event_stream_query), 4, event_stream_query_fields, NULL};
-
-static const struct api_types_field audit_verify_query_fields[] = {
-    {"from_number", offsetof(struct api_audit_verify_query, from_number), API_KIND_INT, .min = 1, .max = 9007199254740991, .fallback = "1"},
-};
-const struct api_types_object api_types_audit_verify_query = {
-    "AuditVerifyQuery", sizeof(struct api_audit_verify_query), 1, audit_verify_query_fields, NULL};
 
 static const struct api_types_field usage_list_query_fields[] = {
     {"begin", offsetof(struct api_usage_list_query, begin), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .min = 0, .max = 24},

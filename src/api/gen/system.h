@@ -84,16 +84,16 @@ struct api_event_list {
 };
 extern const struct api_types_object api_types_event_list;
 
-/* Who did what. Each record holds the hash of the one before, so that a change of any of them is
- * seen. */
+/* Who did what, or tried to. Records are never changed; each server chains its own by hashes (a
+ * link for each group that was committed together), which GET /v1/audit/verify computes anew. */
 struct api_audit_record {
-    /* Its place in the log. */
+    /* Its place in the log: later records have higher ones. */
     struct api_int number;
     /* When. */
     struct api_text time;
     /* Who; absent for one that could not be told. */
     struct api_text principal;
-    /* The name of who. */
+    /* The name of who; of a failed sign-in the name that was tried. */
     struct api_text principal_name;
     /* By which token. */
     struct api_text token;
@@ -105,7 +105,7 @@ struct api_audit_record {
     struct api_text operation;
     /* What it was about: the kind and the id. */
     struct api_text resource;
-    /* What became of it. */
+    /* What became of it; failed: the server could not do it. */
     struct { enum api_is is; enum api_audit_record_outcome v; } outcome;
     /* The HTTP status. */
     struct api_int status;
@@ -113,15 +113,29 @@ struct api_audit_record {
     struct api_text code;
     /* The id of the request. */
     struct api_text request_id;
+    /* So many refusals of the same kind before this one were not recorded, because there were
+     * too many. */
+    struct api_int suppressed;
     /* The request without its secrets. */
     struct api_any detail;
-    /* The hash of the record before. */
-    struct api_text previous_hash;
-    /* The SHA-256 of previous_hash, a newline, and this record as JSON without its hash: no
-     * blanks, fields in this order. */
-    struct api_text hash;
+    /* The server that wrote it; each has a chain of its own. */
+    struct api_text server;
+    /* The link of that chain whose hash covers it. */
+    struct api_int link;
 };
 extern const struct api_types_object api_types_audit_record;
+
+/* The end of a server's chain. */
+struct api_audit_chain {
+    /* Whose. */
+    struct api_text server;
+    /* Its last link. */
+    struct api_int link;
+    /* The hash of that link. Written down elsewhere, it shows later whether what it covers was
+     * changed or cut off. */
+    struct api_text hash;
+};
+extern const struct api_types_object api_types_audit_chain;
 
 /* Whether the audit log is whole. */
 struct api_audit_verify {
@@ -129,14 +143,10 @@ struct api_audit_verify {
     struct api_bool whole;
     /* Records that were looked at. */
     struct api_int records;
-    /* The first that is not as it was. */
-    struct api_int first_bad;
-    /* What is wrong with it. */
+    /* What is wrong. */
     struct api_text detail;
-    /* The last record. */
-    struct api_int head_number;
-    /* Its hash; written down elsewhere, it shows whether the end was cut off. */
-    struct api_text head_hash;
+    /* The ends of the servers' chains. */
+    struct { enum api_is is; uint32_t n; struct api_audit_chain *v; } chains;
 };
 extern const struct api_types_object api_types_audit_verify;
 
@@ -303,13 +313,6 @@ struct api_event_stream_query {
     struct api_text ticket;
 };
 extern const struct api_types_object api_types_event_stream_query;
-
-/* The query of audit_verify. */
-struct api_audit_verify_query {
-    /* The first record to look at. */
-    struct api_int from_number;
-};
-extern const struct api_types_object api_types_audit_verify_query;
 
 /* The query of usage_list. */
 struct api_usage_list_query {

@@ -75,6 +75,8 @@ struct catalog_own {
     struct api_text vm;            /* VOLUME, PORT: whose it is */
     struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
+    struct api_text usage;         /* the interval that is open: mgmt/server/server_usage_row.h */
+    struct api_int usage_number;   /* of the last one that was closed */
 };
 extern const struct api_types_object catalog_own_type;
 

@@ -10,6 +10,7 @@
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_start.h"
+#include "mgmt/server/server_usage.h"
 
 #define WORKERS           2
 #define TOKEN_RATE_KEYS   65536
@@ -110,8 +111,10 @@ static int create_parts(struct server *s, struct err *err)
     s->catalog = catalog_create(changed, s);
     s->events = server_events_create(s);
     s->quotas = server_quotas_create();
-    return s->catalog && s->events && s->quotas ? 0
-                                                : err_set(err, ENOMEM, "no memory for a server");
+    s->usage = server_usage_create(s);
+    return s->catalog && s->events && s->quotas && s->usage
+               ? 0
+               : err_set(err, ENOMEM, "no memory for a server");
 }
 
 static int open_store(struct server *s, struct err *err)
@@ -191,6 +194,7 @@ void server_destroy(struct server *s)
     web_server_destroy(s->web);
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
+    server_usage_destroy(s->usage);
     catalog_destroy(s->catalog);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_usage.h"
 
 static int version_get(struct server_call *c)
 {
@@ -33,5 +34,6 @@ static int health_get(struct server_call *c)
 const struct server_route server_system_routes[] = {
     {API_OP_VERSION_GET, version_get},
     {API_OP_HEALTH_GET, health_get},
+    {API_OP_USAGE_LIST, server_usage_list},
     {0},
 };
