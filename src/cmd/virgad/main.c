@@ -19,17 +19,15 @@
 #include "mgmt/store/pgsql/store_pgsql.h"
 #include "mgmt/store/sqlite/store_sqlite.h"
 
-#define DEFAULT_PORT 8440
-
 struct options {
-    const char *state, *listen, *store, *cert, *key, *description, *import;
+    const char *state, *listen, *agents, *agents_name, *store, *cert, *key, *description, *import;
     bool help, version;
 };
 
 struct virgad {
     struct options options;
     struct server_config config;
-    char address[64], store_path[512], password_path[512];
+    char address[64], agents_address[64], store_path[512], password_path[512];
     struct server *server;
 };
 
@@ -37,6 +35,7 @@ static const struct option long_options[] = {
     {"state", required_argument, NULL, 's'},   {"listen", required_argument, NULL, 'l'},
     {"store", required_argument, NULL, 'd'},   {"tls-cert", required_argument, NULL, 'c'},
     {"tls-key", required_argument, NULL, 'k'}, {"description", required_argument, NULL, 'o'},
+    {"agents", required_argument, NULL, 'a'},  {"agents-name", required_argument, NULL, 'n'},
     {"import", required_argument, NULL, 'i'},  {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},       {0},
 };
@@ -61,7 +60,8 @@ static int usage(FILE *out)
 static int parse(struct options *o, int argc, char **argv)
 {
     int flag;
-    *o = (struct options){.state = "/var/lib/virga/server", .listen = "127.0.0.1:8440"};
+    *o = (struct options){
+        .state = "/var/lib/virga/server", .listen = "127.0.0.1:8440", .agents = "127.0.0.1:8441"};
     while ((flag = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         switch (flag) {
         case 's':
@@ -69,6 +69,12 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 'l':
             o->listen = optarg;
+            break;
+        case 'a':
+            o->agents = optarg;
+            break;
+        case 'n':
+            o->agents_name = optarg;
             break;
         case 'd':
             o->store = optarg;
@@ -101,23 +107,24 @@ static int parse(struct options *o, int argc, char **argv)
 }
 
 /* "ADDRESS:PORT", "[ADDRESS]:PORT", ":PORT". */
-static int parse_listen(struct virgad *v, struct err *err)
+static int parse_listen(const char *flag, const char *text, char address[64], const char **host,
+                        uint16_t *port, struct err *err)
 {
-    const char *text = v->options.listen, *colon = strrchr(text, ':');
+    const char *colon = strrchr(text, ':'), *begin = text;
     char *end = NULL;
-    unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+    unsigned long number = colon ? strtoul(colon + 1, &end, 10) : 0;
     size_t bytes = colon ? (size_t)(colon - text) : 0;
-    if (!colon || !colon[1] || *end || port > 65535 || bytes >= sizeof(v->address))
-        return err_set(err, EINVAL, "--listen %s is no ADDRESS:PORT: use 127.0.0.1:%d", text,
-                       DEFAULT_PORT);
+    if (!colon || !colon[1] || *end || number > 65535 || bytes >= 64)
+        return err_set(err, EINVAL, "%s %s is no ADDRESS:PORT: use one like 127.0.0.1:8440", flag,
+                       text);
     if (bytes >= 2 && text[0] == '[' && text[bytes - 1] == ']') {
-        text++;
+        begin++;
         bytes -= 2;
     }
-    memcpy(v->address, text, bytes);
-    v->address[bytes] = 0;
-    v->config.address = bytes ? v->address : NULL;
-    v->config.port = (uint16_t)port;
+    memcpy(address, begin, bytes);
+    address[bytes] = 0;
+    *host = bytes ? address : NULL;
+    *port = (uint16_t)number;
     return 0;
 }
 
@@ -171,7 +178,12 @@ static int prepare(struct virgad *v, struct err *err)
     v->config.import_dir = v->options.import;
     v->config.description = v->options.description;
     v->config.follow_ms = v->options.store ? 20 : 0;
-    int r = parse_listen(v, err);
+    v->config.agents_name = v->options.agents_name;
+    int r = parse_listen("--listen", v->options.listen, v->address, &v->config.address,
+                         &v->config.port, err);
+    if (!r)
+        r = parse_listen("--agents", v->options.agents, v->agents_address,
+                         &v->config.agents_address, &v->config.agents_port, err);
     return r ? r : read_id(v, err);
 }
 
@@ -220,8 +232,9 @@ static int serve(struct virgad *v, struct err *err)
     int code = thread_start(&thread, wait_for_signal, v->server);
     if (code)
         return err_sys(err, code, "cannot start a thread");
-    log_line(LOG_INFO, "virgad", "serving port=%u tls=%d store=%s", server_port(v->server),
-             v->options.cert != NULL, v->options.store ? "postgresql" : v->store_path);
+    log_line(LOG_INFO, "virgad", "serving port=%u tls=%d agents=%u store=%s",
+             server_port(v->server), v->options.cert != NULL, server_agents_port(v->server),
+             v->options.store ? "postgresql" : v->store_path);
     server_run(v->server);
     pthread_join(thread, NULL);
     log_line(LOG_INFO, "virgad", "ending");

@@ -70,7 +70,9 @@ struct catalog_own {
     struct api_int grace_ms;       /* VM: how long its guest may take to shut down */
     struct api_texts volumes;      /* VM: ids, the first one boots; shown or not */
     struct api_texts ports;        /* VM: ids, in the order of its NICs */
-    struct api_text to_state;      /* VM: where the operation under way leads */
+    struct api_int to_state;       /* VM: enum api_vm_state to which the steps lead */
+    struct api_texts steps;        /* VM: what is still to be done, the first one under way */
+    struct api_int purge;          /* VM: when it is gone, it is gone for good */
     struct api_text host;          /* VOLUME, SNAPSHOT, IMAGE: where it lies */
     struct api_text vm;            /* VOLUME, PORT: whose it is */
     struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
@@ -137,7 +139,8 @@ struct catalog_object *catalog_new(enum catalog_kind kind, const struct store_id
                                    const struct store_id *project);
 /* A further version, to be changed. NULL: no memory. */
 struct catalog_object *catalog_copy(const struct catalog_object *v);
-/* Sets name, text and body from doc and own. Errors: ENOMEM. */
+/* Sets name, text and body from doc and own, which are copied: pointers into the old ones are
+ * invalid after it. Errors: ENOMEM. */
 int catalog_seal(struct catalog_object *v);
 /* From what the store holds. NULL: err says why. */
 struct catalog_object *catalog_parse(const struct store_record *record, struct err *err);

@@ -52,8 +52,9 @@ static const struct api_types_field own_fields[] = {
     OWN_TEXT(secret_sha256), OWN_BOOL(session),   OWN_TEXT(user),      OWN_TEXT(certificate),
     OWN_INT(nodes),          OWN_INT(cpu_policy), OWN_BOOL(hugepages), OWN_INT(disk_gib),
     OWN_INT(want),           OWN_INT(grace_ms),   OWN_TEXTS(volumes),  OWN_TEXTS(ports),
-    OWN_TEXT(to_state),      OWN_TEXT(host),      OWN_TEXT(vm),        OWN_INT(serial),
+    OWN_INT(to_state),       OWN_TEXT(host),      OWN_TEXT(vm),        OWN_INT(serial),
     OWN_TEXT(key),           OWN_TEXT(cert),      OWN_TEXT(usage),     OWN_INT(usage_number),
+    OWN_TEXTS(steps),        OWN_INT(purge),
 };
 
 const struct api_types_object catalog_own_type = {

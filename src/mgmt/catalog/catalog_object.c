@@ -107,9 +107,30 @@ static char *write_text(const struct catalog_object *v, size_t *bytes)
     return text;
 }
 
+/* Leaves behind what the document no longer points to, and takes along what it points to elsewhere
+ * (a request's body, the version before). */
+static int move_in(struct catalog_object *v)
+{
+    struct api_arena arena;
+    api_arena_init(&arena, ARENA_MAX_BYTES);
+    void *doc = api_json_copy(catalog_kinds[v->kind].type, v->doc, &arena);
+    struct catalog_own *own = doc ? api_json_copy(&catalog_own_type, v->own, &arena) : NULL;
+    if (!own) {
+        api_arena_fini(&arena);
+        return -ENOMEM;
+    }
+    api_arena_fini(&v->arena);
+    v->arena = arena;
+    v->doc = doc;
+    v->own = own;
+    return 0;
+}
+
 int catalog_seal(struct catalog_object *v)
 {
     struct api_buf b;
+    if (move_in(v))
+        return -ENOMEM;
     set_name(v);
     api_buf_init(&b, TEXT_MAX_BYTES);
     api_json_write(catalog_kinds[v->kind].type, v->doc, API_JSON_SECRETS, NULL, &b);

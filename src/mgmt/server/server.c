@@ -8,11 +8,16 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_link.h"
+#include "mgmt/server/server_place.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_usage.h"
+#include "mgmt/server/server_vm.h"
 
 #define WORKERS           2
+#define TICK_US           1000000
 #define TOKEN_RATE_KEYS   65536
 #define LOGIN_RATE_KEYS   16384
 #define MESSAGE_MAX_BYTES (4u << 20)
@@ -53,35 +58,84 @@ static void hasher_wake(void *ctx)
     web_loop_post(s->loop, &s->hashed);
 }
 
+/* Who has to know of a change, by kind. */
 static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object *before,
                     struct catalog_object *after)
 {
     struct server *s = ctx;
-    enum catalog_kind kind = after ? after->kind : before->kind;
-    (void)slot;
-    if (kind == CATALOG_USER || kind == CATALOG_ROLE || kind == CATALOG_TOKEN)
+    switch (after ? after->kind : before->kind) {
+    case CATALOG_USER:
+    case CATALOG_ROLE:
+    case CATALOG_TOKEN:
         server_auth_changed(s, before, after);
-    else if (kind == CATALOG_OPERATION && after)
-        server_operation_changed(s, after);
+        break;
+    case CATALOG_OPERATION:
+        if (after)
+            server_operation_changed(s, after);
+        break;
+    case CATALOG_HOST:
+    case CATALOG_ZONE:
+    case CATALOG_AGGREGATE:
+    case CATALOG_SETTINGS:
+        server_host_changed(s, slot, before, after);
+        break;
+    case CATALOG_SERVER_GROUP:
+        server_place_changed(s, slot, before, after);
+        break;
+    case CATALOG_VM:
+        server_vm_changed(s, slot, before, after);
+        break;
+    default:
+        break;
+    }
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
 {
-    (void)s;
-    (void)kind;
-    (void)id;
+    struct catalog_slot *slot = catalog_find(s->catalog, kind, id);
+    if (!slot)
+        return;
+    if (kind == CATALOG_HOST)
+        server_host_settle(s, slot);
+    else if (kind == CATALOG_VM)
+        server_vm_settle(s, slot);
+    if (kind == CATALOG_VM || kind == CATALOG_VOLUME || kind == CATALOG_SNAPSHOT ||
+        kind == CATALOG_IMAGE)
+        server_link_want(s, slot->now);
+}
+
+static void tick(void *ctx)
+{
+    struct server *s = ctx;
+    server_host_tick(s);
+    server_vm_tick(s);
+    web_timer_arm(s->tick, TICK_US);
 }
 
 struct load {
     struct server *s;
     struct err *err;
+    struct store_record *claims; /* hosts may come after their claims */
+    size_t n_claims;
 };
+
+static int load_claim(struct load *l, const struct store_record *r)
+{
+    struct store_record *claims = reallocarray(l->claims, l->n_claims + 1, sizeof(*claims));
+    if (!claims)
+        return err_set(l->err, ENOMEM, "no memory for what the store holds");
+    l->claims = claims;
+    l->claims[l->n_claims++] = *r;
+    return 0;
+}
 
 static int load_record(const struct store_record *r, void *ctx)
 {
-    const struct load *l = ctx;
+    struct load *l = ctx;
     if (r->type == STORE_COUNTER) {
         server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
+    } else if (r->type == STORE_CLAIM) {
+        return load_claim(l, r);
     } else if (r->type == STORE_OBJECT) {
         struct catalog_object *v = catalog_parse(r, l->err);
         if (!v)
@@ -108,11 +162,14 @@ static int create_parts(struct server *s, struct err *err)
     s->login_rate = s->token_rate ? auth_rate_create(LOGIN_RATE_KEYS, err) : NULL;
     if (!s->login_rate)
         return -ENOMEM;
+    s->tick = web_timer_create(s->loop, tick, s);
+    s->sched = sched_create();
     s->catalog = catalog_create(changed, s);
     s->events = server_events_create(s);
     s->quotas = server_quotas_create();
     s->usage = server_usage_create(s);
-    return s->catalog && s->events && s->quotas && s->usage
+    s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -120,11 +177,15 @@ static int create_parts(struct server *s, struct err *err)
 static int open_store(struct server *s, struct err *err)
 {
     const struct store_config config = {.server = s->config.id, .wake = store_wake, .wake_ctx = s};
-    struct load load = {s, err};
+    struct load load = {.s = s, .err = err};
     s->store = s->config.open_store(s->config.open_ctx, &config, err);
     if (!s->store)
         return err_wrap(err, "the store");
     int r = store_load(s->store, &s->seq, load_record, &load, err);
+    for (size_t i = 0; i < load.n_claims; i++)
+        server_host_generation(s, &load.claims[i].id, (uint64_t)load.claims[i].value);
+    free(load.claims);
+    server_vm_loaded(s);
     return r ? r : server_start(s, err);
 }
 
@@ -144,7 +205,10 @@ static int start_web(struct server *s, struct err *err)
         .ctx = s,
     };
     s->web = web_server_create(s->loop, &config, err);
-    return s->web ? 0 : -EIO;
+    if (!s->web)
+        return -EIO;
+    web_timer_arm(s->tick, TICK_US);
+    return server_link_listen(s, err);
 }
 
 struct server *server_create(const struct server_config *config, struct err *err)
@@ -171,6 +235,11 @@ void server_stop(struct server *s)
     web_loop_stop(s->loop);
 }
 
+uint16_t server_agents_port(const struct server *s)
+{
+    return web_server_port(s->agents_web);
+}
+
 uint16_t server_port(const struct server *s)
 {
     return web_server_port(s->web);
@@ -190,12 +259,18 @@ void server_destroy(struct server *s)
     server_workers_destroy(s->workers);
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    web_timer_destroy(s->tick);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
+    web_server_destroy(s->agents_web);
+    server_hosts_destroy(s->hosts);
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
+    server_vm_destroy_all(s);
     catalog_destroy(s->catalog);
+    sched_destroy(s->sched);
+    server_numbers_fini(&s->groups);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);

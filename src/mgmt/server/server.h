@@ -16,15 +16,18 @@ struct server_config {
     /* Opens the store with this config, whose server, wake and wake_ctx are filled in. */
     struct store *(*open_store)(void *ctx, const struct store_config *config, struct err *err);
     void *open_ctx;
-    struct store_id id;      /* this server's; not all zero */
-    const char *address;     /* the API's; NULL: all */
-    uint16_t port;           /* 0: any free one */
-    const char *cert_path;   /* PEM; NULL: plain HTTP */
-    const char *key_path;    /* PEM */
-    const char *state_dir;   /* for certificates and spooled uploads */
-    const char *import_dir;  /* whose files may be imported as images; NULL: none */
-    const char *description; /* path of openapi.json; NULL: not served */
-    unsigned follow_ms;      /* how often other servers' commits are asked for; 0: never */
+    struct store_id id;         /* this server's; not all zero */
+    const char *address;        /* the API's; NULL: all */
+    uint16_t port;              /* 0: any free one */
+    const char *agents_address; /* where agents are awaited; NULL: all */
+    uint16_t agents_port;       /* 0: any free one */
+    const char *agents_name;    /* a name or address by which they reach it; NULL: localhost only */
+    const char *cert_path;      /* PEM; NULL: plain HTTP */
+    const char *key_path;       /* PEM */
+    const char *state_dir;      /* for certificates and spooled uploads */
+    const char *import_dir;     /* whose files may be imported as images; NULL: none */
+    const char *description;    /* path of openapi.json; NULL: not served */
+    unsigned follow_ms;         /* how often other servers' commits are asked for; 0: never */
 };
 
 /* Opens the store, loads the catalog, listens. The strings of `config` are borrowed. Blocks. */
@@ -35,6 +38,7 @@ void server_run(struct server *s);
 void server_stop(struct server *s);
 void server_destroy(struct server *s);
 uint16_t server_port(const struct server *s);
+uint16_t server_agents_port(const struct server *s);
 /* The first administrator's password, when this server has just made that user; NULL otherwise.
  * To be shown once, and wiped. */
 char *server_steal_first_password(struct server *s);

@@ -8,7 +8,9 @@
 #include "mgmt/auth/auth_hasher.h"
 #include "mgmt/auth/auth_rate.h"
 #include "mgmt/catalog/catalog.h"
+#include "mgmt/sched/sched.h"
 #include "mgmt/server/server.h"
+#include "mgmt/server/server_numbers.h"
 #include "web/web_server.h"
 
 #define SERVER_BODY_MAX_BYTES API_JSON_MAX_BYTES
@@ -41,7 +43,12 @@ struct server {
     struct server_config config;
     server_handler *handlers[API_OPS]; /* NULL: not built yet (501) */
     struct web_loop *loop;
-    struct web_server *web;
+    struct web_server *web, *agents_web;
+    struct web_timer *tick;
+    struct sched *sched;
+    struct server_hosts *hosts;
+    struct server_vm *pending_vms; /* see server_vm.h */
+    struct server_numbers groups;  /* server groups, for the scheduler */
     struct store *store;
     struct catalog *catalog;
     struct web_post deliver;     /* the store has answers */

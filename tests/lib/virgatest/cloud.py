@@ -41,7 +41,7 @@ class Cloud:
         self.keeps = state is not None
         self.state = state or tempfile.mkdtemp(prefix="virga-cloud-")
         self.flags, self.env = flags, dict(os.environ, **(env or {}))
-        self.process = self.port = self.token = None
+        self.process = self.port = self.agents_port = self.token = None
         self.log = os.path.join(self.state, "log")
         self.start()
 
@@ -49,15 +49,16 @@ class Cloud:
         """Starts the server, and signs in as its first administrator."""
         with open(self.log, "ab") as log:
             begin = log.tell()
-            self.process = subprocess.Popen([program("virgad"), "--state", self.state, "--listen", "127.0.0.1:0", *self.flags],
+            self.process = subprocess.Popen([program("virgad"), "--state", self.state, "--listen", "127.0.0.1:0", "--agents", "127.0.0.1:0",
+                                             *self.flags],
                                             stdout=log, stderr=log, env=self.env)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with open(self.log, "rb") as f:
                 f.seek(begin)
-                found = re.search(rb"serving port=(\d+)", f.read())
+                found = re.search(rb"serving port=(\d+) tls=\d agents=(\d+)", f.read())
             if found:
-                self.port = int(found.group(1))
+                self.port, self.agents_port = int(found.group(1)), int(found.group(2))
                 break
             if self.process.poll() is not None:
                 raise AssertionError(f"virgad ended with {self.process.returncode}: {self.logged()}")

@@ -1,0 +1,484 @@
+/* Wants of the link, made from objects: VMs with their disks, ports and cloud-init's texts;
+ * volumes, snapshots and images as server_storage.h and server_image.h have them. What agents
+ * report of those goes the other way. */
+#include "mgmt/server/server_desired.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "mgmt/server/server_host.h"
+#include "mgmt/server/server_image.h"
+#include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_link.h"
+#include "mgmt/server/server_network.h"
+#include "mgmt/server/server_storage.h"
+#include "seed/seed_cloud_init.h"
+
+#define VMS_A_MESSAGE     64
+#define VOLUMES_A_MESSAGE 500
+
+/* A message on its way: filled until it is full, then sent. */
+struct message {
+    struct server *s;
+    struct server_link *link;
+    struct api_arena arena;
+    struct link_desired body;
+    const struct store_id *host;
+    bool failed;
+};
+
+static void message_init(struct message *m, struct server *s, struct server_link *l,
+                         const struct store_id *host, bool full)
+{
+    *m = (struct message){.s = s, .link = l, .host = host};
+    api_arena_init(&m->arena, LINK_ARENA_BYTES);
+    m->body.seq = (struct api_int){API_VALUE, (int64_t)s->seq};
+    m->body.full = (struct api_bool){API_VALUE, full};
+}
+
+static void message_send(struct message *m, bool more)
+{
+    m->body.more = (struct api_bool){API_VALUE, more};
+    if (!m->failed)
+        server_link_send(m->link, LINK_TYPE_DESIRED, &m->body);
+    api_arena_fini(&m->arena);
+    message_init(m, m->s, m->link, m->host, m->body.full.v);
+}
+
+static const char *keep(struct message *m, const char *text)
+{
+    const char *copy = api_arena_text(&m->arena, text, strlen(text));
+    m->failed |= !copy;
+    return copy;
+}
+
+static struct api_text text_of(struct message *m, const char *text)
+{
+    const char *copy = keep(m, text);
+    return (struct api_text){copy ? API_VALUE : API_ABSENT, copy};
+}
+
+static struct api_text id_of(struct message *m, const struct store_id *id)
+{
+    char text[UUID_TEXT_BYTES];
+    uuid_format(id->bytes, text);
+    return text_of(m, text);
+}
+
+static const struct catalog_object *find(struct server *s, enum catalog_kind kind, const char *id)
+{
+    struct store_id parsed;
+    const struct catalog_slot *slot =
+        !catalog_id_parse(id, &parsed) ? catalog_find(s->catalog, kind, &parsed) : NULL;
+    return slot ? slot->now : NULL;
+}
+
+/* ---- volumes and images ---- */
+
+static enum link_volume_kind link_kind(enum catalog_kind kind)
+{
+    return kind == CATALOG_IMAGE      ? LINK_VOLUME_KIND_IMAGE
+           : kind == CATALOG_SNAPSHOT ? LINK_VOLUME_KIND_SNAPSHOT
+                                      : LINK_VOLUME_KIND_VOLUME;
+}
+
+static struct link_volume_want *next_volume(struct message *m, const struct store_id *id,
+                                            enum catalog_kind kind, int64_t generation,
+                                            enum server_storage_wish wish)
+{
+    if (m->body.volumes.n == VOLUMES_A_MESSAGE)
+        message_send(m, true);
+    if (!m->body.volumes.v) {
+        m->body.volumes.v =
+            api_arena_array(&m->arena, VOLUMES_A_MESSAGE, sizeof(*m->body.volumes.v));
+        m->body.volumes.is = m->body.volumes.v ? API_VALUE : API_ABSENT;
+    }
+    if (!m->body.volumes.v) {
+        m->failed = true;
+        return NULL;
+    }
+    struct link_volume_want *w = &m->body.volumes.v[m->body.volumes.n++];
+    w->id = id_of(m, id);
+    w->kind.is = API_VALUE;
+    w->kind.v = link_kind(kind);
+    w->generation = (struct api_int){API_VALUE, MAX(generation, 1)};
+    w->present = (struct api_bool){API_VALUE, wish != SERVER_STORAGE_REMOVE};
+    return w;
+}
+
+static void add_volume(struct message *m, const struct catalog_object *v)
+{
+    struct server_storage_want want;
+    if (!server_storage_want(m->s, v, &want) || memcmp(&want.host, m->host, sizeof(want.host)) != 0)
+        return;
+    struct link_volume_want *w = next_volume(m, &want.id, want.kind, want.generation, want.wish);
+    if (!w)
+        return;
+    if (want.pool)
+        w->pool = text_of(m, want.pool);
+    if (want.size_bytes && want.kind == CATALOG_VOLUME)
+        w->size_bytes = (struct api_int){API_VALUE, (int64_t)want.size_bytes};
+    if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
+        w->source_kind.is = API_VALUE;
+        w->source_kind.v = link_kind(want.source_kind);
+        w->source = id_of(m, &want.source);
+    }
+}
+
+static void set_origin(struct message *m, const struct server_image_want *want,
+                       struct link_image_origin *o)
+{
+    o->kind.is = API_VALUE;
+    switch (want->from) {
+    case SERVER_IMAGE_URL:
+        o->kind.v = LINK_IMAGE_ORIGIN_KIND_URL;
+        o->url = text_of(m, want->url);
+        break;
+    case SERVER_IMAGE_DEBIAN: {
+        struct api_buf b;
+        api_buf_init(&b, 65536);
+        if (want->debian)
+            api_json_write(&api_types_image_debian, want->debian, 0, NULL, &b);
+        o->kind.v = LINK_IMAGE_ORIGIN_KIND_DEBIAN;
+        const char *recipe = keep(m, b.text ? b.text : "{}");
+        o->recipe = (struct api_any){API_VALUE, recipe};
+        api_buf_fini(&b);
+        break;
+    }
+    default:
+        o->kind.v = LINK_IMAGE_ORIGIN_KIND_PATH;
+        o->path = text_of(m, want->file[0] ? want->file : want->path);
+        break;
+    }
+}
+
+static void add_image(void *ctx, const struct server_image_want *want)
+{
+    struct message *m = ctx;
+    struct link_volume_want *w =
+        next_volume(m, &want->id, CATALOG_IMAGE, want->generation, want->wish);
+    if (!w || want->wish == SERVER_STORAGE_REMOVE)
+        return;
+    w->format.is = API_VALUE;
+    w->format.v = want->format == API_IMAGE_FORMAT_RAW ? LINK_VOLUME_WANT_FORMAT_RAW
+                                                       : LINK_VOLUME_WANT_FORMAT_QCOW2;
+    if (want->sha256)
+        w->sha256 = text_of(m, want->sha256);
+    w->origin.v = api_arena_alloc(&m->arena, sizeof(*w->origin.v));
+    w->origin.is = w->origin.v ? API_VALUE : API_ABSENT;
+    if (w->origin.v)
+        set_origin(m, want, w->origin.v);
+}
+
+static enum server_storage_state state_of(enum link_volume_seen_state state)
+{
+    static const enum server_storage_state states[] = {
+        [LINK_VOLUME_SEEN_STATE_ABSENT] = SERVER_STORAGE_ABSENT,
+        [LINK_VOLUME_SEEN_STATE_WORKING] = SERVER_STORAGE_WORKING,
+        [LINK_VOLUME_SEEN_STATE_READY] = SERVER_STORAGE_PRESENT,
+        [LINK_VOLUME_SEEN_STATE_FAILED] = SERVER_STORAGE_FAILED,
+    };
+    return states[state];
+}
+
+static uint64_t number(const struct api_int *v)
+{
+    return v->is == API_VALUE ? (uint64_t)v->v : 0;
+}
+
+static void image_seen(struct server *s, const struct store_id *host,
+                       const struct link_volume_seen *seen, const struct store_id *id)
+{
+    const struct server_image_seen out = {
+        .id = *id,
+        .generation = seen->generation.v,
+        .state = state_of(seen->state.v),
+        .percent = (int)number(&seen->progress_percent),
+        .format = API_IMAGE_FORMAT_QCOW2,
+        .size_bytes = number(&seen->used_bytes),
+        .virtual_size_bytes = number(&seen->size_bytes),
+        .reason = seen->reason.is == API_VALUE ? seen->reason.v : NULL,
+    };
+    server_image_seen(s, host, &out);
+}
+
+void server_desired_volume_seen(struct server *s, const struct store_id *host,
+                                const struct link_volume_seen *seen)
+{
+    struct store_id id;
+    link_uuid(&seen->id, id.bytes);
+    if (seen->kind.v == LINK_VOLUME_KIND_IMAGE) {
+        image_seen(s, host, seen, &id);
+        return;
+    }
+    const struct server_storage_seen out = {
+        .kind = seen->kind.v == LINK_VOLUME_KIND_SNAPSHOT ? CATALOG_SNAPSHOT : CATALOG_VOLUME,
+        .id = id,
+        .generation = seen->generation.v,
+        .state = state_of(seen->state.v),
+        .percent = (int)number(&seen->progress_percent),
+        .size_bytes = number(&seen->size_bytes),
+        .used_bytes = number(&seen->used_bytes),
+        .reason = seen->reason.is == API_VALUE ? seen->reason.v : NULL,
+    };
+    server_storage_seen(s, host, &out);
+}
+
+/* ---- VMs ---- */
+
+static void add_disks(struct message *m, const struct catalog_object *v, struct link_vm_want *w)
+{
+    const struct api_texts *ids = &v->own->volumes;
+    uint32_t n = ids->is == API_VALUE ? ids->n : 0;
+    w->disks.v = api_arena_array(&m->arena, n, sizeof(*w->disks.v));
+    w->disks.is = w->disks.v ? API_VALUE : API_ABSENT;
+    for (uint32_t i = 0; w->disks.v && i < n; i++) {
+        const struct catalog_object *volume = find(m->s, CATALOG_VOLUME, ids->v[i]);
+        struct server_storage_want want;
+        if (!volume || !server_storage_want(m->s, volume, &want))
+            continue;
+        struct link_disk *d = &w->disks.v[w->disks.n++];
+        d->volume = id_of(m, &want.id);
+        d->size_bytes = (struct api_int){API_VALUE, (int64_t)MAX(want.size_bytes, 512u)};
+        d->keep = (struct api_bool){API_VALUE, true}; /* volumes have wants of their own */
+        if (want.pool)
+            d->pool = text_of(m, want.pool);
+        if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
+            d->source_kind.is = API_VALUE;
+            d->source_kind.v = link_kind(want.source_kind);
+            d->source = id_of(m, &want.source);
+        }
+    }
+}
+
+static void add_port(struct message *m, const struct catalog_object *port, struct link_port *p)
+{
+    struct server_network_wiring w;
+    if (server_network_wire(m->s, port, &w))
+        return;
+    p->id = text_of(m, port->id_text);
+    p->kind.is = API_VALUE;
+    p->kind.v =
+        w.driver && !strcmp(w.driver, "bridge") ? LINK_PORT_KIND_BRIDGE : LINK_PORT_KIND_USER;
+    p->mac = text_of(m, w.mac);
+    if (w.mtu_bytes)
+        p->mtu_bytes = (struct api_int){API_VALUE, w.mtu_bytes};
+    if (w.bridge)
+        p->bridge = text_of(m, w.bridge);
+}
+
+static void add_ports(struct message *m, const struct catalog_object *v, struct link_vm_want *w)
+{
+    const struct api_texts *ids = &v->own->ports;
+    uint32_t n = ids->is == API_VALUE ? ids->n : 0;
+    w->ports.v = api_arena_array(&m->arena, n, sizeof(*w->ports.v));
+    w->ports.is = w->ports.v ? API_VALUE : API_ABSENT;
+    for (uint32_t i = 0; w->ports.v && i < n; i++) {
+        const struct catalog_object *port = find(m->s, CATALOG_PORT, ids->v[i]);
+        if (!port)
+            continue;
+        add_port(m, port, &w->ports.v[w->ports.n]);
+        w->ports.n += w->ports.v[w->ports.n].id.is == API_VALUE;
+    }
+}
+
+static void add_config(struct message *m, const struct catalog_object *v, struct link_vm_want *w)
+{
+    const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
+    struct api_buf b;
+    api_buf_init(&b, 4096);
+    api_buf_puts(&b, "{\"name\":");
+    api_buf_json_text(&b, v->name);
+    api_buf_printf(&b,
+                   ",\"uuid\":\"%s\",\"cpus\":{\"count\":%lld},\"memory\":{\"size\":\"%lldM\"%s}}",
+                   v->id_text, (long long)status->vcpus.v, (long long)status->memory_mib.v,
+                   v->own->hugepages.v ? ",\"hugepages\":true" : "");
+    w->config.v = b.failed ? NULL : keep(m, b.text);
+    w->config.is = w->config.v ? API_VALUE : API_ABSENT;
+    api_buf_fini(&b);
+}
+
+/* ---- cloud-init ---- */
+
+struct nics {
+    struct seed_cloud_init_nic nics[16];
+    char addresses[16][16][64];
+    const char *lists[16][17];
+    const char *dns[16][SERVER_NETWORK_DNS_MAX + 1];
+    struct server_network_wiring wiring[16];
+    unsigned n;
+};
+
+static void fill_nic(struct server *s, const struct catalog_object *port, struct nics *nics)
+{
+    struct server_network_wiring *w = &nics->wiring[nics->n];
+    struct seed_cloud_init_nic *nic = &nics->nics[nics->n];
+    if (server_network_wire(s, port, w))
+        return;
+    unsigned mac[6] = {0};
+    if (sscanf(w->mac, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) !=
+        6)
+        return;
+    for (int i = 0; i < 6; i++)
+        nic->mac[i] = (uint8_t)mac[i];
+    nic->mtu = w->mtu_bytes;
+    unsigned listed = 0;
+    for (unsigned i = 0; i < w->n_addresses; i++) {
+        const struct server_network_address *a = &w->addresses[i];
+        /* passt hands out its own addresses. */
+        if (a->dhcp || w->kind == API_NETWORK_KIND_NAT) {
+            *(a->ipv6 ? &nic->dhcp6 : &nic->dhcp4) = true;
+            continue;
+        }
+        snprintf(nics->addresses[nics->n][listed], 64, "%s/%u", a->ip, a->prefix_bits);
+        nics->lists[nics->n][listed] = nics->addresses[nics->n][listed];
+        listed++;
+        if (a->gateway[0])
+            *(a->ipv6 ? &nic->gateway6 : &nic->gateway4) = a->gateway;
+    }
+    if (!w->n_addresses)
+        nic->dhcp4 = true;
+    for (unsigned i = 0; i < w->n_dns; i++)
+        nics->dns[nics->n][i] = w->dns[i];
+    nic->addresses = nics->lists[nics->n];
+    nic->dns_servers = nics->dns[nics->n];
+    nics->n++;
+}
+
+/* Owns: free(). NULL: there is none, or it is no base64. */
+static char *decode(const struct api_text *text, size_t *bytes)
+{
+    size_t n = text->is == API_VALUE ? strlen(text->v) : 0;
+    char *out = n && n % 4 == 0 ? malloc(n / 4 * 3 + 1) : NULL;
+    if (!out)
+        return NULL;
+    int got = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)text->v, (int)n);
+    if (got < 0) {
+        free(out);
+        return NULL;
+    }
+    *bytes = (size_t)got - (text->v[n - 1] == '=') - (text->v[n - 2] == '=');
+    out[*bytes] = 0;
+    return out;
+}
+
+static void add_file(struct message *m, struct link_vm_want *w, enum link_seed_file_name name,
+                     const char *text)
+{
+    struct link_seed_file *f = &w->seed.v[w->seed.n];
+    if (!text)
+        return;
+    w->seed.n++;
+    f->name.is = API_VALUE;
+    f->name.v = name;
+    f->text = text_of(m, text);
+}
+
+static void add_seed(struct message *m, const struct catalog_object *v, struct link_vm_want *w)
+{
+    const struct api_vm *vm = v->doc;
+    const struct catalog_object *keypair =
+        vm->keypair.is == API_VALUE ? find(m->s, CATALOG_KEYPAIR, vm->keypair.v) : NULL;
+    const struct api_keypair *pair = keypair ? keypair->doc : NULL;
+    const char *keys[] = {pair && pair->public_key.is == API_VALUE ? pair->public_key.v : NULL,
+                          NULL};
+    struct nics *nics = calloc(1, sizeof(*nics));
+    size_t user_bytes = 0;
+    CLEANUP_FREE char *user = decode(&vm->user_data, &user_bytes);
+    struct seed_cloud_init_texts texts;
+    struct err err = {0};
+    for (uint32_t i = 0; nics && v->own->ports.is == API_VALUE && i < v->own->ports.n; i++) {
+        const struct catalog_object *port = find(m->s, CATALOG_PORT, v->own->ports.v[i]);
+        if (port && nics->n < ARRAY_LEN(nics->nics))
+            fill_nic(m->s, port, nics);
+    }
+    const struct seed_cloud_init init = {
+        .instance_id = v->id_text,
+        .hostname = vm->hostname.is == API_VALUE ? vm->hostname.v : v->name,
+        .ssh_keys = keys,
+        .user_data = user,
+        .user_data_bytes = user_bytes,
+        .nics = nics ? nics->nics : NULL,
+        .n_nics = nics ? nics->n : 0,
+    };
+    w->seed.v = api_arena_array(&m->arena, 4, sizeof(*w->seed.v));
+    if (w->seed.v && !seed_cloud_init_make(&init, &texts, &err)) {
+        w->seed.is = API_VALUE;
+        add_file(m, w, LINK_SEED_FILE_NAME_META_DATA, texts.meta_data);
+        add_file(m, w, LINK_SEED_FILE_NAME_USER_DATA, texts.user_data);
+        add_file(m, w, LINK_SEED_FILE_NAME_VENDOR_DATA, texts.vendor_data);
+        add_file(m, w, LINK_SEED_FILE_NAME_NETWORK_CONFIG, texts.network_config);
+        seed_cloud_init_free(&texts);
+    }
+    free(nics);
+}
+
+static void add_vm(struct message *m, const struct catalog_object *v)
+{
+    const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
+    if (m->body.vms.n == VMS_A_MESSAGE)
+        message_send(m, true);
+    if (!m->body.vms.v) {
+        m->body.vms.v = api_arena_array(&m->arena, VMS_A_MESSAGE, sizeof(*m->body.vms.v));
+        m->body.vms.is = m->body.vms.v ? API_VALUE : API_ABSENT;
+    }
+    if (!m->body.vms.v) {
+        m->failed = true;
+        return;
+    }
+    struct link_vm_want *w = &m->body.vms.v[m->body.vms.n++];
+    w->id = text_of(m, v->id_text);
+    w->generation = (struct api_int){API_VALUE, (int64_t)v->seq};
+    w->epoch = status->run_epoch;
+    w->power.is = API_VALUE;
+    w->power.v = (enum link_vm_want_power)v->own->want.v;
+    if (v->own->grace_ms.is == API_VALUE)
+        w->grace_ms = v->own->grace_ms;
+    add_config(m, v, w);
+    add_disks(m, v, w);
+    add_ports(m, v, w);
+    add_seed(m, v, w);
+}
+
+/* ---- messages ---- */
+
+void server_desired_all(struct server *s, struct server_host *host)
+{
+    static const enum catalog_kind kinds[] = {CATALOG_VOLUME, CATALOG_SNAPSHOT};
+    struct message m;
+    message_init(&m, s, host->link, &host->id, true);
+    server_image_each(s, &host->id, add_image, &m);
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        const struct catalog_list *list = catalog_under(s->catalog, kinds[k], &host->id);
+        for (size_t i = 0; i < list->n; i++)
+            add_volume(&m, list->slots[i]->now);
+    }
+    const struct catalog_list *vms = catalog_under(s->catalog, CATALOG_VM, &host->id);
+    for (size_t i = 0; i < vms->n; i++)
+        add_vm(&m, vms->slots[i]->now);
+    message_send(&m, false);
+    api_arena_fini(&m.arena);
+}
+
+void server_desired_one(struct server *s, struct server_link *l, const struct catalog_object *v)
+{
+    struct store_id host = catalog_parent(v);
+    struct message m;
+    message_init(&m, s, l, &host, false);
+    if (v->kind == CATALOG_VM) {
+        add_vm(&m, v);
+    } else if (v->kind == CATALOG_IMAGE) {
+        struct server_image_want want;
+        if (server_image_want(s, v, &host, &want))
+            add_image(&m, &want);
+    } else {
+        add_volume(&m, v);
+    }
+    if (m.body.vms.n || m.body.volumes.n)
+        message_send(&m, false);
+    api_arena_fini(&m.arena);
+}

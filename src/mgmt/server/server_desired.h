@@ -1,0 +1,18 @@
+/* What a host shall be told: wants of the link, made from objects. */
+#ifndef MGMT_SERVER_SERVER_DESIRED_H
+#define MGMT_SERVER_SERVER_DESIRED_H
+
+#include "link/link.h"
+#include "mgmt/catalog/catalog.h"
+
+struct server;
+struct server_host;
+struct server_link;
+
+/* The full set, in parts. */
+void server_desired_all(struct server *s, struct server_host *host);
+void server_desired_one(struct server *s, struct server_link *l, const struct catalog_object *v);
+void server_desired_volume_seen(struct server *s, const struct store_id *host,
+                                const struct link_volume_seen *seen);
+
+#endif

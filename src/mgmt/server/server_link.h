@@ -1,0 +1,28 @@
+/* The server's end of the link to an agent (docs/arch/19-link.md): a WebSocket by mutual TLS, on a
+ * listener of its own. */
+#ifndef MGMT_SERVER_SERVER_LINK_H
+#define MGMT_SERVER_SERVER_LINK_H
+
+#include "link/link.h"
+#include "mgmt/catalog/catalog.h"
+
+struct server;
+struct server_link;
+
+/* Listens for agents, with a certificate of the cloud's own authority. Errors: what could not be
+ * made or bound. */
+int server_link_listen(struct server *s, struct err *err);
+
+/* Sends a message; `body` is a struct of the type. What does not go out is made up for by the next
+ * connection. */
+void server_link_send(struct server_link *l, enum link_type type, void *body);
+/* Closes; the host is no longer connected when it returns. */
+void server_link_end(struct server_link *l, const char *why);
+
+/* Tells the host of a VM, a volume, a snapshot or an image what it shall be now. */
+void server_link_want(struct server *s, const struct catalog_object *v);
+/* Tells the host that it may forget a VM. */
+void server_link_gone(struct server *s, const struct store_id *host,
+                      const struct catalog_object *v);
+
+#endif

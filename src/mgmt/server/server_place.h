@@ -1,0 +1,39 @@
+/* Placement: from a VM's document to a host and a claim. Design: docs/arch/14-placement.md. */
+#ifndef MGMT_SERVER_SERVER_PLACE_H
+#define MGMT_SERVER_SERVER_PLACE_H
+
+#include "mgmt/catalog/catalog.h"
+#include "mgmt/sched/sched.h"
+
+struct server;
+struct server_call;
+struct server_txn;
+
+struct server_place {
+    struct sched_request request;
+    uint32_t only[1]; /* request.only: the host that was asked for */
+    struct sched_result result;
+};
+
+/* The request of a VM whose references are ids, of a flavor. `host`: where it must be; NULL:
+ * anywhere. */
+int server_place_prepare(struct server_call *c, const struct api_vm *vm,
+                         const struct api_flavor *flavor, int64_t disk_gib,
+                         const struct store_id *host, struct server_place *p);
+/* Decides. Errors: ENOSPC (placement.no_host; c->explanation says why, per filter). */
+int server_place_choose(struct server_call *c, struct server_place *p, const char *name);
+/* Answers a dry run: where it would go, or why not; with `explain` for each host. */
+void server_place_answer(struct server_call *c, struct server_place *p, const char *name,
+                         bool explain);
+/* The id of the i-th chosen host. */
+struct store_id server_place_host(struct server *s, const struct server_place *p, uint32_t i);
+/* Claims the i-th choice, with the commit, and notes it in the VM's own fields. Nothing that may
+ * return SERVER_WAIT comes between choosing and claiming. Errors: EAGAIN: it is no longer there. */
+int server_place_claim(struct server_txn *t, const struct server_place *p, uint32_t i,
+                       struct catalog_object *vm);
+
+/* VMs and server groups that changed: what a VM holds follows its published version. */
+void server_place_changed(struct server *s, struct catalog_slot *slot,
+                          const struct catalog_object *before, const struct catalog_object *after);
+
+#endif
