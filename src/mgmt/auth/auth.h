@@ -34,7 +34,8 @@ struct auth_principal {
     int64_t created_ms;                      /* of a session */
     int64_t expires_ms;                      /* since 1970; of a session, as moved by this use */
     uint32_t rate_limit_per_min;
-    /* Nobody used the token yet in this minute: the time to write last_used_at. */
+    /* Nobody used it yet in this minute: the time to store a token's last_used_at, or the end of a
+     * session that is stored. */
     bool first_in_minute;
 };
 

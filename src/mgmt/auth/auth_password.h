@@ -1,10 +1,10 @@
 /* Passwords: argon2id, kept as the PHC text ("$argon2id$v=19$m=65536,t=3,p=1$SALT$HASH").
  *
- * A hash takes tens of milliseconds and 64 MiB on purpose: the server asks mgmt/auth/auth_hasher.h,
- * which calls these on threads of its own. Passwords are bytes (UTF-8 as it was typed); what holds
- * one is wiped by whoever made it.
- * Source: RFC 9106, 4: the second recommended option (t=3, 64 MiB), but one lane, since a hash here
- * gets one thread: several logins run beside each other. Spec of the text: PHC string format. */
+ * A hash takes long (a tenth of a second and more) and 64 MiB on purpose: the server asks
+ * mgmt/auth/auth_hasher.h, which calls these on threads of its own. Passwords are bytes (UTF-8 as
+ * it was typed); what holds one is wiped by whoever made it. Source: RFC 9106, 4: the second
+ * recommended option (t=3, 64 MiB), but one lane, since a hash here gets one thread: several logins
+ * run beside each other. Spec of the text: PHC string format. */
 #ifndef MGMT_AUTH_AUTH_PASSWORD_H
 #define MGMT_AUTH_AUTH_PASSWORD_H
 

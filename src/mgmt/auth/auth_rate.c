@@ -16,7 +16,7 @@
 
 struct bucket {
     struct auth_id key;
-    int64_t full_ns; /* when it is full again; in the past: it is */
+    int64_t full_ns; /* when it is full again; in the past (0: unused): it is */
 };
 
 struct auth_rate {
@@ -45,8 +45,6 @@ struct auth_rate *auth_rate_create(size_t keys, struct err *err)
         free(r);
         return NULL;
     }
-    for (size_t i = 0; i < n_sets * WAYS; i++)
-        r->buckets[i].full_ns = INT64_MIN;
     return r;
 }
 
@@ -66,7 +64,7 @@ static unsigned place_of(const struct bucket *set, const struct auth_id *key, bo
 {
     unsigned fullest = 0;
     for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].full_ns != INT64_MIN && auth_record_id_equal(&set[i].key, key)) {
+        if (auth_record_id_equal(&set[i].key, key)) {
             *found = true;
             return i;
         }

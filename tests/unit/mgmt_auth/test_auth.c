@@ -53,6 +53,14 @@ static void the_first_use_in_a_minute_is_told(void)
     CHECK(!p.first_in_minute);
     CHECK_EQ(code_of(t, text, minute + 60000, &p), TAKEN);
     CHECK(p.first_in_minute);
+    /* A token that is put again, such as with its new last_used_at, was still used. */
+    struct auth_api_token k = {
+        .id = TOKEN(1), .owner = USER(1), .name = "ci", .expires_ms = NOW + DAY_MS};
+    k.rate_limit_per_min = 1;
+    CHECK_EQ(auth_token_hash(text, strlen(text), k.hash), 0);
+    CHECK_EQ(auth_table_put_token(t, &k), 0);
+    CHECK_EQ(code_of(t, text, minute + 60001, &p), TAKEN);
+    CHECK(!p.first_in_minute);
     auth_table_destroy(t);
 }
 
@@ -115,6 +123,40 @@ static void a_ticket_speaks_once_for_what_made_it(void)
     auth_table_remove_token(t, &id);
     CHECK(auth_check_ticket(t, ticket, len, NOW, &q, &refusal) < 0);
     CHECK_EQ(refusal.code, API_PROBLEM_CODE_AUTH_INVALID);
+    auth_table_destroy(t);
+}
+
+static void tickets_and_tokens_do_not_stand_for_each_other(void)
+{
+    struct auth_table *t = auth_table_create(NULL);
+    char token[AUTH_TOKEN_BYTES], ticket[AUTH_TOKEN_BYTES];
+    int64_t ends;
+    struct auth_principal p;
+    CHECK_EQ(put_user(t, 1, "ada", true), 0);
+    CHECK_EQ(put_token(t, 1, 1, SCOPE(COMPUTE_WRITE), NOTHING, token), 0);
+    CHECK_EQ(code_of(t, token, NOW, &p), TAKEN);
+    CHECK_EQ(auth_table_open_ticket(t, &p, NOW, ticket, &ends, NULL), 0);
+    CHECK_EQ(code_of(t, ticket, NOW, NULL), API_PROBLEM_CODE_AUTH_INVALID);
+    CHECK(auth_check_ticket(t, token, strlen(token), NOW, &p, NULL) < 0);
+    CHECK_EQ(code_of(t, token, NOW, NULL), TAKEN); /* neither was used up */
+    CHECK_EQ(auth_check_ticket(t, ticket, strlen(ticket), NOW, &p, NULL), 0);
+    auth_table_destroy(t);
+}
+
+static void a_token_that_was_given_to_another_speaks_for_nobody_before(void)
+{
+    struct auth_table *t = auth_table_create(NULL);
+    char token[AUTH_TOKEN_BYTES], ticket[AUTH_TOKEN_BYTES];
+    int64_t ends;
+    struct auth_principal p, q;
+    CHECK_EQ(put_user(t, 1, "ada", true), 0);
+    CHECK_EQ(put_user(t, 2, "bob", true), 0);
+    CHECK_EQ(put_token(t, 1, 1, SCOPE(COMPUTE_WRITE), NOTHING, token), 0);
+    CHECK_EQ(code_of(t, token, NOW, &p), TAKEN);
+    CHECK_EQ(auth_table_open_ticket(t, &p, NOW, ticket, &ends, NULL), 0);
+    CHECK_EQ(put_token(t, 1, 2, SCOPE(COMPUTE_WRITE), NOTHING, token), 0);
+    CHECK(!auth_still(t, &p, NOW));
+    CHECK(auth_check_ticket(t, ticket, strlen(ticket), NOW, &q, NULL) < 0);
     auth_table_destroy(t);
 }
 
@@ -429,6 +471,8 @@ int main(void)
     TAP_RUN(the_first_use_in_a_minute_is_told);
     TAP_RUN(each_mistake_has_its_own_answer);
     TAP_RUN(a_ticket_speaks_once_for_what_made_it);
+    TAP_RUN(tickets_and_tokens_do_not_stand_for_each_other);
+    TAP_RUN(a_token_that_was_given_to_another_speaks_for_nobody_before);
     TAP_RUN(tickets_end_with_their_session);
     TAP_RUN(tickets_are_bounded);
     TAP_RUN(a_role_allows_its_routes_and_no_more);

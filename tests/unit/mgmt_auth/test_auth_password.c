@@ -40,6 +40,12 @@ static void a_password_is_verified_against_its_own_hash_only(void)
     CHECK_EQ(auth_password_verify(GOOD, sizeof(GOOD) - 1, a, &CHEAP), 0);
     CHECK_EQ(auth_password_verify(GOOD, sizeof(GOOD) - 1, b, &CHEAP), -EACCES);
     CHECK_EQ(auth_password_verify("", 0, a, &CHEAP), -EACCES);
+    /* All of the hash counts, its last byte too. */
+    memcpy(b, a, sizeof(b));
+    char *near_end = &b[strlen(b) - 3];
+    *near_end = *near_end == 'A' ? 'B' : 'A';
+    CHECK_EQ(auth_password_verify(GOOD, sizeof(GOOD) - 1, b, &CHEAP), -EACCES);
+    REQUIRE(!auth_password_hash("another one", 11, &CHEAP, b, NULL));
     /* Any byte may be in it. */
     REQUIRE(!auth_password_hash("0123456789\0x", 12, &CHEAP, b, NULL));
     CHECK_EQ(auth_password_verify("0123456789\0x", 12, b, &CHEAP), 0);
@@ -135,6 +141,7 @@ static void a_text_is_read_strictly(void)
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ=$nf65EOgLrQMR/uIPnA4rEg",
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4r",  /* hash of 15 bytes */
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rE", /* 6 bits too many */
+        "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rA", /* though they are 0 */
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg$",
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEg\n",
     };
