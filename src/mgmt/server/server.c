@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_key.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_usage.h"
 
@@ -112,7 +113,8 @@ static int create_parts(struct server *s, struct err *err)
     s->events = server_events_create(s);
     s->quotas = server_quotas_create();
     s->usage = server_usage_create(s);
-    return s->catalog && s->events && s->quotas && s->usage
+    s->keys = server_keys_create();
+    return s->catalog && s->events && s->quotas && s->usage && s->keys
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -195,6 +197,7 @@ void server_destroy(struct server *s)
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
+    server_keys_destroy(s->keys);
     catalog_destroy(s->catalog);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
