@@ -97,11 +97,12 @@ static const char *const problem_code_names[] = {
     "auth.scope", "project.required", "project.disabled", "resource.not_found",
     "route.not_found", "route.method_not_allowed", "resource.name_taken", "resource.in_use",
     "resource.wrong_state", "resource.protected", "resource.busy", "resource.generation",
-    "resource.gone", "idempotency.in_flight", "idempotency.mismatch", "quota.exceeded",
-    "placement.no_host", "placement.conflict", "feature.no_driver", "reference.not_found",
-    "image.checksum", "image.not_ready", "operation.not_cancellable", "events.too_old",
-    "rate.limited", "server.busy", "server.store", "server.not_leader", "server.internal"};
-const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 42};
+    "resource.gone", "idempotency.in_flight", "idempotency.mismatch", "idempotency.secret",
+    "quota.exceeded", "placement.no_host", "placement.conflict", "feature.no_driver",
+    "reference.not_found", "image.checksum", "image.not_ready", "operation.not_cancellable",
+    "events.too_old", "rate.limited", "server.busy", "server.store", "server.not_leader",
+    "server.internal"};
+const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 43};
 
 static const char *const reservation_status_state_names[] = {
     "pending", "active", "partial", "ended"};

@@ -30,6 +30,7 @@ const struct api_problem_kind api_problem_kinds[API_PROBLEM_CODE_N] = {
     [API_PROBLEM_CODE_RESOURCE_GONE] = {410, "resource.gone", "It is gone for good"},
     [API_PROBLEM_CODE_IDEMPOTENCY_IN_FLIGHT] = {409, "idempotency.in_flight", "A request with this key is still under way"},
     [API_PROBLEM_CODE_IDEMPOTENCY_MISMATCH] = {422, "idempotency.mismatch", "The key was used with another body"},
+    [API_PROBLEM_CODE_IDEMPOTENCY_SECRET] = {409, "idempotency.secret", "The first answer held a secret, which is not kept"},
     [API_PROBLEM_CODE_QUOTA_EXCEEDED] = {409, "quota.exceeded", "The project's quota does not allow this"},
     [API_PROBLEM_CODE_PLACEMENT_NO_HOST] = {409, "placement.no_host", "No host can take it"},
     [API_PROBLEM_CODE_PLACEMENT_CONFLICT] = {409, "placement.conflict", "Too many decisions at once"},

@@ -12,6 +12,7 @@
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_place.h"
+#include "mgmt/server/server_key.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_usage.h"
 #include "mgmt/server/server_vm.h"
@@ -169,7 +170,8 @@ static int create_parts(struct server *s, struct err *err)
     s->quotas = server_quotas_create();
     s->usage = server_usage_create(s);
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
-    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->tick
+    s->keys = server_keys_create();
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -268,6 +270,7 @@ void server_destroy(struct server *s)
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
     server_vm_destroy_all(s);
+    server_keys_destroy(s->keys);
     catalog_destroy(s->catalog);
     sched_destroy(s->sched);
     server_numbers_fini(&s->groups);

@@ -9,11 +9,13 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_key.h"
 
 #define TARGET_MAX_BYTES 16384
 
 static void call_free(struct server_call *c)
 {
+    server_key_end(c);
     api_arena_fini(&c->arena);
     free(c);
 }
@@ -90,7 +92,7 @@ static int route_and_read(struct server_call *c)
     if (!r && !c->s->handlers[c->request.route->op])
         r = api_problem_set(&c->refusal, API_PROBLEM_CODE_FEATURE_NO_DRIVER, "%s is not built yet",
                             c->request.route->id);
-    return r;
+    return r ? r : server_key_begin(c);
 }
 
 void server_call_begin(void *ctx, struct web_request *web)
@@ -272,6 +274,8 @@ void server_call_refuse(struct server_call *c)
 {
     struct api_buf b;
     char text[32];
+    if (server_key_look(c))
+        return;
     if (!c->refusal.set)
         api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_INTERNAL, "the reason was lost");
     api_problem_summarize(&c->refusal);

@@ -58,6 +58,7 @@ struct server {
     struct server_events *events;
     struct server_quotas *quotas;
     struct server_usage *usage;
+    struct server_keys *keys;
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
@@ -85,6 +86,7 @@ struct server_call {
     char request_id[API_HEADER_REF_MAX + 1];
     const char *location; /* of the answer; NULL: none */
     unsigned tries;
+    struct server_key *key; /* server_key.h; NULL: none was sent */
     /* While it waits: for this object. */
     enum catalog_kind wait_kind;
     struct store_id wait_id;
@@ -152,6 +154,7 @@ struct server_txn {
     void *ctx;
     struct catalog_object *answer; /* what the call is answered with; borrowed */
     int status;                    /* and how; 0: the handler's business */
+    struct store_text key_answer;  /* what an Idempotency-Key remembers */
     int failed;                    /* the first error of the calls below */
     struct server_txn *next_free;
 };

@@ -4,15 +4,14 @@
  * the loop: versions, events, the answer. What fails leaves nothing but the holds, which are given
  * back. */
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_key.h"
 
 #define ARENA_MAX_BYTES (16u << 20)
-#define KEY_KEPT_MS     (24 * INT64_C(3600000))
 
 struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
 {
@@ -30,6 +29,7 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
     t->holds = NULL;
     t->answer = NULL;
     t->status = 0;
+    t->key_answer = (struct store_text){0};
     t->failed = 0;
     return t;
 }
@@ -226,6 +226,10 @@ static void refuse(struct server_txn *t, int result)
                         catalog_kinds[op->object.kind].name, (int)op->object.name.len_bytes,
                         op->object.name.data);
         break;
+    case -EEXIST: /* the key's: it is looked up before this is said */
+        api_problem_set(r, API_PROBLEM_CODE_IDEMPOTENCY_IN_FLIGHT,
+                        "a request with this Idempotency-Key has just ended: try again");
+        break;
     case -EDQUOT:
         api_problem_set(r, API_PROBLEM_CODE_QUOTA_EXCEEDED,
                         "quota %.*s: %lld of %lld are used and %lld more are asked for: delete "
@@ -249,14 +253,6 @@ static void refuse(struct server_txn *t, int result)
     }
 }
 
-/* The key is known: the same request was done before, or another one. */
-static void answer_again(struct server_txn *t)
-{
-    struct server_call *c = t->call;
-    api_problem_set(&c->refusal, API_PROBLEM_CODE_IDEMPOTENCY_IN_FLIGHT,
-                    "a request with this Idempotency-Key was done already");
-}
-
 static void done(struct store_txn *store_txn, void *ctx)
 {
     struct server_txn *t = ctx;
@@ -267,12 +263,8 @@ static void done(struct store_txn *store_txn, void *ctx)
     end_holds(t, !result);
     free_slots(t);
     bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
-    if (result && c && !again) {
-        if (t->ops[store_txn->failed_op].type == STORE_KEY && result == -EEXIST)
-            answer_again(t);
-        else
-            refuse(t, result);
-    }
+    if (result && c && !again)
+        refuse(t, result);
     if (t->done)
         t->done(t, result);
     if (c && !result && t->answer)
@@ -331,31 +323,13 @@ static void add_audit(struct server_txn *t)
                                  .body = store_text_of(text)};
 }
 
-static void add_key(struct server_txn *t)
-{
-    struct server_call *c = t->call;
-    int64_t now_ms = server_now_ms();
-    if (!c->wire.idempotency_key || !(c->request.route->flags & API_ROUTE_IDEMPOTENT))
-        return;
-    struct store_op *op = next_op(t, STORE_KEY);
-    if (!op)
-        return;
-    op->key = (struct store_key){.principal = actor_of(t),
-                                 .key = store_text_of(c->wire.idempotency_key),
-                                 .at_ms = now_ms,
-                                 .expires_ms = now_ms + KEY_KEPT_MS};
-    SHA256((const unsigned char *)c->wire.body, c->wire.body_bytes, op->key.hash);
-    const char *id = t->answer ? t->answer->id_text : "";
-    op->key.answer = store_text_of(id);
-}
-
 int server_txn_commit(struct server_txn *t, server_txn_done *when_done, void *ctx)
 {
     t->done = when_done;
     t->ctx = ctx;
     if (t->call && !t->failed) {
         add_audit(t);
-        add_key(t);
+        server_key_add(t);
     }
     int r = t->failed ? t->failed : store_submit(t->s->store, &t->store, done, t);
     if (!r)
