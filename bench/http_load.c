@@ -79,7 +79,7 @@ static int dial(void)
 static size_t expand(char *out, size_t room, const char *template, uint64_t number)
 {
     size_t n = 0;
-    for (; *template && n + 24 < room; template++)
+    for (; *template && n + 24 < room; template ++)
         if (*template == '@')
             n += (size_t)sprintf(out + n, "%llu", (unsigned long long)number);
         else
@@ -94,10 +94,12 @@ static void send_request(struct conn *c, int64_t due_ns)
     uint64_t number = first_number + sent++;
     expand(path, sizeof(path), o.path, number);
     size_t body_bytes = o.body ? expand(body, sizeof(body), o.body, number) : 0;
-    int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: x\r\n%s", o.method, path, o.headers);
+    int n =
+        snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: x\r\n%s", o.method, path, o.headers);
     if (o.body)
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", body_bytes, body);
+                      "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", body_bytes,
+                      body);
     else
         n += snprintf(text + n, sizeof(text) - (size_t)n, "\r\n");
     if (write(c->fd, text, (size_t)n) != n)
@@ -122,7 +124,8 @@ static void finished(struct conn *c, int64_t now_ns)
 {
     unsigned status = (unsigned)strtoul(c->answer + 9, NULL, 10);
     if (status != o.status && !wrong++)
-        snprintf(first_wrong, sizeof(first_wrong), "%.*s", (int)MIN(c->bytes, sizeof(first_wrong) - 1), c->answer);
+        snprintf(first_wrong, sizeof(first_wrong), "%.*s",
+                 (int)MIN(c->bytes, sizeof(first_wrong) - 1), c->answer);
     samples[done++ % SAMPLES_MAX] = (float)(now_ns - c->due_ns) / 1e6f;
     c->busy = false;
 }
@@ -191,10 +194,12 @@ static void run(void)
     double s = (double)(clock_now_ns() - begin_ns) / 1e9;
     size_t n = MIN(done, (uint64_t)SAMPLES_MAX);
     qsort(samples, n, sizeof(samples[0]), by_value);
-    printf("{\"requests\": %llu, \"seconds\": %.3f, \"per_s\": %.1f, \"wrong\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
+    printf("{\"requests\": %llu, \"seconds\": %.3f, \"per_s\": %.1f, \"wrong\": %llu, \"p50_ms\": "
+           "%.3f, \"p99_ms\": %.3f, "
            "\"max_ms\": %.3f, \"client_cpu_s\": %.3f}\n",
-           (unsigned long long)done, s, (double)done / s, (unsigned long long)wrong, n ? samples[n / 2] : 0.0,
-           n ? samples[n * 99 / 100] : 0.0, n ? samples[n - 1] : 0.0, (double)clock_process_cpu_ns() / 1e9);
+           (unsigned long long)done, s, (double)done / s, (unsigned long long)wrong,
+           n ? samples[n / 2] : 0.0, n ? samples[n * 99 / 100] : 0.0, n ? samples[n - 1] : 0.0,
+           (double)clock_process_cpu_ns() / 1e9);
     if (wrong)
         fprintf(stderr, "%s\n", first_wrong);
 }
@@ -226,7 +231,8 @@ int main(int argc, char **argv)
             o.body = optarg;
             break;
         case 'H':
-            snprintf(o.headers + strlen(o.headers), sizeof(o.headers) - strlen(o.headers), "%s\r\n", optarg);
+            snprintf(o.headers + strlen(o.headers), sizeof(o.headers) - strlen(o.headers), "%s\r\n",
+                     optarg);
             break;
         case 'e':
             o.status = (unsigned)atoi(optarg);

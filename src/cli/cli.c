@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "cli/cli_become.h"
+
 static void print_help(const struct cli_command *commands, FILE *out)
 {
     fputs("usage: virga COMMAND [ARGUMENTS]\n\ncommands:\n", out);
@@ -12,6 +14,15 @@ static void print_help(const struct cli_command *commands, FILE *out)
           "  version    the version of this program\n\n"
           "Start with: virga run --disk FILE; see virga(1).\n",
           out);
+}
+
+/* The commands of the cloud behind our own; without virga-cloud there are none. */
+static int help_all(const struct cli_command *commands)
+{
+    char *words[] = {(char *)"virga", (char *)"help", NULL};
+    print_help(commands, stdout);
+    putchar('\n');
+    return cli_become_cloud(words);
 }
 
 static const struct cli_command *find(const struct cli_command *commands, const char *name)
@@ -30,42 +41,25 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
-static int unknown(const struct cli_command *commands, const char *name)
-{
-    fprintf(stderr, "virga: \"%.64s\" is not a command: use ", name);
-    for (const struct cli_command *c = commands; c->name; c++)
-        fprintf(stderr, "%s, ", c->name);
-    fputs("help or version\n", stderr);
-    return CLI_EXIT_USAGE;
-}
-
-static int help(const struct cli_command *commands, const char *name)
-{
-    const struct cli_command *c = name ? find(commands, name) : NULL;
-    if (name && !c)
-        return unknown(commands, name);
-    if (c)
-        c->help(stdout);
-    else
-        print_help(commands, stdout);
-    return 0;
-}
-
 int cli_main(const struct cli_command *commands, int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_help(commands, stderr);
+        fputs("The cloud's commands: virga help.\n", stderr);
         return CLI_EXIT_USAGE;
     }
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
-        return help(commands, argc > 2 ? argv[2] : NULL);
     if (!strcmp(name, "--version") || !strcmp(name, "version"))
         return printf("virga %s\n", VIRGA_VERSION) < 0;
-    const struct cli_command *c = find(commands, name);
+    bool helps = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+    const struct cli_command *c = find(commands, helps && argc > 2 ? argv[2] : name);
+    if (helps && argc == 2)
+        return help_all(commands);
     if (!c)
-        return unknown(commands, name);
-    if (asks_for_help(argc - 1, argv + 1))
-        return help(commands, name);
+        return cli_become_cloud(argv);
+    if (helps || asks_for_help(argc - 1, argv + 1)) {
+        c->help(stdout);
+        return 0;
+    }
     return c->run(argc - 1, argv + 1);
 }

@@ -17,7 +17,8 @@ struct cli_command {
 #define CLI_EXIT_FAILED 1
 #define CLI_EXIT_USAGE  2
 
-/* Finds the command that argv[1] names in the table (ended by a NULL name) and runs it. */
+/* Finds the command that argv[1] names in the table (ended by a NULL name) and runs it. Of words
+ * that the table does not have virga-cloud is asked, which this program becomes. */
 int cli_main(const struct cli_command *commands, int argc, char **argv);
 
 #endif

@@ -42,7 +42,7 @@ static int start(const struct vm_config *c, char **argv, struct cli_relay_config
     int pair[2] = {-1, -1};
     bool serial = c->console.kind == VM_CONFIG_CONSOLE_STDIO;
     bool virtio = c->virtio_console.kind == VM_CONFIG_CONSOLE_STDIO;
-    int r = cli_spawn_find(path, sizeof(path), err);
+    int r = cli_spawn_find("virga-vmm", "VIRGA_VMM", path, sizeof(path), err);
     if (r)
         return r;
     relay->signal_fd = cli_relay_signals(err);

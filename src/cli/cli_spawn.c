@@ -12,17 +12,16 @@
 
 #include "base/util.h"
 
-#define PROGRAM "virga-vmm"
-
-int cli_spawn_find(char *path, size_t path_bytes, struct err *err)
+int cli_spawn_find(const char *program, const char *variable, char *path, size_t path_bytes,
+                   struct err *err)
 {
     static const char *const places[] = {"", "../libexec/virga/"};
-    const char *given = getenv("VIRGA_VMM");
+    const char *given = getenv(variable);
     if (given && *given) {
         snprintf(path, path_bytes, "%s", given);
-        return access(path, X_OK)
-                   ? err_sys(err, errno, "VIRGA_VMM names \"%.200s\", which cannot be run", given)
-                   : 0;
+        return access(path, X_OK) ? err_sys(err, errno, "%s names \"%.200s\", which cannot be run",
+                                            variable, given)
+                                  : 0;
     }
     char dir[4096];
     ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
@@ -31,14 +30,14 @@ int cli_spawn_find(char *path, size_t path_bytes, struct err *err)
     dir[n] = '\0';
     *(strrchr(dir, '/') + 1) = '\0';
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        int len = snprintf(path, path_bytes, "%s%s" PROGRAM, dir, places[i]);
+        int len = snprintf(path, path_bytes, "%s%s%s", dir, places[i], program);
         if (len > 0 && (size_t)len < path_bytes && !access(path, X_OK))
             return 0;
     }
     return err_set(err, ENOENT,
-                   "there is no " PROGRAM " in \"%.150s\" or \"%.150s../libexec/virga\": "
-                   "install it, or name it in VIRGA_VMM",
-                   dir, dir);
+                   "there is no %s in \"%.150s\" or \"%.150s../libexec/virga\": "
+                   "install it, or name it in %s",
+                   program, dir, dir, variable);
 }
 
 /* How many words the flag takes here: 0 when argv[0] is another one. */

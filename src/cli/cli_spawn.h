@@ -1,4 +1,4 @@
-/* Finds and starts virga-vmm for `virga run`. */
+/* Finds the programs that `virga` starts or becomes, and starts virga-vmm for `virga run`. */
 #ifndef CLI_CLI_SPAWN_H
 #define CLI_CLI_SPAWN_H
 
@@ -6,9 +6,12 @@
 
 #include "base/err.h"
 
-/* The monitor's path: $VIRGA_VMM, or virga-vmm in this program's directory, or in
- * ../libexec/virga beside it. Errors: ENOENT, with the places looked at. */
-int cli_spawn_find(char *path, size_t path_bytes, struct err *err);
+/* The path of another program of ours, such as "virga-vmm": what the variable names, or that in
+ * this program's directory, or in ../libexec/virga beside it. Errors: ENOENT, with the places
+ * looked at.
+ */
+int cli_spawn_find(const char *program, const char *variable, char *path, size_t path_bytes,
+                   struct err *err);
 
 /* Starts it with the flags of argv (a NULL-terminated list, no program name) in which `--console
  * stdio`, given or by default, is put as the descriptor console_fd; -1 leaves them as they are.
