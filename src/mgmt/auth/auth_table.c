@@ -16,6 +16,7 @@ struct auth_table *auth_table_create(struct err *err)
         return NULL;
     }
     auth_link_init(&t->tickets);
+    t->session_idle_ms = AUTH_TABLE_SESSION_IDLE_MS;
     t->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     t->digest = EVP_MD_CTX_new();
     bool failed = !t->sha256 || !t->digest || auth_map_init(&t->people) ||

@@ -97,6 +97,7 @@ struct auth_table {
     size_t n_users;
     struct auth_link tickets; /* all of them, the oldest first */
     unsigned n_tickets;
+    int64_t session_idle_ms;
     EVP_MD *sha256;
     EVP_MD_CTX *digest;
 };

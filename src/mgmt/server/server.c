@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_start.h"
 
@@ -23,9 +24,11 @@ static const char *const headers[] = {
 };
 
 static const struct server_route *const routes[] = {
-    server_compute_routes, server_identity_routes,  server_image_routes,   server_infra_routes,
-    server_network_routes, server_placement_routes, server_storage_routes, server_system_routes,
-    server_vm_routes,      server_operation_routes,
+    server_compute_routes,        server_identity_routes,         server_image_routes,
+    server_infra_routes,          server_network_routes,          server_placement_routes,
+    server_storage_routes,        server_system_routes,           server_vm_routes,
+    server_operation_routes,      server_identity_user_routes,    server_identity_role_routes,
+    server_identity_token_routes, server_identity_session_routes, server_identity_quota_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -60,6 +63,8 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     (void)slot;
     if (kind == CATALOG_USER || kind == CATALOG_ROLE || kind == CATALOG_TOKEN)
         server_auth_changed(s, before, after);
+    else if (kind == CATALOG_SETTINGS && after)
+        server_identity_settings(s, after);
     else if (kind == CATALOG_OPERATION && after)
         server_operation_changed(s, after);
 }
@@ -122,7 +127,9 @@ static int open_store(struct server *s, struct err *err)
     if (!s->store)
         return err_wrap(err, "the store");
     int r = store_load(s->store, &s->seq, load_record, &load, err);
-    return r ? r : server_start(s, err);
+    if (!r)
+        r = server_start(s, err);
+    return r ? r : server_identity_start(s, err);
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -184,6 +191,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
+    web_timer_destroy(s->session_sweeps);
     server_workers_destroy(s->workers);
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
