@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_link.h"
@@ -30,9 +31,11 @@ static const char *const headers[] = {
 };
 
 static const struct server_route *const routes[] = {
-    server_compute_routes, server_identity_routes,  server_image_routes,   server_infra_routes,
-    server_network_routes, server_placement_routes, server_storage_routes, server_system_routes,
-    server_vm_routes,      server_operation_routes,
+    server_compute_routes,        server_identity_routes,         server_image_routes,
+    server_infra_routes,          server_network_routes,          server_placement_routes,
+    server_storage_routes,        server_system_routes,           server_vm_routes,
+    server_operation_routes,      server_identity_user_routes,    server_identity_role_routes,
+    server_identity_token_routes, server_identity_session_routes, server_identity_quota_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -74,10 +77,14 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         if (after)
             server_operation_changed(s, after);
         break;
+    case CATALOG_SETTINGS:
+        if (after)
+            server_identity_settings(s, after);
+        server_host_changed(s, slot, before, after);
+        break;
     case CATALOG_HOST:
     case CATALOG_ZONE:
     case CATALOG_AGGREGATE:
-    case CATALOG_SETTINGS:
         server_host_changed(s, slot, before, after);
         break;
     case CATALOG_SERVER_GROUP:
@@ -188,7 +195,9 @@ static int open_store(struct server *s, struct err *err)
         server_host_generation(s, &load.claims[i].id, (uint64_t)load.claims[i].value);
     free(load.claims);
     server_vm_loaded(s);
-    return r ? r : server_start(s, err);
+    if (!r)
+        r = server_start(s, err);
+    return r ? r : server_identity_start(s, err);
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -258,6 +267,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
+    web_timer_destroy(s->session_sweeps);
     server_workers_destroy(s->workers);
     auth_hasher_destroy(s->hasher);
     store_close(s->store);

@@ -66,6 +66,8 @@ struct server {
     uint64_t seq;           /* of the last commit that the catalog shows */
     uint64_t n_requests, n_refused, n_errors;
     char *first_password;
+    struct server_ref *refs;          /* of transactions under way (server_ref.c) */
+    struct web_timer *session_sweeps; /* server_session.c */
 };
 
 int64_t server_now_ms(void);
@@ -91,6 +93,7 @@ struct server_call {
     enum catalog_kind wait_kind;
     struct store_id wait_id;
     struct server_call *next;
+    void *kept; /* the handler's own, from one run to the next; in the arena */
 };
 
 /* The object that the path names by its param-th parameter, in the call's project where the kind
@@ -147,7 +150,7 @@ struct server_txn {
         struct catalog_object *v; /* NULL: no object's operation */
         enum catalog_kind kind;
         struct store_id id;
-        bool removal;
+        bool removal, quiet;
     } changes[STORE_OPS_MAX]; /* beside ops */
     struct server_hold *holds;
     server_txn_done *done;
@@ -157,6 +160,7 @@ struct server_txn {
     struct store_text key_answer;  /* what an Idempotency-Key remembers */
     int failed;                    /* the first error of the calls below */
     struct server_txn *next_free;
+    bool quiet; /* puts and removals add no events, and are not what the audit line is about */
 };
 
 /* NULL: no memory, and the call's refusal says so. The calls below remember their errors, and
@@ -248,6 +252,9 @@ struct server_resource {
                  struct catalog_object *v);
     int (*remove)(struct server_call *c, struct server_txn *t, const struct catalog_object *v);
     const char *quota; /* the counter that each one takes 1 of; NULL: none */
+    /* Answers a create in place of the object: called once it is done, with the version as `ctx`;
+     * also when it failed: the refusal is on its way then. */
+    server_txn_done *created;
 };
 int server_resource_create(struct server_call *c, const struct server_resource *r);
 int server_resource_get(struct server_call *c, const struct server_resource *r);
@@ -270,5 +277,8 @@ void server_quotas_load(struct server_quotas *q, const struct store_id *project,
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
                      int64_t delta);
 int64_t server_quota_used(struct server *s, const struct store_id *project, const char *name);
+/* The limit of a project, or of all that have none of their own (the quota of id zero); -1: none.
+ */
+int64_t server_quota_limit(struct server *s, const struct store_id *project, const char *name);
 
 #endif

@@ -78,8 +78,7 @@ int64_t server_quota_used(struct server *s, const struct store_id *project, cons
     return k ? k->used : 0;
 }
 
-/* The limit of a project, or of all that have none of their own (the quota of id zero). */
-static int64_t limit_of(struct server *s, const struct store_id *project, const char *name)
+int64_t server_quota_limit(struct server *s, const struct store_id *project, const char *name)
 {
     static const struct store_id zero;
     const struct api_types_field *f = api_types_find(&api_types_quota_limits, name, strlen(name));
@@ -111,7 +110,7 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
     struct server *s = t->s;
     struct counter *k = counter_get(s->quotas, project, name, strlen(name));
     struct quota_hold *h = api_arena_alloc(&t->arena, sizeof(*h));
-    int64_t limit = delta > 0 ? limit_of(s, project, name) : -1;
+    int64_t limit = delta > 0 ? server_quota_limit(s, project, name) : -1;
     if (!delta)
         return 0;
     if (!k || !h) {

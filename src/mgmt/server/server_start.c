@@ -56,6 +56,7 @@ static void add_project(struct first *f)
     struct catalog_object *v = add(f, CATALOG_PROJECT, &id);
     if (v)
         set(f, v, &((struct api_project *)v->doc)->name, "default");
+    add(f, CATALOG_QUOTA, &id);
 }
 
 static void add_admin(struct first *f, const struct auth_bootstrap *b)

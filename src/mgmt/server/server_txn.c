@@ -31,6 +31,7 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
     t->status = 0;
     t->key_answer = (struct store_text){0};
     t->failed = 0;
+    t->quiet = false;
     return t;
 }
 
@@ -63,6 +64,8 @@ static struct store_id actor_of(const struct server_txn *t)
 static void event(struct server_txn *t, const char *verb, const struct catalog_object *v)
 {
     char type[128];
+    if (t->quiet)
+        return;
     snprintf(type, sizeof(type), "virga.%s.%s", catalog_kinds[v->kind].name, verb);
     server_txn_event(t, type, v, strcmp(verb, "deleted") ? v->text : NULL);
 }
@@ -76,7 +79,7 @@ void server_txn_put(struct server_txn *t, struct catalog_slot *slot, struct cata
         return;
     }
     struct server_change *change = &t->changes[t->store.n_ops - 1];
-    *change = (struct server_change){.v = v, .kind = v->kind, .id = v->id};
+    *change = (struct server_change){.v = v, .kind = v->kind, .id = v->id, .quiet = t->quiet};
     int64_t now_ms = server_now_ms();
     failed(t, slot ? server_meta_touch(v, now_ms, by_user) : server_meta_init(v, now_ms));
     if (!t->failed)
@@ -104,7 +107,7 @@ void server_txn_remove(struct server_txn *t, struct catalog_slot *slot)
         return;
     struct catalog_object *v = slot->now;
     t->changes[t->store.n_ops - 1] =
-        (struct server_change){.kind = v->kind, .id = v->id, .removal = true};
+        (struct server_change){.kind = v->kind, .id = v->id, .removal = true, .quiet = t->quiet};
     op->object = (struct store_object){.kind = (uint8_t)v->kind,
                                        .id = v->id,
                                        .when = STORE_IF_SEQ,
@@ -302,6 +305,25 @@ static const char *audit_text(struct server_txn *t)
     return text;
 }
 
+/* What the request was about: the first object, or of a DELETE the last one that goes. */
+static const struct server_change *audited(const struct server_txn *t)
+{
+    bool removes = t->call->request.route->method == API_METHOD_DELETE;
+    const struct server_change *first = NULL, *removed = NULL;
+    for (unsigned i = 0; i < t->store.n_ops; i++) {
+        const struct server_change *change = &t->changes[i];
+        if (!change->kind || change->quiet)
+            continue;
+        if (!first && change->v)
+            first = change;
+        if (change->removal)
+            removed = change;
+    }
+    if (removed && (removes || !first))
+        return removed;
+    return first ? first : &t->changes[0];
+}
+
 static void add_audit(struct server_txn *t)
 {
     struct server_call *c = t->call;
@@ -311,14 +333,12 @@ static void add_audit(struct server_txn *t)
         failed(t, -ENOMEM);
         return;
     }
-    const struct catalog_object *about = NULL;
-    for (unsigned i = 0; i < t->store.n_ops && !about; i++)
-        about = t->changes[i].v;
+    const struct server_change *about = audited(t);
     op->row = (struct store_row){.at_ms = server_now_ms(),
                                  .project = c->project,
-                                 .object = about ? about->id : t->changes[0].id,
+                                 .object = about->id,
                                  .actor = actor_of(t),
-                                 .kind = about ? (uint8_t)about->kind : (uint8_t)t->changes[0].kind,
+                                 .kind = (uint8_t)about->kind,
                                  .name = store_text_of(c->request.route->id),
                                  .body = store_text_of(text)};
 }
