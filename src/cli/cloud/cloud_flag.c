@@ -48,6 +48,9 @@ const struct cloud_flag_fact cloud_flag_facts[CLOUD_COMMON_N] = {
                        "The profile to use; default: VIRGA_PROFILE, or the one "
                        "chosen by virga profile use."},
     [CLOUD_URL] = {"url", 0, "URL", "The server; default: VIRGA_URL, or the profile's."},
+    [CLOUD_STATE] = {"state", 0, "DIR",
+                     "Where it is kept; default: /var/lib/virga, or of others than root "
+                     "~/.local/share/virga."},
     [CLOUD_DEBUG] = {"debug", 0, NULL, "Print the calls on standard error, without secrets."},
     [CLOUD_HELP] = {"help", 'h', NULL, "What this takes."},
 };

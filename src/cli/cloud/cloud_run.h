@@ -94,5 +94,7 @@ int cloud_run_profile_use(struct cloud_run *r);
 int cloud_run_profile_set(struct cloud_run *r);
 int cloud_run_profile_rm(struct cloud_run *r);
 int cloud_run_api(struct cloud_run *r);
+int cloud_run_up(struct cloud_run *r);
+int cloud_run_down(struct cloud_run *r);
 
 #endif
