@@ -62,6 +62,7 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         server_auth_changed(s, before, after);
     else if (kind == CATALOG_OPERATION && after)
         server_operation_changed(s, after);
+    server_network_changed(s, before, after);
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
@@ -81,7 +82,7 @@ static int load_record(const struct store_record *r, void *ctx)
     const struct load *l = ctx;
     if (r->type == STORE_COUNTER) {
         server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
-    } else if (r->type == STORE_OBJECT) {
+    } else if (r->type == STORE_OBJECT && r->kind != CATALOG_LEASE) {
         struct catalog_object *v = catalog_parse(r, l->err);
         if (!v)
             return -EBADMSG;
@@ -110,8 +111,10 @@ static int create_parts(struct server *s, struct err *err)
     s->catalog = catalog_create(changed, s);
     s->events = server_events_create(s);
     s->quotas = server_quotas_create();
-    return s->catalog && s->events && s->quotas ? 0
-                                                : err_set(err, ENOMEM, "no memory for a server");
+    s->networks = server_networks_create();
+    return s->catalog && s->events && s->quotas && s->networks
+               ? 0
+               : err_set(err, ENOMEM, "no memory for a server");
 }
 
 static int open_store(struct server *s, struct err *err)
@@ -122,6 +125,8 @@ static int open_store(struct server *s, struct err *err)
     if (!s->store)
         return err_wrap(err, "the store");
     int r = store_load(s->store, &s->seq, load_record, &load, err);
+    if (!r)
+        server_networks_loaded(s);
     return r ? r : server_start(s, err);
 }
 
@@ -192,6 +197,7 @@ void server_destroy(struct server *s)
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     catalog_destroy(s->catalog);
+    server_networks_destroy(s->networks);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);

@@ -266,6 +266,8 @@ static void done(struct store_txn *store_txn, void *ctx)
         publish(t);
     end_holds(t, !result);
     free_slots(t);
+    if (result == -EEXIST && server_network_clash(t->s, &t->ops[store_txn->failed_op]))
+        result = -ESTALE;
     bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
     if (result && c && !again) {
         if (t->ops[store_txn->failed_op].type == STORE_KEY && result == -EEXIST)
@@ -319,7 +321,9 @@ static void add_audit(struct server_txn *t)
         failed(t, -ENOMEM);
         return;
     }
-    const struct catalog_object *about = NULL;
+    /* What it is answered with, or what it changes first. */
+    const struct catalog_object *about =
+        t->answer && t->answer->kind != CATALOG_OPERATION ? t->answer : NULL;
     for (unsigned i = 0; i < t->store.n_ops && !about; i++)
         about = t->changes[i].v;
     op->row = (struct store_row){.at_ms = server_now_ms(),
