@@ -56,6 +56,10 @@ enum catalog_kind {
     CATALOG_KINDS
 };
 
+/* A row of the store that is no object, and not loaded: something (an address, a MAC) that no two
+ * objects may have. */
+#define CATALOG_LEASE 255
+
 /* What is known of an object and not part of the API: never shown. One table for all kinds. */
 struct catalog_own {
     struct api_text secret_sha256; /* TOKEN, HOST_JOIN_TOKEN: of the secret, in hexadecimal */
@@ -79,6 +83,7 @@ struct catalog_own {
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
     struct api_text usage;         /* the interval that is open: mgmt/server/server_usage_row.h */
     struct api_int usage_number;   /* of the last one that was closed */
+    struct api_bool made;          /* PORT: made for its VM, and ends with it */
 };
 extern const struct api_types_object catalog_own_type;
 

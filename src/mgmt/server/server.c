@@ -96,6 +96,7 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     default:
         break;
     }
+    server_network_changed(s, before, after);
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
@@ -144,7 +145,7 @@ static int load_record(const struct store_record *r, void *ctx)
         server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
     } else if (r->type == STORE_CLAIM) {
         return load_claim(l, r);
-    } else if (r->type == STORE_OBJECT) {
+    } else if (r->type == STORE_OBJECT && r->kind != CATALOG_LEASE) {
         struct catalog_object *v = catalog_parse(r, l->err);
         if (!v)
             return -EBADMSG;
@@ -178,7 +179,9 @@ static int create_parts(struct server *s, struct err *err)
     s->usage = server_usage_create(s);
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
     s->keys = server_keys_create();
-    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->tick
+    s->networks = server_networks_create();
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->networks &&
+                   s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -195,6 +198,8 @@ static int open_store(struct server *s, struct err *err)
         server_host_generation(s, &load.claims[i].id, (uint64_t)load.claims[i].value);
     free(load.claims);
     server_vm_loaded(s);
+    if (!r)
+        server_networks_loaded(s);
     if (!r)
         r = server_start(s, err);
     return r ? r : server_identity_start(s, err);
@@ -284,6 +289,7 @@ void server_destroy(struct server *s)
     catalog_destroy(s->catalog);
     sched_destroy(s->sched);
     server_numbers_fini(&s->groups);
+    server_networks_destroy(s->networks);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);

@@ -59,6 +59,7 @@ struct server {
     struct server_quotas *quotas;
     struct server_usage *usage;
     struct server_keys *keys;
+    struct server_networks *networks;
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
@@ -280,5 +281,18 @@ int64_t server_quota_used(struct server *s, const struct store_id *project, cons
 /* The limit of a project, or of all that have none of their own (the quota of id zero); -1: none.
  */
 int64_t server_quota_limit(struct server *s, const struct store_id *project, const char *name);
+
+/* ---- networks: what is in use (server_network_state.c); see server_network.h ---- */
+
+struct server_networks *server_networks_create(void);
+void server_networks_destroy(struct server_networks *n);
+/* When everything is loaded. */
+void server_networks_loaded(struct server *s);
+/* Told of every change. */
+void server_network_changed(struct server *s, const struct catalog_object *before,
+                            const struct catalog_object *after);
+/* Whether an operation failed with -EEXIST because another server was faster to take an address;
+ * this server knows it then, and will choose another. */
+bool server_network_clash(struct server *s, const struct store_op *op);
 
 #endif

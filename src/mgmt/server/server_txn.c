@@ -265,6 +265,8 @@ static void done(struct store_txn *store_txn, void *ctx)
         publish(t);
     end_holds(t, !result);
     free_slots(t);
+    if (result == -EEXIST && server_network_clash(t->s, &t->ops[store_txn->failed_op]))
+        result = -ESTALE;
     bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
     if (result && c && !again)
         refuse(t, result);
@@ -314,6 +316,9 @@ static const struct server_change *audited(const struct server_txn *t)
         const struct server_change *change = &t->changes[i];
         if (!change->kind || change->quiet)
             continue;
+        /* What it is answered with, or what it changes first. */
+        if (change->v && change->v == t->answer && change->kind != CATALOG_OPERATION)
+            return change;
         if (!first && change->v)
             first = change;
         if (change->removal)
