@@ -12,6 +12,7 @@
 #include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
+#include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_place.h"
 #include "mgmt/server/server_start.h"
@@ -36,6 +37,7 @@ static const struct server_route *const routes[] = {
     server_storage_routes,        server_system_routes,           server_vm_routes,
     server_operation_routes,      server_identity_user_routes,    server_identity_role_routes,
     server_identity_token_routes, server_identity_session_routes, server_identity_quota_routes,
+    server_keypair_routes,
 };
 
 static void deliver_post(struct web_post *p)
