@@ -26,12 +26,17 @@ int cloud_daemon_program(const char *name, char path[CLOUD_DAEMON_PATH_BYTES], s
     if (n < 0)
         return err_sys(err, errno, "cannot find this program's folder");
     self[n] = 0;
-    char *slash = strrchr(self, '/');
-    int bytes = snprintf(path, CLOUD_DAEMON_PATH_BYTES, "%.*s/%s", slash ? (int)(slash - self) : 0,
-                         self, name);
-    return bytes < CLOUD_DAEMON_PATH_BYTES
-               ? 0
-               : err_set(err, ENAMETOOLONG, "the path of %s is too long", name);
+    int folder = (int)(strrchr(self, '/') - self);
+    /* Beside it in a build; installed, it is in libexec/virga and they are in bin. */
+    static const char *const places[] = {"", "/../../bin", "/../../sbin"};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        int bytes =
+            snprintf(path, CLOUD_DAEMON_PATH_BYTES, "%.*s%s/%s", folder, self, places[i], name);
+        if (bytes < CLOUD_DAEMON_PATH_BYTES && !access(path, X_OK))
+            return 0;
+    }
+    return err_set(err, ENOENT, "%s is not installed beside this program (%.*s)", name, folder,
+                   self);
 }
 
 /* When a process began, in clock ticks since boot; 0: there is none. */
@@ -107,8 +112,6 @@ int cloud_daemon_start(const struct cloud_daemon *d, const char *const *argv, st
     int r = cloud_daemon_program(d->name, program, err);
     if (r)
         return r;
-    if (access(program, X_OK))
-        return err_sys(err, errno, "cannot run %s", program);
     if (path_of(d, "log", log))
         return err_set(err, ENAMETOOLONG, "the path %s is too long", d->state);
     CLEANUP_CLOSE int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
