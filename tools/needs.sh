@@ -2,7 +2,7 @@
 
 # To build, to make images and to run the rig.
 NEEDS_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev liburing-dev libzstd-dev zlib1g-dev
-    libseccomp-dev libcap-dev libwebsockets-dev libmnl-dev libssl-dev libsqlite3-dev libpq-dev"
+    libseccomp-dev libcap-dev libwebsockets-dev libmnl-dev libssl-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev"
 NEEDS_IMAGES="dpkg-dev mmdebstrap e2fsprogs lz4 zstd"
 NEEDS_RUN="qemu-system-x86 qemu-system-common passt"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
