@@ -1,0 +1,61 @@
+/* What VMs, volumes and ports have used on this host, so that nothing is lost or counted twice when
+ * the agent, a monitor or the server dies.
+ *
+ * Theory of operation: a monitor's counters begin at zero with each run of its VM. The book adds up
+ * the runs: a counter's value is what the runs before came to, and what the present one says. It is
+ * cumulative since the book's *epoch*, so what a message says can be said again, and a message that
+ * is lost costs nothing. The book is a file that is written before a message of it is sent: an
+ * agent that starts again says no less than it said before. It is only forgotten with its file;
+ * then a higher epoch begins at zero, and what ran meanwhile is counted from where it was seen.
+ *
+ * A message has a number. A counter is in the next message unless its value is one that an
+ * acknowledged message had. */
+#ifndef AGENT_USAGE_BOOK_H
+#define AGENT_USAGE_BOOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/api_arena.h"
+#include "base/err.h"
+#include "link/gen/agent.h"
+
+#define USAGE_BOOK_COUNTERS_MAX 65536
+#define USAGE_BOOK_DEVICE_BYTES 16
+
+struct usage_book;
+
+/* Whose counter: of a VM's device, and what it stands for. */
+struct usage_counter {
+    uint8_t vm[16];
+    char device[USAGE_BOOK_DEVICE_BYTES]; /* "nic0": no blanks */
+    uint8_t object[16];
+    enum link_usage_item_kind kind;
+    enum link_usage_item_meter meter;
+};
+
+/* The book in a file; one that is not there, or not whole, begins anew with an epoch of `now_ms`
+ * (Unix time). `source` is the host. Errors: ENOMEM; others of the file system. Blocks. */
+struct usage_book *usage_book_open(const char *path, const uint8_t source[16], int64_t now_ms,
+                                   struct err *err);
+void usage_book_close(struct usage_book *b);
+
+/* A counter stands at `raw` in a run of its VM. `adopted`: the run was begun under another agent,
+ * so what a new book does not know of it has been counted. Errors: ENOMEM; ENOSPC: too many. */
+int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t run,
+                     bool adopted, uint64_t raw);
+/* The VM is gone: its counters go when what they stand at is acknowledged. */
+void usage_book_end(struct usage_book *b, const uint8_t vm[16]);
+/* The same for every VM of which `here` says no: once, when an agent starts. */
+void usage_book_keep(struct usage_book *b, bool (*here)(void *opaque, const uint8_t vm[16]),
+                     void *opaque);
+
+/* Writes the book down and makes the next message of it, in the arena. 1: there is one; 0: all is
+ * acknowledged. Errors: those of writing: nothing may be sent; ENOMEM. Blocks. */
+int usage_book_message(struct usage_book *b, int64_t now_ms, struct api_arena *arena,
+                       struct link_usage *out, struct err *err);
+/* A server has taken messages up to `number` of `epoch`. A higher epoch than ours means that our
+ * clock was behind it when the book began: ours becomes the next. */
+void usage_book_ack(struct usage_book *b, uint64_t epoch, uint64_t number);
+
+#endif
