@@ -402,6 +402,57 @@ static void an_agent_is_told_what_a_port_is(void)
     end();
 }
 
+/* Publishes a VM's next state. */
+static void set_state(struct catalog_object *vm, enum api_vm_state vm_state, const char *host)
+{
+    struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_VM, &vm->id);
+    struct catalog_object *v = slot ? catalog_copy(slot->now) : catalog_ref(vm);
+    struct api_vm *doc = v->doc;
+    struct server_txn *t = server_txn_begin(s, NULL);
+    if (doc->status.is != API_VALUE)
+        doc->status.v = api_json_new(&api_types_vm_status, &v->arena);
+    doc->status.is = API_VALUE;
+    doc->status.v->state.is = API_VALUE;
+    doc->status.v->state.v = vm_state;
+    CHECK(!server_meta_text(v, &doc->status.v->host, host));
+    server_txn_put(t, slot, v, false);
+    commit(t);
+    settle();
+}
+
+static void a_port_shows_whether_its_vm_runs(void)
+{
+    static const char host[] = "01234567-0000-7000-8000-000000000000";
+    struct server_call c;
+    struct api_vm_nic nic;
+    char text[UUID_TEXT_BYTES];
+    start();
+    call_init(&c);
+    nic_in(&nic, text);
+    struct catalog_object *vm = object(CATALOG_VM, "vm"), *v;
+    struct server_txn *t = server_txn_begin(s, NULL);
+    CHECK_EQ(server_network_plug(&c, t, vm, &nic, 0, &v), 0);
+    struct store_id id = v->id;
+    commit(t);
+    settle();
+    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_PORT, &id);
+    REQUIRE(slot);
+    set_state(vm, API_VM_STATE_BUILDING, host);
+    const struct api_port *doc = slot->now->doc;
+    CHECK_EQ(doc->status.v->state.v, API_PORT_STATUS_STATE_DOWN);
+    set_state(vm, API_VM_STATE_RUNNING, host);
+    doc = slot->now->doc;
+    CHECK_EQ(doc->status.v->state.v, API_PORT_STATUS_STATE_ACTIVE);
+    CHECK_STR(doc->status.v->host.v, host);
+    CHECK(strstr(slot->now->text, "active"));
+    set_state(vm, API_VM_STATE_STOPPED, host);
+    doc = slot->now->doc;
+    CHECK_EQ(doc->status.v->state.v, API_PORT_STATUS_STATE_DOWN);
+    catalog_unref(vm);
+    api_arena_fini(&c.arena);
+    end();
+}
+
 int main(void)
 {
     TAP_RUN(nothing_is_lost_or_doubled_whatever_fails);
@@ -410,5 +461,6 @@ int main(void)
     TAP_RUN(two_nics_of_a_vm_cannot_be_one_port);
     TAP_RUN(a_vm_that_names_no_nic_gets_the_only_network);
     TAP_RUN(an_agent_is_told_what_a_port_is);
+    TAP_RUN(a_port_shows_whether_its_vm_runs);
     return tap_done();
 }
