@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Networks, subnets, ports, security groups: addresses given once, and refusals that say why."""
 import concurrent.futures
+import random
 
 from virgatest import case, check, check_eq, main
 from virgatest.cloud import DESCRIPTION, Cloud
@@ -339,6 +340,80 @@ def names_are_taken_once():
         refused(cloud.post("/ports", {"name": "p", "network": "net", "forwards": [{"guest_port": 22}]}), 409, "resource.name_taken")
         q = port(cloud, "q", forwards=[{"guest_port": 22}])
         check_eq((q["status"]["addresses"], q["status"]["forwards"][0]["host_port"]), (["10.13.0.3"], 20000), "nothing was lost")
+
+
+# What is likely to be meant by a field's name, so that nonsense gets beyond the first check.
+LIKELY = {
+    "name": [f"n{i}" for i in range(300)], "network": ["net"], "subnet": ["sub", "six", "x"], "security_groups": ["open", "x"],
+    "remote_group": ["open"], "cidr": [f"10.{i}.0.0/28" for i in range(1, 99)] + ["fd00:9::/127", "127.0.0.0/8"], "bridge": ["br0"],
+    "gateway": ["10.0.0.1", "10.0.0.9"], "ip": [f"10.0.0.{i}" for i in range(16)] + ["fd00::5", "::ffff:10.0.0.1"],
+    "first": ["10.0.0.1", "10.0.0.4"], "last": ["10.0.0.9", "10.0.0.12"], "mac": [f"02:00:00:00:00:0{i}" for i in range(9)],
+    "remote_cidr": ["10.0.0.0/8", "::/0", "0.0.0.0/0"], "dns_servers": ["10.0.0.3", "fd00::3"], "dns_domain": ["example.org"],
+}
+
+
+def anything(rng, schema, name=""):
+    """A value of a schema, more or less."""
+    schema = DESCRIPTION.resolve(schema) if "$ref" in schema else schema
+    if rng.random() < 0.02:
+        return rng.choice([None, -1, 2**63, "", [], {}, True, "\u0000", [[]], 1.5, "a" * 64])
+    if "properties" in schema:
+        keys = [k for k in schema["properties"] if k in schema.get("required", []) or rng.random() < 0.25]
+        return {k: anything(rng, schema["properties"][k], k) for k in keys}
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if "enum" in schema:
+        return rng.choice(schema["enum"])
+    if kind == "integer":
+        return rng.choice([schema.get("minimum", 0), schema.get("maximum", 9), rng.randint(0, 70000)])
+    if kind == "boolean":
+        return rng.random() < 0.5
+    if kind == "object":
+        return {}
+    if kind == "array":
+        return [anything(rng, schema["items"], name) for _ in range(rng.randint(0, 3))]
+    return rng.choice(LIKELY.get(name, ["x", "10.0.0.1"]))
+
+
+@case
+def nonsense_is_never_the_servers_fault():
+    """Random bodies along the description: refused or done, never a 500; then all of it can be deleted."""
+    rng = random.Random(4)
+    kinds = {"networks": "Network", "subnets": "Subnet", "ports": "Port", "security-groups": "SecurityGroup", "floating-ips": "FloatingIp"}
+    done = {}
+    with Cloud() as cloud:
+        network(cloud)
+        subnet(cloud, "10.0.0.0/28")
+        subnet(cloud, "fd00::/64", name="six")
+        made(cloud, "security-groups", {"name": "open", "rules": OPEN}, "SecurityGroup")
+        for i in range(2000):
+            if i % 200 == 199:
+                cloud.sign_in()  # for another minute's requests
+            kind = rng.choice(list(kinds))
+            items = cloud.get(f"/{kind}?limit=1000").body["items"] if rng.random() < 0.3 else []
+            ref = rng.choice(items)["id"] if items else None
+            if ref and rng.random() < 0.5:
+                answer = cloud.delete(f"/{kind}/{ref}")
+            elif ref:
+                answer = cloud.patch(f"/{kind}/{ref}", anything(rng, DESCRIPTION.schema(kinds[kind] + "Patch")))
+            else:
+                answer = cloud.post(f"/{kind}", anything(rng, DESCRIPTION.schema(kinds[kind] + "Create")))
+            check(answer.status < 500 or answer.status == 501, f"{kind}: {answer}")
+            done[kind, answer.status] = done.get((kind, answer.status), 0) + 1
+        check(all(done.get((k, 201), 0) for k in kinds if k != "floating-ips"), f"some of each are made: {done}")
+        check(all(done.get((k, 204), 0) for k in kinds if k != "floating-ips"), f"some of each are deleted: {done}")
+        ports = cloud.get("/ports?limit=1000").body["items"]
+        pairs = [(p["network"], a) for p in ports for a in p["status"].get("addresses", [])]
+        check_eq(len(set(pairs)), len(pairs), "each address once in its network")
+        for network_id in {p[0] for p in pairs}:
+            subnets = [s for s in cloud.get("/subnets?limit=1000").body["items"] if s["network"] == network_id]
+            check_eq(sum(s["status"]["used"] for s in subnets), sum(p[0] == network_id for p in pairs), "and counted once")
+        for kind in ("ports", "subnets", "networks", "security-groups"):
+            items = cloud.get(f"/{kind}?limit=1000").body["items"]
+            for item in items if kind == "security-groups" else []:
+                check_eq(cloud.patch(f"/{kind}/{item['id']}", {"rules": []}).status, 200, "names no other")
+            for item in items:
+                check_eq(cloud.delete(f"/{kind}/{item['id']}").status, 204, f"{item} is deleted")
 
 
 main()

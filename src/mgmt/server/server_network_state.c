@@ -283,6 +283,17 @@ static void show_vm(struct server *s, const struct catalog_object *vm)
         server_network_port_show(s, list->slots[i], vm);
 }
 
+/* Whether a VM's change is none that its ports show. */
+static bool shows_the_same(const struct catalog_object *before, const struct catalog_object *after)
+{
+    const struct api_vm *a = before->doc, *b = after->doc;
+    if (a->status.is != API_VALUE || b->status.is != API_VALUE)
+        return false;
+    const struct api_text *old_host = &a->status.v->host, *host = &b->status.v->host;
+    return a->status.v->state.v == b->status.v->state.v && old_host->is == host->is &&
+           (host->is != API_VALUE || !strcmp(old_host->v, host->v));
+}
+
 void server_networks_loaded(struct server *s)
 {
     const struct catalog_list *vms = catalog_all(s->catalog, CATALOG_VM);
@@ -295,7 +306,7 @@ void server_network_changed(struct server *s, const struct catalog_object *befor
 {
     const struct catalog_object *v = after ? after : before;
     if (v->kind == CATALOG_VM) {
-        if (after)
+        if (after && !(before && shows_the_same(before, after)))
             show_vm(s, after);
         return;
     }

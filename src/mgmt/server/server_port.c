@@ -259,9 +259,12 @@ static int port_patch(struct server_call *c, struct server_txn *t,
         r = server_port_addresses(c, t, v, before, network->now, &document);
     if (!r && body->forwards.is != API_ABSENT)
         r = give_forwards(c, t, v, before->doc, network->now, &document);
-    if (!r)
-        server_network_leases(before, give_if_gone, &gave);
-    return r;
+    if (r)
+        return r;
+    server_network_leases(before, give_if_gone, &gave);
+    struct store_id vm_id = catalog_parent(v);
+    const struct catalog_slot *vm = catalog_find(c->s->catalog, CATALOG_VM, &vm_id);
+    return vm && server_network_port_status(v, vm->now) ? server_network_no_memory(c) : 0;
 }
 
 static int port_remove(struct server_call *c, struct server_txn *t, const struct catalog_object *v)
