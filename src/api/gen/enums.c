@@ -96,8 +96,9 @@ static const char *const problem_code_names[] = {
     "resource.gone", "idempotency.in_flight", "idempotency.mismatch", "quota.exceeded",
     "placement.no_host", "placement.conflict", "feature.no_driver", "reference.not_found",
     "image.checksum", "image.not_ready", "operation.not_cancellable", "events.too_old",
-    "rate.limited", "server.busy", "server.store", "server.not_leader", "server.internal"};
-const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 42};
+    "rate.limited", "server.busy", "server.store", "server.not_leader", "host.failed",
+    "server.internal"};
+const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 43};
 
 static const char *const reservation_status_state_names[] = {
     "pending", "active", "partial", "ended"};

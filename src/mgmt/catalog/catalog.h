@@ -75,6 +75,11 @@ struct catalog_own {
     struct api_text vm;            /* VOLUME, PORT: whose it is */
     struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
+    struct api_int wish;           /* VOLUME, SNAPSHOT, IMAGE: counts changes of what is wanted */
+    struct api_bool made;          /* VOLUME, SNAPSHOT, IMAGE: it has been there */
+    struct api_int was_gib;        /* VOLUME: its size before the resize under way */
+    struct api_text pool;          /* SNAPSHOT: id of the one where it lies */
+    struct api_text resource;      /* IMAGE: the volume or snapshot that it is copied from */
 };
 extern const struct api_types_object catalog_own_type;
 

@@ -10,6 +10,7 @@
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_start.h"
+#include "mgmt/server/server_storage.h"
 
 #define WORKERS           2
 #define TOKEN_RATE_KEYS   65536
@@ -18,8 +19,9 @@
 #define QUEUE_MAX_BYTES   (16u << 20)
 
 static const char *const headers[] = {
-    "authorization",   "content-type", "virga-project", "if-match",         "if-none-match",
-    "idempotency-key", "virga-seq",    "traceparent",   "virga-request-id", NULL,
+    "authorization",    "content-type",    "virga-project", "if-match",
+    "if-none-match",    "idempotency-key", "virga-seq",     "traceparent",
+    "virga-request-id", "content-range",   "range",         NULL,
 };
 
 static const struct server_route *const routes[] = {
@@ -62,13 +64,13 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         server_auth_changed(s, before, after);
     else if (kind == CATALOG_OPERATION && after)
         server_operation_changed(s, after);
+    else
+        server_storage_changed(s, before, after);
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
 {
-    (void)s;
-    (void)kind;
-    (void)id;
+    server_storage_written(s, kind, id);
 }
 
 struct load {
@@ -110,8 +112,10 @@ static int create_parts(struct server *s, struct err *err)
     s->catalog = catalog_create(changed, s);
     s->events = server_events_create(s);
     s->quotas = server_quotas_create();
-    return s->catalog && s->events && s->quotas ? 0
-                                                : err_set(err, ENOMEM, "no memory for a server");
+    s->storage = server_storage_create(s);
+    return s->catalog && s->events && s->quotas && s->storage
+               ? 0
+               : err_set(err, ENOMEM, "no memory for a server");
 }
 
 static int open_store(struct server *s, struct err *err)
@@ -122,7 +126,8 @@ static int open_store(struct server *s, struct err *err)
     if (!s->store)
         return err_wrap(err, "the store");
     int r = store_load(s->store, &s->seq, load_record, &load, err);
-    return r ? r : server_start(s, err);
+    r = r ? r : server_start(s, err);
+    return r ? r : server_storage_start(s, err);
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -185,8 +190,10 @@ void server_destroy(struct server *s)
     if (!s)
         return;
     server_workers_destroy(s->workers);
+    s->workers = NULL;
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_storage_destroy(s->storage);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     server_events_destroy(s->events);

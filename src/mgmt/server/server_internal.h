@@ -50,6 +50,7 @@ struct server {
     struct server_workers *workers;
     struct server_events *events;
     struct server_quotas *quotas;
+    struct server_storage *storage;
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
