@@ -83,7 +83,12 @@ struct catalog_own {
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
     struct api_text usage;         /* the interval that is open: mgmt/server/server_usage_row.h */
     struct api_int usage_number;   /* of the last one that was closed */
-    struct api_bool made;          /* PORT: made for its VM, and ends with it */
+    struct api_bool made;   /* PORT: made for its VM, and ends with it; VOLUME, SNAPSHOT, IMAGE: it
+                               has been there */
+    struct api_int wish;    /* VOLUME, SNAPSHOT, IMAGE: counts changes of what is wanted */
+    struct api_int was_gib; /* VOLUME: its size before the resize under way */
+    struct api_text pool;   /* SNAPSHOT: id of the one where it lies */
+    struct api_text resource; /* IMAGE: the volume or snapshot that it is copied from */
 };
 extern const struct api_types_object catalog_own_type;
 

@@ -16,6 +16,7 @@
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_place.h"
 #include "mgmt/server/server_start.h"
+#include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_usage.h"
 #include "mgmt/server/server_vm.h"
 
@@ -27,8 +28,9 @@
 #define QUEUE_MAX_BYTES   (16u << 20)
 
 static const char *const headers[] = {
-    "authorization",   "content-type", "virga-project", "if-match",         "if-none-match",
-    "idempotency-key", "virga-seq",    "traceparent",   "virga-request-id", NULL,
+    "authorization",    "content-type",    "virga-project", "if-match",
+    "if-none-match",    "idempotency-key", "virga-seq",     "traceparent",
+    "virga-request-id", "content-range",   "range",         NULL,
 };
 
 static const struct server_route *const routes[] = {
@@ -78,7 +80,7 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     case CATALOG_OPERATION:
         if (after)
             server_operation_changed(s, after);
-        break;
+        return;
     case CATALOG_SETTINGS:
         if (after)
             server_identity_settings(s, after);
@@ -99,10 +101,12 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         break;
     }
     server_network_changed(s, before, after);
+    server_storage_changed(s, before, after);
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
 {
+    server_storage_written(s, kind, id);
     struct catalog_slot *slot = catalog_find(s->catalog, kind, id);
     if (!slot)
         return;
@@ -182,8 +186,9 @@ static int create_parts(struct server *s, struct err *err)
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
     s->keys = server_keys_create();
     s->networks = server_networks_create();
+    s->storage = server_storage_create(s);
     return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->networks &&
-                   s->tick
+                   s->storage && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -204,7 +209,9 @@ static int open_store(struct server *s, struct err *err)
         server_networks_loaded(s);
     if (!r)
         r = server_start(s, err);
-    return r ? r : server_identity_start(s, err);
+    if (!r)
+        r = server_identity_start(s, err);
+    return r ? r : server_storage_start(s, err);
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -276,9 +283,11 @@ void server_destroy(struct server *s)
         return;
     web_timer_destroy(s->session_sweeps);
     server_workers_destroy(s->workers);
+    s->workers = NULL;
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
     web_timer_destroy(s->tick);
+    server_storage_destroy(s->storage);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);

@@ -60,6 +60,7 @@ struct server {
     struct server_usage *usage;
     struct server_keys *keys;
     struct server_networks *networks;
+    struct server_storage *storage;
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;

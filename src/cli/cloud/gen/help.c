@@ -103,7 +103,7 @@ const struct cloud_help_op cloud_help_ops[API_OPS] = {
     [API_OP_USER_PATCH] = {"user", "set", "Change a user",
         ""},
     [API_OP_USER_DELETE] = {"user", "rm", "Delete a user",
-        ""},
+        "Its role assignments, tokens and sessions go with it. The last administrator stays."},
     [API_OP_ROLE_LIST] = {"role", "ls", "List role assignments",
         ""},
     [API_OP_ROLE_CREATE] = {"role", "create", "Create a role assignment",
