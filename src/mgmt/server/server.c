@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_event.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
+#include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_usage.h"
 
@@ -27,7 +29,7 @@ static const char *const headers[] = {
 static const struct server_route *const routes[] = {
     server_compute_routes, server_identity_routes,  server_image_routes,   server_infra_routes,
     server_network_routes, server_placement_routes, server_storage_routes, server_system_routes,
-    server_vm_routes,      server_operation_routes,
+    server_vm_routes,      server_operation_routes, server_event_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -127,7 +129,10 @@ static int open_store(struct server *s, struct err *err)
     if (!s->store)
         return err_wrap(err, "the store");
     int r = store_load(s->store, &s->seq, load_record, &load, err);
-    return r ? r : server_start(s, err);
+    if (r)
+        return r;
+    server_events_begin(s, s->seq);
+    return server_start(s, err);
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -143,6 +148,7 @@ static int start_web(struct server *s, struct err *err)
         .idle_timeout_s = 60,
         .headers = headers,
         .handle = server_call_begin,
+        .find_endpoint = server_socket_find,
         .ctx = s,
     };
     s->web = web_server_create(s->loop, &config, err);
@@ -189,9 +195,10 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
-    server_workers_destroy(s->workers);
+    server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_events_end(s);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     server_events_destroy(s->events);
