@@ -3,6 +3,7 @@ import base64
 import os
 import socket
 import struct
+import time
 
 from .tap import CaseTimeout
 
@@ -18,7 +19,7 @@ class Refused(AssertionError):
 class WebSocket:
     """One connection; a context manager."""
 
-    def __init__(self, port, target, headers=None, protocol=None, timeout=60, receive_bytes=None):
+    def __init__(self, port, target, headers=None, protocol=None, timeout=20, receive_bytes=None):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -63,8 +64,10 @@ class WebSocket:
 
     def receive(self):
         """The next message; None: the other end has closed, see status."""
-        message = b""
+        message, deadline = b"", time.monotonic() + self.socket.gettimeout()
         while True:
+            if time.monotonic() > deadline:
+                raise CaseTimeout("nothing but pings came")
             first, second = self._take(2)
             size = second & 0x7f
             if size == 126:
