@@ -66,6 +66,8 @@ struct web_config {
     /* The loop's thread. Must see to it that web_reply() is called, now or later. */
     void (*handle)(void *ctx, struct web_request *request);
     const struct web_endpoint *endpoints; /* ended by a NULL path; may be NULL */
+    /* The endpoint of a path that is not among those; NULL: there is none (404). May be NULL. */
+    const struct web_socket_ops *(*find_endpoint)(void *ctx, const struct web_request *request);
     void *ctx;
 };
 
@@ -102,6 +104,8 @@ void web_reply(struct web_request *r, int status, const char *type, const char *
 /* Queues a message. The data is copied. Errors: EAGAIN when more than queue_max_bytes wait: the
  * peer does not read; ENOMEM. The loop's thread. */
 int web_socket_send(struct web_socket *socket, const char *data, size_t bytes, bool text);
+/* Bytes that wait to be sent. The loop's thread. */
+size_t web_socket_queued(const struct web_socket *socket);
 /* Ends the connection with a status (RFC 6455, 7.4) after what is queued. The loop's thread. */
 void web_socket_end(struct web_socket *socket, unsigned status);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_event.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_internal.h"
@@ -15,6 +16,7 @@
 #include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_place.h"
+#include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_usage.h"
@@ -34,12 +36,23 @@ static const char *const headers[] = {
 };
 
 static const struct server_route *const routes[] = {
-    server_compute_routes,        server_identity_routes,         server_image_routes,
-    server_infra_routes,          server_network_routes,          server_placement_routes,
-    server_storage_routes,        server_system_routes,           server_vm_routes,
-    server_operation_routes,      server_identity_user_routes,    server_identity_role_routes,
-    server_identity_token_routes, server_identity_session_routes, server_identity_quota_routes,
+    server_compute_routes,
+    server_identity_routes,
+    server_image_routes,
+    server_infra_routes,
+    server_network_routes,
+    server_placement_routes,
+    server_storage_routes,
+    server_system_routes,
+    server_vm_routes,
+    server_operation_routes,
+    server_identity_user_routes,
+    server_identity_role_routes,
+    server_identity_token_routes,
+    server_identity_session_routes,
+    server_identity_quota_routes,
     server_keypair_routes,
+    server_event_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -205,10 +218,11 @@ static int open_store(struct server *s, struct err *err)
         server_host_generation(s, &load.claims[i].id, (uint64_t)load.claims[i].value);
     free(load.claims);
     server_vm_loaded(s);
-    if (!r)
-        server_networks_loaded(s);
-    if (!r)
-        r = server_start(s, err);
+    if (r)
+        return r;
+    server_networks_loaded(s);
+    server_events_begin(s, s->seq);
+    r = server_start(s, err);
     if (!r)
         r = server_identity_start(s, err);
     return r ? r : server_storage_start(s, err);
@@ -227,6 +241,7 @@ static int start_web(struct server *s, struct err *err)
         .idle_timeout_s = 60,
         .headers = headers,
         .handle = server_call_begin,
+        .find_endpoint = server_socket_find,
         .ctx = s,
     };
     s->web = web_server_create(s->loop, &config, err);
@@ -282,10 +297,10 @@ void server_destroy(struct server *s)
     if (!s)
         return;
     web_timer_destroy(s->session_sweeps);
-    server_workers_destroy(s->workers);
-    s->workers = NULL;
+    server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_events_end(s);
     web_timer_destroy(s->tick);
     server_storage_destroy(s->storage);
     web_loop_destroy(s->loop);

@@ -42,6 +42,26 @@ static void rate_header(struct server_call *c, const char *name, unsigned value)
     web_reply_header(c->web, name, text);
 }
 
+/* Of a WebSocket, which browsers open without headers. */
+static const char *ticket(struct server_call *c)
+{
+    const char *parameter;
+    for (unsigned i = 0; (parameter = web_request_parameter(c->web, i)); i++)
+        if (!strncmp(parameter, "ticket=", 7))
+            return c->request.route->flags & API_ROUTE_WEBSOCKET ? parameter + 7 : NULL;
+    return NULL;
+}
+
+static int check(struct server_call *c, const char *text)
+{
+    const char *of_query = text ? NULL : ticket(c);
+    if (of_query)
+        return auth_check_ticket(c->s->auth, of_query, strlen(of_query), server_now_ms(), &c->who,
+                                 &c->refusal);
+    return auth_check(c->s->auth, text, text ? strlen(text) : 0, server_now_ms(), &c->who,
+                      &c->refusal);
+}
+
 static int check_rate(struct server_call *c)
 {
     struct auth_rate_limit limit = {.per_min = c->who.rate_limit_per_min};
@@ -120,8 +140,7 @@ int server_auth_call(struct server_call *c)
     const char *text = bearer(c);
     bool signed_in = false;
     if (text || route->role != API_ROLE_NONE) {
-        int r = auth_check(c->s->auth, text, text ? strlen(text) : 0, server_now_ms(), &c->who,
-                           &c->refusal);
+        int r = check(c, text);
         if (r && (route->role != API_ROLE_NONE))
             return r;
         signed_in = !r;

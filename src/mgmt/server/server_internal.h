@@ -61,6 +61,8 @@ struct server {
     struct server_keys *keys;
     struct server_networks *networks;
     struct server_storage *storage;
+    struct server_socket *sockets; /* WebSockets that are open */
+    struct server_follow *follow;  /* NULL: nobody else writes to the store */
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
@@ -123,6 +125,10 @@ void server_call_refuse(struct server_call *c);
 void server_call_run(struct server_call *c);
 /* An object's write has ended, well or not: what follows from its state is done (server.c). */
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id);
+/* For a WebSocket: a call with route, caller, project and query, whose refusal is set where it may
+ * not; it is never replied to. NULL: no memory. */
+struct server_call *server_call_socket(struct server *s, const struct web_request *web);
+void server_call_socket_free(struct server_call *c);
 /* Runs again those that waited for an object. */
 void server_call_wake(struct server *s, enum catalog_kind kind, const struct store_id *id);
 
@@ -223,11 +229,14 @@ struct server_events *server_events_create(struct server *s);
 void server_events_destroy(struct server_events *e);
 /* What goes into the store: a CloudEvent without its id, in the transaction's arena. NULL: no
  * memory. */
+/* Long polls are answered with what they have: before the loop is destroyed. */
+void server_events_end(struct server *s);
 const char *server_event_text(struct server_txn *t, const char *type,
                               const struct catalog_object *about, const char *data);
-/* Shows a committed one to those who listen. */
-void server_event_publish(struct server *s, uint64_t position, const struct store_id *project,
-                          const char *text, size_t bytes);
+/* Those up to that position were before this server. */
+void server_events_begin(struct server *s, uint64_t position);
+/* Shows a committed one to those who listen; rows come in order, one that was shown is left. */
+void server_event_publish(struct server *s, const struct store_row *row);
 
 /* ---- work that blocks (server_worker.c) ---- */
 
@@ -239,7 +248,7 @@ struct server_job {
 struct server_workers *server_workers_create(struct server *s, unsigned n, struct err *err);
 /* Waits for what is being worked on; jobs that had not begun get `done` too. */
 void server_workers_destroy(struct server_workers *w);
-/* Errors: EAGAIN: too many wait. */
+/* Errors: EAGAIN: too many wait, or `w` is NULL: the server ends. */
 int server_workers_submit(struct server_workers *w, struct server_job *j);
 
 /* ---- resources by rule (server_resource.c, server_list.c) ---- */

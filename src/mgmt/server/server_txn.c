@@ -211,10 +211,12 @@ static void publish(struct server_txn *t)
             catalog_remove(t->s->catalog, change->kind, &change->id, op->seq);
         }
     }
-    for (unsigned i = 0; i < t->store.n_ops; i++)
-        if (t->ops[i].type == STORE_EVENT)
-            server_event_publish(t->s, t->ops[i].seq, &t->ops[i].row.project,
-                                 t->ops[i].row.body.data, t->ops[i].row.body.len_bytes);
+    for (unsigned i = 0; i < t->store.n_ops && !t->s->follow; i++)
+        if (t->ops[i].type == STORE_EVENT) {
+            struct store_row row = t->ops[i].row;
+            row.position = t->ops[i].seq;
+            server_event_publish(t->s, &row);
+        }
 }
 
 /* What the store said, as people are told it. */
