@@ -74,6 +74,7 @@ static int header_length(struct lws *wsi, const char *name, size_t bytes, int *t
         {"origin", WSI_TOKEN_ORIGIN},
         {"user-agent", WSI_TOKEN_HTTP_USER_AGENT},
         {"range", WSI_TOKEN_HTTP_RANGE},
+        {"content-range", WSI_TOKEN_HTTP_CONTENT_RANGE},
     };
     for (unsigned i = 0; i < ARRAY_LEN(KNOWN); i++)
         if (!strcmp(KNOWN[i].name, name)) {
