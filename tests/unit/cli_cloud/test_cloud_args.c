@@ -31,8 +31,13 @@ static void check_body(const char *expected)
 static void words_and_flags_come_in_any_order(void)
 {
     /* Words are kept by their places in argv, which outlives the call. */
-    char *argv[] = {(char *)"web",         (char *)"--flavor", (char *)"small", (char *)"-o=json",
-                    (char *)"--label=a=b", (char *)"-",        NULL};
+    char *argv[] = {(char *)"web",
+                    (char *)"--flavor",
+                    (char *)"small",
+                    (char *)"-o=json",
+                    (char *)"--label=a=b",
+                    (char *)"-",
+                    NULL};
     CHECK_EQ(parse(API_OP_VM_CREATE, argv), 0);
     CHECK_EQ(args.n_words, 2);
     CHECK_STR(args.words[0], "web");
@@ -54,17 +59,20 @@ static void a_later_value_wins_and_lists_grow(void)
 static void objects_are_keys_with_values(void)
 {
     CHECK_EQ(PARSE(API_OP_VM_CREATE, "--nic", "network=a,security-groups=x,security-groups=y",
-                   "--nic=b", "--nic", "{\"port\":\"p\"}", "--volume=size=1GiB,readonly,snapshot=s"),
+                   "--nic=b", "--nic", "{\"port\":\"p\"}",
+                   "--volume=size=1GiB,readonly,snapshot=s"),
              0);
-    check_body("{\"nics\":[{\"network\":\"a\",\"security_groups\":[\"x\",\"y\"]},{\"network\":\"b\"},"
-               "{\"port\":\"p\"}],\"volumes\":[{\"size_gib\":1,\"readonly\":true,"
-               "\"snapshot\":\"s\"}]}");
+    check_body(
+        "{\"nics\":[{\"network\":\"a\",\"security_groups\":[\"x\",\"y\"]},{\"network\":\"b\"},"
+        "{\"port\":\"p\"}],\"volumes\":[{\"size_gib\":1,\"readonly\":true,"
+        "\"snapshot\":\"s\"}]}");
     CHECK_EQ(PARSE(API_OP_VOLUME_CREATE, "--qos", "read-iops=5", "--write-iops=6"), 0);
     check_body("{\"qos\":{\"read_iops\":5,\"write_iops\":6}}");
     CHECK_EQ(PARSE(API_OP_SECURITY_GROUP_CREATE, "--rule",
                    "direction=ingress,description=\"a, b\",port-first=1"),
              0);
-    check_body("{\"rules\":[{\"direction\":\"ingress\",\"description\":\"a, b\",\"port_first\":1}]}");
+    check_body(
+        "{\"rules\":[{\"direction\":\"ingress\",\"description\":\"a, b\",\"port_first\":1}]}");
 }
 
 static void a_query_is_apart_from_the_body(void)
@@ -87,13 +95,20 @@ static void mistakes_name_the_flag(void)
 {
     static const struct {
         const char *word, *said;
-    } rows[] = {{"--flavr=x", "--flavor, perhaps?"}, {"--zzz", "there is no flag --zzz"},
-                {"--flavor", "needs a value"},       {"-o", "needs a value"},
-                {"-q", "-q"},                        {"--wait=1", "takes no value"},
-                {"--disk=x", "--disk"},              {"--disk=0", "from 1GiB to 65536GiB"},
-                {"--start=maybe", "true or false"},  {"--label=x", "KEY=VALUE"},
-                {"--label==x", "KEY=VALUE"},         {"--nic=nett=x", "network, subnet"},
-                {"--nic={", "no JSON"},              {"--on-host-failure=x", "restart, stay"},
+    } rows[] = {{"--flavr=x", "--flavor, perhaps?"},
+                {"--zzz", "there is no flag --zzz"},
+                {"--flavor", "needs a value"},
+                {"-o", "needs a value"},
+                {"-q", "-q"},
+                {"--wait=1", "takes no value"},
+                {"--disk=x", "--disk"},
+                {"--disk=0", "from 1GiB to 65536GiB"},
+                {"--start=maybe", "true or false"},
+                {"--label=x", "KEY=VALUE"},
+                {"--label==x", "KEY=VALUE"},
+                {"--nic=nett=x", "network, subnet"},
+                {"--nic={", "no JSON"},
+                {"--on-host-failure=x", "restart, stay"},
                 {"--no-start=true", "takes no value"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         CHECK(PARSE(API_OP_VM_CREATE, (char *)rows[i].word) < 0);

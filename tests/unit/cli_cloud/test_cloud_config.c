@@ -75,8 +75,8 @@ static void one_that_others_can_read_is_refused(void)
 static void profiles_are_found_by_name_environment_and_choice(void)
 {
     const char *name;
-    json_t *config = json_loads("{\"current\":\"b\",\"profiles\":{\"a\":{\"u\":1},\"b\":{\"u\":2}}}", 0,
-                                NULL);
+    json_t *config =
+        json_loads("{\"current\":\"b\",\"profiles\":{\"a\":{\"u\":1},\"b\":{\"u\":2}}}", 0, NULL);
     use_folder();
     CHECK(cloud_config_profile(config, "a", 0, &name));
     CHECK_STR(name, "a");

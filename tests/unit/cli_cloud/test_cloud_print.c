@@ -3,9 +3,10 @@
 
 #include "tap.h"
 
-static const char items[] =
-    "[{\"id\":\"1\",\"name\":\"web\",\"n\":2,\"status\":{\"state\":\"up\",\"at\":[{\"ip\":\"a\"},{\"ip\":"
-    "\"b\"}]},\"labels\":{\"x.y\":\"z\"}},{\"id\":\"2\",\"name\":\"a,\\\"b\",\"on\":true,\"r\":0.5}]";
+static const char items[] = "[{\"id\":\"1\",\"name\":\"web\",\"n\":2,\"status\":{\"state\":\"up\","
+                            "\"at\":[{\"ip\":\"a\"},{\"ip\":"
+                            "\"b\"}]},\"labels\":{\"x.y\":\"z\"}},{\"id\":\"2\",\"name\":\"a,"
+                            "\\\"b\",\"on\":true,\"r\":0.5}]";
 
 static void check_list(enum cloud_print_form form, const char *columns, const char *expected)
 {
@@ -59,7 +60,8 @@ static void one_thing_is_a_list_of_its_fields(void)
     check_one("{\"name\":\"web\",\"status\":{\"state\":\"up\"},\"labels\":{\"a\":\"b\"}}",
               CLOUD_PRINT_TABLE,
               "name          web\nstatus.state  up\nlabels        {\"a\":\"b\"}\n");
-    check_one("{\"token\":{\"id\":\"i\",\"name\":\"ci\"},\"secret\":\"s\"}", CLOUD_PRINT_NAME, "ci\n");
+    check_one("{\"token\":{\"id\":\"i\",\"name\":\"ci\"},\"secret\":\"s\"}", CLOUD_PRINT_NAME,
+              "ci\n");
     check_one("{\"a\":1}", CLOUD_PRINT_JSON, "{\n  \"a\": 1\n}\n");
     check_one("{\"a\":\"1\"}", CLOUD_PRINT_YAML, "a: \"1\"\n");
 }

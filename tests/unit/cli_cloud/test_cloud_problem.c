@@ -21,11 +21,13 @@ static char *shown(const char *json, enum cloud_exit *status)
 static void what_why_and_what_to_do(void)
 {
     enum cloud_exit status;
-    char *text = shown("{\"title\":\"No\",\"status\":422,\"code\":\"request.invalid\",\"detail\":\"two\","
-                       "\"errors\":[{\"pointer\":\"/nics/0/ip\",\"detail\":\"bad\"}]}",
-                       &status);
-    CHECK_STR(text, "virga vm create: No: two\n  --nic (1st) ip: bad\nwhat to do: see what it takes "
-                    "with --help\n");
+    char *text =
+        shown("{\"title\":\"No\",\"status\":422,\"code\":\"request.invalid\",\"detail\":\"two\","
+              "\"errors\":[{\"pointer\":\"/nics/0/ip\",\"detail\":\"bad\"}]}",
+              &status);
+    CHECK_STR(text,
+              "virga vm create: No: two\n  --nic (1st) ip: bad\nwhat to do: see what it takes "
+              "with --help\n");
     CHECK_EQ(status, CLOUD_EXIT_REFUSED);
     free(text);
 }

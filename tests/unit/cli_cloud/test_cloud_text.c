@@ -48,7 +48,8 @@ static void distances_count_changes(void)
 
 static const char *guess(const char *typed)
 {
-    static const char *const words[] = {"vm", "volume", "network", "server-group", "security-group"};
+    static const char *const words[] = {"vm", "volume", "network", "server-group",
+                                        "security-group"};
     struct cloud_text_guess g = {.typed = typed};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         cloud_text_guess(&g, words[i]);

@@ -27,9 +27,21 @@ static void sizes_are_taken_in_any_unit_that_fits(void)
 
 static void sizes_that_are_none_are_refused(void)
 {
-    static const char *const bad[] = {"",       "x",     "1KiB",     "0.3",   "1GiBx", "1 GiB", " 1",
-                                      "1e400",  "nan",   "inf",      "GiB",   "1XiB",  "99999999999999999999",
-                                      "0x10zz", "1iB"};
+    static const char *const bad[] = {"",
+                                      "x",
+                                      "1KiB",
+                                      "0.3",
+                                      "1GiBx",
+                                      "1 GiB",
+                                      " 1",
+                                      "1e400",
+                                      "nan",
+                                      "inf",
+                                      "GiB",
+                                      "1XiB",
+                                      "99999999999999999999",
+                                      "0x10zz",
+                                      "1iB"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (size(bad[i], CLOUD_UNIT_MIB) != -7)
             CHECK_STR(bad[i], "refused");
