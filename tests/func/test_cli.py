@@ -237,6 +237,8 @@ def what_is_mistyped_is_named_with_what_was_meant():
                 (["flavor", "create", "x", "--vcpus", "two"], ["--vcpus", "two", "1 to 64"]),
                 (["flavor", "create", "x", "--memory", "1KiB"], ["--memory", "1KiB", "64"]),
                 (["vm", "set", "x"], ["nothing is to be changed"]), (["vm", "ls", "-o", "jsn"], ["jsn", "json"]),
+                (["vm", "ls", "--limit", "some"], ["--limit", "some"]), (["vm", "ls", "--columns=id,nmae"], ["nmae", "name, perhaps?"]),
+                (["vm", "ls", "--columns=status.stat"], ["stat", "state"]),
                 (["vm", "stop", "x", "--timeout", "soon"], ["--timeout", "soon"]), (["vm", "ls", "-x"], ["-x"]),
                 (["vm", "set", "x", "--label"], ["needs a value"]), (["vm", "set", "x", "--unset", "flavor"], ["flavor"]),
                 (["api", "FETCH", "/v1/vms"], ["virga api"]), (["subnet", "set", "x", "--unset", "name"], ["cannot be without"])]:

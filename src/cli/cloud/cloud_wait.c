@@ -114,7 +114,9 @@ int cloud_run_follow(struct cloud_run *r, const json_t *operation, json_t **end)
         }
     }
     cloud_run_progress_end();
-    if (!status)
+    if (status)
+        fprintf(stderr, "the operation goes on: virga operation wait %s\n", text_of(now, "id"));
+    else
         status = end_status(r, now);
     if (end)
         *end = json_incref(now);

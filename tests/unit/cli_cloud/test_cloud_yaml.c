@@ -82,7 +82,8 @@ static void what_is_written_reads_back_the_same(void)
         "{\"a\":\"two\\nlines\\n\",\"b\":\" blanks \",\"c\":\"a: b\",\"d\":\"#x\",\"e\":\"- x\"}");
     check_round(
         "{\"a\":\"\\u0007\\u001b\",\"b\":\"caf\\u00e9\",\"c\":\"\\n\",\"d\":\"tab\\there\"}");
-    check_round("{\"a\":[],\"b\":{},\"c\":[[1,2],[{}]],\"d\":1e300,\"e\":0.1,\"f\":-5,\"g\":null}");
+    check_round("{\"a\":[],\"b\":{},\"c\":[[1,2],[{}]],\"d\":1e300,\"h\":1.0,\"i\":1e20,\"j\":-2."
+                "5e-7,\"e\":0.1,\"f\":-5,\"g\":null}");
     check_round("[\"trailing \\n\",\"\\n leading\",\"&a\",\"*a\",\"!t\",\"%x\",\"@y\",\"`z\"]");
 }
 
