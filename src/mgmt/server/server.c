@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_identity.h"
+#include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_start.h"
@@ -25,12 +26,25 @@ static const char *const headers[] = {
 };
 
 static const struct server_route *const routes[] = {
-    server_compute_routes,        server_identity_routes,         server_image_routes,
-    server_infra_routes,          server_network_routes,          server_placement_routes,
-    server_storage_routes,        server_system_routes,           server_vm_routes,
-    server_operation_routes,      server_identity_user_routes,    server_identity_role_routes,
-    server_identity_token_routes, server_identity_session_routes, server_identity_quota_routes,
+    server_compute_routes,
+    server_identity_routes,
+    server_image_routes,
+    server_infra_routes,
+    server_network_routes,
+    server_placement_routes,
+    server_storage_routes,
+    server_system_routes,
+    server_vm_routes,
+    server_operation_routes,
+    server_identity_user_routes,
+    server_identity_role_routes,
+    server_identity_token_routes,
+    server_identity_session_routes,
+    server_identity_quota_routes,
     server_keypair_routes,
+    server_zone_routes,
+    server_aggregate_routes,
+    server_join_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -131,6 +145,8 @@ static int open_store(struct server *s, struct err *err)
     int r = store_load(s->store, &s->seq, load_record, &load, err);
     if (!r)
         r = server_start(s, err);
+    if (!r)
+        r = server_join_start(s, err);
     return r ? r : server_identity_start(s, err);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/auth/auth_bootstrap.h"
+#include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 
 #define FIRST_MAX 16
@@ -98,8 +99,9 @@ static void add_rest(struct first *f)
 {
     static const struct store_id nobody;
     struct store_id id = catalog_id(f->now_ms);
-    add(f, CATALOG_SETTINGS, &nobody);
-    struct catalog_object *v = add(f, CATALOG_QUOTA, &nobody);
+    struct catalog_object *v = add(f, CATALOG_SETTINGS, &nobody);
+    f->failed |= v && server_join_make_authority(v, NULL);
+    v = add(f, CATALOG_QUOTA, &nobody);
     if (v) {
         struct api_quota *quota = v->doc;
         quota->limits.v = api_json_new(&api_types_quota_limits, &v->arena);
@@ -110,6 +112,7 @@ static void add_rest(struct first *f)
         struct api_zone *zone = v->doc;
         set(f, v, &zone->name, "default");
         zone->default_ = (struct api_bool){API_VALUE, true};
+        f->failed |= server_zone_set_status(v) != 0;
     }
     add_flavors(f);
 }
