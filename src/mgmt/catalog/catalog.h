@@ -119,6 +119,7 @@ struct catalog_object {
 struct catalog_slot {
     struct catalog_object *now;
     bool writing; /* a new version is on its way to the store */
+    bool leaving; /* and it is its removal */
     void *aux;    /* whatever the server keeps of it */
     /* The catalog's own. */
     struct catalog_slot *next_by_id, *next_by_name;

@@ -11,6 +11,7 @@
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_identity.h"
+#include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_keypair.h"
@@ -53,6 +54,9 @@ static const struct server_route *const routes[] = {
     server_identity_quota_routes,
     server_keypair_routes,
     server_event_routes,
+    server_zone_routes,
+    server_aggregate_routes,
+    server_join_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -223,6 +227,8 @@ static int open_store(struct server *s, struct err *err)
     server_networks_loaded(s);
     server_events_begin(s, s->seq);
     r = server_start(s, err);
+    if (!r)
+        r = server_join_start(s, err);
     if (!r)
         r = server_identity_start(s, err);
     return r ? r : server_storage_start(s, err);

@@ -3,53 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_ref.h"
 
-static int in_use(struct server_call *c, const struct catalog_object *project, const char *by)
-{
-    return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
-                           "project %s is used by %s: change or delete that first", project->name,
-                           by);
-}
-
-static int named(struct server_call *c, const struct catalog_object *project,
-                 const struct catalog_object *user)
-{
-    char by[96];
-    snprintf(by, sizeof(by), "%s %s", catalog_kinds[user->kind].name, user->name);
-    return in_use(c, project, by);
-}
-
-/* Whether something of the cloud refers to it. */
-static bool refers(const struct catalog_object *v, const struct catalog_object *project)
-{
-    switch (v->kind) {
-    case CATALOG_USER:
-        return server_ref_is(&((const struct api_user *)v->doc)->default_project, project);
-    case CATALOG_FLAVOR:
-        return server_ref_has(&((const struct api_flavor *)v->doc)->projects, project);
-    case CATALOG_HOST:
-        return server_ref_is(&((const struct api_host *)v->doc)->dedicated_to, project);
-    case CATALOG_AGGREGATE:
-        return server_ref_has(&((const struct api_aggregate *)v->doc)->dedicated_to, project);
-    default:
-        return false;
-    }
-}
-
 static int check_unreferred(struct server_call *c, const struct catalog_object *project)
 {
-    static const enum catalog_kind kinds[] = {CATALOG_USER, CATALOG_FLAVOR, CATALOG_HOST,
-                                              CATALOG_AGGREGATE};
-    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-        const struct catalog_list *list = catalog_all(c->s->catalog, kinds[k]);
-        for (size_t i = 0; i < list->n; i++)
-            if (refers(list->slots[i]->now, project))
-                return named(c, project, list->slots[i]->now);
-    }
-    return 0;
+    int e = server_ref_unused(c, project, CATALOG_USER, "default_project");
+    if (!e)
+        e = server_ref_unused(c, project, CATALOG_FLAVOR, "projects");
+    if (!e)
+        e = server_ref_unused(c, project, CATALOG_HOST, "dedicated_to");
+    return e ? e : server_ref_unused(c, project, CATALOG_AGGREGATE, "dedicated_to");
 }
 
 /* What belongs to a project keeps it, also what is being made. */
@@ -66,7 +30,10 @@ static int check_empty(struct server_call *c, const struct catalog_object *v)
     }
     for (uint32_t i = 0; i < api_types_quota_used.n_fields; i++)
         if (server_quota_used(c->s, &v->id, api_types_quota_used.fields[i].name))
-            return in_use(c, v, "what is being made in it");
+            return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
+                                   "project %s holds %s that are being made: wait for that, then "
+                                   "delete them",
+                                   v->name, api_types_quota_used.fields[i].name);
     return 0;
 }
 

@@ -32,9 +32,8 @@ static void let_go(struct server *s, struct server_hold *h, bool done)
 
 int server_ref_keep(struct server_txn *t, const struct catalog_slot *slot)
 {
-    int e = server_call_wait(t->call, slot);
-    if (e)
-        return e;
+    if (slot->leaving)
+        return server_call_wait(t->call, slot);
     struct server_ref *ref = api_arena_alloc(&t->arena, sizeof(*ref));
     if (!ref)
         return no_memory(t);
@@ -148,4 +147,21 @@ bool server_ref_has(const struct api_texts *refs, const struct catalog_object *v
         if (!strcmp(refs->v[i], v->id_text))
             return true;
     return false;
+}
+
+int server_ref_unused(struct server_call *c, const struct catalog_object *v, enum catalog_kind by,
+                      const char *field)
+{
+    const struct api_types_field *f = api_types_find(catalog_kinds[by].type, field, strlen(field));
+    const struct catalog_list *list = catalog_all(c->s->catalog, by);
+    for (size_t i = 0; f && i < list->n; i++) {
+        const struct catalog_object *user = list->slots[i]->now;
+        const void *at = api_types_at(user->doc, f);
+        if (f->kind == API_KIND_LIST ? server_ref_has(at, v) : server_ref_is(at, v))
+            return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
+                                   "%s %s is used by %s %s (%s): change or delete that first",
+                                   catalog_kinds[v->kind].name, v->name, catalog_kinds[by].name,
+                                   user->name, field);
+    }
+    return 0;
 }

@@ -15,12 +15,17 @@ int server_ref_one(struct server_txn *t, struct catalog_object *v, enum catalog_
 /* Each of a list; the same object twice is kept once. */
 int server_ref_list(struct server_txn *t, struct catalog_object *v, enum catalog_kind kind,
                     struct api_texts *refs, const char *pointer);
-/* Keeps an object until the transaction has ended. Returns as handlers do. */
+/* Keeps an object until the transaction has ended; waits if it is being removed. Returns as
+ * handlers do. */
 int server_ref_keep(struct server_txn *t, const struct catalog_slot *slot);
 /* The project of the transaction's call. */
 int server_ref_keep_project(struct server_txn *t);
 /* Before it is decided that nothing refers to an object: 0, or SERVER_WAIT. */
 int server_ref_wait(struct server_call *c, const struct catalog_slot *slot);
+/* Refuses (resource.in_use), naming it, if an object of the kind `by` refers to v by a field of
+ * that name: a text, or a list of them. Costs a walk over all of that kind. */
+int server_ref_unused(struct server_call *c, const struct catalog_object *v, enum catalog_kind by,
+                      const char *field);
 /* Whether a field refers to an object, or a list has it. */
 bool server_ref_is(const struct api_text *ref, const struct catalog_object *v);
 bool server_ref_has(const struct api_texts *refs, const struct catalog_object *v);

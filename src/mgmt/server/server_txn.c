@@ -113,7 +113,7 @@ void server_txn_remove(struct server_txn *t, struct catalog_slot *slot)
                                        .when = STORE_IF_SEQ,
                                        .seq = v->seq,
                                        .at_ms = server_now_ms()};
-    slot->writing = true;
+    slot->writing = slot->leaving = true;
     event(t, "deleted", v);
 }
 
@@ -174,7 +174,7 @@ static void free_slots(struct server_txn *t)
         struct catalog_slot *slot =
             change->kind ? catalog_find(t->s->catalog, change->kind, &change->id) : NULL;
         if (slot)
-            slot->writing = false;
+            slot->writing = slot->leaving = false;
     }
 }
 
@@ -309,7 +309,8 @@ static const char *audit_text(struct server_txn *t)
     return text;
 }
 
-/* What the request was about: the first object, or of a DELETE the last one that goes. */
+/* What the request was about: what it is answered with; of a DELETE the last one that goes; else
+ * the first object. */
 static const struct server_change *audited(const struct server_txn *t)
 {
     bool removes = t->call->request.route->method == API_METHOD_DELETE;

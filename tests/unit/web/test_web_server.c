@@ -238,6 +238,23 @@ static void a_post_without_a_body_is_answered_at_once(void)
     CHECK(strstr(REPLY, "PATCH /z [] [] key=none token=none body=0:"));
 }
 
+static void an_empty_body_may_be_answered_later_and_keeps_the_connection(void)
+{
+    static const char empty[] = " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    char text[256];
+    int fd = connected();
+    static const struct {
+        const char *path, *answer;
+    } steps[] = {{"/timer", "timer"}, {"/x", "body=0:"}, {"/timer", "timer"}};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        snprintf(text, sizeof(text), "POST %s%s", steps[i].path, empty);
+        say(fd, text);
+        receive(fd, REPLY, sizeof(REPLY) - 1, steps[i].answer);
+        CHECK(strstr(REPLY, "HTTP/1.1 200 ") && strstr(REPLY, steps[i].answer));
+    }
+    close(fd);
+}
+
 static void a_body_without_a_length_or_with_a_bad_one_is_refused(void)
 {
     ask("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -486,6 +503,7 @@ int main(void)
     TAP_RUN(headers_that_are_too_long_are_431);
     TAP_RUN(head_and_204_have_no_body);
     TAP_RUN(a_reply_may_come_from_a_post_or_a_timer);
+    TAP_RUN(an_empty_body_may_be_answered_later_and_keeps_the_connection);
     TAP_RUN(a_reply_to_a_client_that_has_gone_is_dropped);
     TAP_RUN(a_long_reply_arrives_whole);
     TAP_RUN(a_client_that_does_not_take_its_answer_is_given_up);
