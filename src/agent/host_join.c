@@ -62,7 +62,7 @@ static CURLcode set_up_tls(CURL *curl, void *ctx, void *pin)
 
 static int read_pin(const char *secret, struct pin *pin)
 {
-    const char *dot = strrchr(secret, '.');
+    const char *dot = strrchr(secret, '_');
     if (!dot || strlen(dot + 1) != 2 * sizeof(pin->fingerprint))
         return -EINVAL;
     for (size_t i = 0; i < sizeof(pin->fingerprint); i++) {

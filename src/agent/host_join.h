@@ -1,7 +1,7 @@
 /* A host joins a cloud: it makes a key, shows the secret of a join token, and gets a certificate
  * (POST /v1/host-joins of the API). The key never leaves the host.
  *
- * The secret is TOKEN.FINGERPRINT: the fingerprint (SHA-256 of the DER form, in hexadecimal) of the
+ * The secret is TOKEN_FINGERPRINT: the fingerprint (SHA-256 of the DER form, in hexadecimal) of the
  * cloud's authority, by which the server is known before anything is said to it. The server must
  * show the authority's certificate behind its own. */
 #ifndef AGENT_HOST_JOIN_H

@@ -235,17 +235,24 @@ static int sign_in(struct up *u)
 
 /* ---- the host ---- */
 
-static int run_program(const char *const *argv, struct err *err)
+/* Runs a program beside this one with a secret on its standard input, where nobody sees it. */
+static int run_program(const char *const *argv, const char *input, struct err *err)
 {
     char program[PATH];
-    int status = 0, r = cloud_daemon_program(argv[0], program, err);
+    int status = 0, fds[2], r = cloud_daemon_program(argv[0], program, err);
     if (r)
         return r;
+    if (pipe2(fds, O_CLOEXEC))
+        return err_sys(err, errno, "cannot make a pipe");
     pid_t pid = fork();
     if (!pid) {
-        execv(program, (char *const *)(uintptr_t)argv);
+        if (dup2(fds[0], 0) == 0)
+            execv(program, (char *const *)(uintptr_t)argv);
         _exit(127);
     }
+    close(fds[0]);
+    dprintf(fds[1], "%s\n", input); /* shorter than a pipe holds */
+    close(fds[1]);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return err_sys(err, errno, "cannot run %s", program);
     return status ? err_set(err, EIO, "%s %s failed", argv[0], argv[1]) : 0;
@@ -254,7 +261,7 @@ static int run_program(const char *const *argv, struct err *err)
 static bool joined(const struct up *u)
 {
     char path[PATH];
-    snprintf(path, sizeof(path), "%.*s/host.crt", PATH - 16, u->agent);
+    snprintf(path, sizeof(path), "%.*s/identity.pem", PATH - 16, u->agent);
     return !access(path, F_OK);
 }
 
@@ -270,12 +277,9 @@ static int join(struct up *u)
     json_decref(body);
     if (status)
         return status;
-    const char *argv[] = {
-        "virga-agent", "join",   json_string_value(json_object_get(answer, "secret")),
-        "--server",    API_URL,  "--state",
-        u->agent,      "--name", u->host,
-        NULL};
-    if (run_program(argv, &err))
+    const char *argv[] = {"virga-agent",  "join",   "--state", u->agent, "--server",
+                          AGENTS_ADDRESS, "--name", u->host,   "-",      NULL};
+    if (run_program(argv, json_string_value(json_object_get(answer, "secret")), &err))
         status = fail(u, &err);
     json_decref(answer);
     return status;
@@ -289,8 +293,8 @@ static int start_agent(struct up *u)
     if (status)
         return status;
     snprintf(pool, sizeof(pool), "local=%s", u->pool);
-    const char *argv[] = {"virga-agent",  "--state", u->agent, "--server",
-                          AGENTS_ADDRESS, "--pool",  pool,     NULL};
+    const char *argv[] = {"virga-agent", "--state", u->agent,   "--pool",  pool,
+                          "--import",    u->server, "--import", u->import, NULL};
     return cloud_daemon_start(&u->virga_agent, argv, &err) ? fail(u, &err) : 0;
 }
 

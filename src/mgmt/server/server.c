@@ -30,7 +30,7 @@
 #define MESSAGE_MAX_BYTES (4u << 20)
 #define QUEUE_MAX_BYTES   (16u << 20)
 
-static const char *const headers[] = {
+const char *const server_call_headers[] = {
     "authorization",    "content-type",    "virga-project", "if-match",
     "if-none-match",    "idempotency-key", "virga-seq",     "traceparent",
     "virga-request-id", "content-range",   "range",         NULL,
@@ -245,7 +245,7 @@ static int start_web(struct server *s, struct err *err)
         .message_max_bytes = MESSAGE_MAX_BYTES,
         .queue_max_bytes = QUEUE_MAX_BYTES,
         .idle_timeout_s = 60,
-        .headers = headers,
+        .headers = server_call_headers,
         .handle = server_call_begin,
         .find_endpoint = server_socket_find,
         .ctx = s,

@@ -160,15 +160,15 @@ static int token_make(struct server_call *c, struct server_txn *t, struct catalo
     return make_secret(c, v);
 }
 
-/* What to run on the host. */
+/* What to run on the host: it joins where agents are awaited. */
 static void write_command(const struct server *s, const char *secret, char *text, size_t bytes)
 {
-    const char *address = s->config.address;
+    const char *address = s->config.agents_name ? s->config.agents_name : s->config.agents_address;
     bool any = !address || !*address || !strcmp(address, "0.0.0.0") || !strcmp(address, "::");
     bool six = !any && strchr(address, ':');
-    snprintf(text, bytes, "virga host join %s --server %s://%s%s%s:%u", secret,
-             s->config.cert_path ? "https" : "http", six ? "[" : "", any ? "SERVER" : address,
-             six ? "]" : "", web_server_port(s->web));
+    snprintf(text, bytes, "virga-agent join --state /var/lib/virga/agent --server %s%s%s:%u %s",
+             six ? "[" : "", any ? "SERVER" : address, six ? "]" : "", server_agents_port(s),
+             secret);
 }
 
 static void token_made(struct server_txn *t, int result)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_call.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
@@ -239,10 +240,13 @@ void server_link_gone(struct server *s, const struct store_id *host, const struc
 
 /* ---- the listener ---- */
 
-static void no_requests(void *ctx, struct web_request *request)
+/* A host that joins has no certificate yet, and knows the server by its authority. */
+static void take_request(void *ctx, struct web_request *request)
 {
-    (void)ctx;
-    web_reply(request, 404, NULL, NULL, 0);
+    if (!strcmp(web_request_path(request), "/v1/host-joins"))
+        server_call_begin(ctx, request);
+    else
+        web_reply(request, 404, NULL, NULL, 0);
 }
 
 static int write_file(const char *path, const char *text, struct err *err)
@@ -268,7 +272,11 @@ static int make_certificate(struct server *s, const char *paths[3], struct err *
     CLEANUP_FREE char *request = key ? pki_request_create(key, err) : NULL;
     CLEANUP_FREE char *cert =
         request ? pki_sign(own->key.v, own->cert.v, request, &subject, err) : NULL;
-    int r = cert ? write_file(paths[0], cert, err) : -EIO;
+    /* With the authority's behind it, by which a host that joins knows us. */
+    CLEANUP_FREE char *chain = cert ? malloc(strlen(cert) + strlen(own->cert.v) + 1) : NULL;
+    if (chain)
+        strcat(strcpy(chain, cert), own->cert.v);
+    int r = chain ? write_file(paths[0], chain, err) : -EIO;
     if (!r)
         r = write_file(paths[1], key, err);
     if (!r)
@@ -296,10 +304,11 @@ int server_link_listen(struct server *s, struct err *err)
         .cert_path = cert,
         .key_path = key,
         .client_ca_path = authority,
-        .body_max_bytes = 4096,
+        .body_max_bytes = 65536,
+        .headers = server_call_headers,
         .message_max_bytes = LINK_MESSAGE_MAX_BYTES,
         .queue_max_bytes = QUEUE_MAX_BYTES,
-        .handle = no_requests,
+        .handle = take_request,
         .endpoints = endpoints,
         .ctx = s,
     };
