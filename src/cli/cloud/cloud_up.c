@@ -354,6 +354,13 @@ static int make_network(struct up *u)
 
 /* ---- commands ---- */
 
+static void tell_what_next(struct cloud_run *r)
+{
+    cloud_run_tell(r, "the cloud is up: %s, profile %s", API_URL, PROFILE);
+    cloud_run_tell(r, "next: virga image import debian debian:bookworm");
+    cloud_run_tell(r, "      virga vm create web --image debian --flavor small");
+}
+
 int cloud_run_up(struct cloud_run *r)
 {
     struct up u = {.r = r, .lock = -1};
@@ -374,11 +381,7 @@ int cloud_run_up(struct cloud_run *r)
     if (!status)
         status = make_network(&u);
     if (!status)
-        cloud_run_tell(r,
-                       "the cloud is up: %s, profile %s\n"
-                       "next: virga image import debian debian:bookworm; virga vm create web "
-                       "--image debian --flavor small",
-                       API_URL, PROFILE);
+        tell_what_next(r);
     close(u.lock);
     return status;
 }

@@ -15,7 +15,9 @@
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_vm.h"
 #include "pki/pki.h"
 
@@ -114,6 +116,27 @@ static void take_hello(struct server_link *l, const struct link_hello *hello)
     server_desired_all(l->s, host);
 }
 
+static void take_pools(struct server_link *l, const struct link_pool_state *pools, uint32_t n)
+{
+    struct server_storage_pool out[32];
+    size_t n_out = 0;
+    for (uint32_t i = 0; i < n && n_out < ARRAY_LEN(out); i++) {
+        const struct link_pool_state *p = &pools[i];
+        bool online = p->state.v == LINK_POOL_STATE_STATE_ONLINE;
+        out[n_out++] = (struct server_storage_pool){
+            .name = p->name.v,
+            .location = p->location.is == API_VALUE ? p->location.v : "",
+            .kind = API_POOL_KIND_LOCAL,
+            .size_bytes = p->size_bytes.is == API_VALUE ? (uint64_t)p->size_bytes.v : 0,
+            .free_bytes = p->free_bytes.is == API_VALUE ? (uint64_t)p->free_bytes.v : 0,
+            .reason = online                      ? NULL
+                      : p->reason.is == API_VALUE ? p->reason.v
+                                                  : "it is offline",
+        };
+    }
+    server_storage_pools_seen(l->s, &l->host, out, n_out);
+}
+
 static void take_inventory(struct server_link *l, struct server_host *host,
                            const struct link_inventory *inventory, struct api_arena *arena)
 {
@@ -124,6 +147,8 @@ static void take_inventory(struct server_link *l, struct server_host *host,
     struct catalog_slot *slot = catalog_find(l->s->catalog, CATALOG_HOST, &l->host);
     if (slot)
         server_host_settle(l->s, slot);
+    if (inventory->pools.is == API_VALUE)
+        take_pools(l, inventory->pools.v, inventory->pools.n);
 }
 
 static void take_seen(struct server_link *l, const struct link_seen *seen)
@@ -150,6 +175,10 @@ static void take(struct server_link *l, const struct link_message *m, struct api
         break;
     case LINK_TYPE_SEEN:
         take_seen(l, m->seen);
+        break;
+    case LINK_TYPE_HEARTBEAT:
+        if (m->heartbeat->pools.is == API_VALUE)
+            take_pools(l, m->heartbeat->pools.v, m->heartbeat->pools.n);
         break;
     case LINK_TYPE_BYE:
         log_line(LOG_INFO, "server", "an agent ends");
@@ -201,8 +230,10 @@ static void on_close(void *session)
 {
     struct server_link *l = session;
     struct server_host *host = host_of(l);
-    if (host)
+    if (host) {
         host->link = NULL;
+        server_storage_pools_seen(l->s, &l->host, NULL, 0);
+    }
     free(l);
 }
 
