@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Networks, subnets, ports, security groups: addresses given once, and refusals that say why."""
 import concurrent.futures
+import http.client
 import random
 
 from virgatest import case, check, check_eq, main
@@ -89,6 +90,49 @@ def many_at_once_never_share_an_address():
         for what in (lambda p: p["status"]["addresses"][0], lambda p: p["status"]["mac"]):
             check_eq(len({what(p) for p in listed}), len(listed), "each has its own")
         check_eq(cloud.get("/subnets/sub").body["status"]["used"], len(listed), "and they are counted")
+
+
+@case
+def a_killed_server_loses_no_address():
+    """Killed while ports come and go, four times: what was answered is there, and all that is free can be given out."""
+    with Cloud() as cloud:
+        network(cloud)
+        subnet(cloud, "10.14.0.0/27")
+        answered = {}
+
+        def client(number):
+            for i in range(1000):
+                try:
+                    answer = cloud.post("/ports", {"name": f"k{number}-{i}", "network": "net", "forwards": [{"guest_port": 22}]})
+                    if answer.status == 201:
+                        answered[answer.body["id"]] = answer.body["status"]
+                        if i % 3 == 0:
+                            answered.pop(answer.body["id"])
+                            cloud.delete(f"/ports/{answer.body['id']}")
+                except (OSError, http.client.HTTPException):
+                    return
+
+        for _ in range(4):
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                clients = [pool.submit(client, f"{len(answered)}-{n}") for n in range(4)]
+                while len(answered) < 8 and not all(c.done() for c in clients):
+                    concurrent.futures.wait(clients, timeout=0.005)
+                cloud.kill()
+                for c in clients:
+                    c.result()
+            cloud.start()
+            there = {p["id"]: p["status"] for p in cloud.get("/ports?limit=1000").body["items"]}
+            for port_id, status in answered.items():
+                check_eq(there.get(port_id), status, "what was answered is there")
+            check_eq(cloud.get("/subnets/sub").body["status"]["used"], len(there), "used as often as there are ports")
+            for port_id in there:
+                check_eq(cloud.delete(f"/ports/{port_id}").status, 204, "deleted")
+            answered.clear()
+            made_now = [port(cloud, f"all{i}", forwards=[{"guest_port": 22}]) for i in range(29)]
+            check_eq([p["status"]["addresses"][0] for p in made_now], [f"10.14.0.{i}" for i in range(2, 31)], "every address, in order")
+            check_eq([p["status"]["forwards"][0]["host_port"] for p in made_now], list(range(20000, 20029)), "and host port")
+            for p in made_now:
+                check_eq(cloud.delete(f"/ports/{p['id']}").status, 204, "deleted")
 
 
 @case

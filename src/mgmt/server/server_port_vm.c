@@ -167,6 +167,14 @@ static int plug_existing(struct server_call *c, struct server_txn *t,
         return api_problem_add(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE, pointer,
                                "VM %s has port %s: detach it there, or use another",
                                slot->now->own->vm.v, slot->now->name);
+    const struct api_port *doc = slot->now->doc;
+    const struct catalog_slot *network = server_network_of(c->s, &doc->network);
+    if (!network)
+        return refuse_nic(c, where, "port", API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
+                          "the network of this port is gone: delete the port, use another");
+    r = server_port_wait(c, network);
+    if (r)
+        return r;
     struct catalog_object *v = catalog_copy(slot->now);
     if (!v || server_meta_text(v, &v->own->vm, vm->id_text) || server_network_port_status(v, vm)) {
         catalog_unref(v);

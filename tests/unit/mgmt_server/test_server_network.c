@@ -327,6 +327,30 @@ static void a_port_that_existed_outlives_its_vm(void)
     end();
 }
 
+/* As another server's transaction may leave it. */
+static void a_port_whose_network_is_gone_is_not_plugged(void)
+{
+    start();
+    struct store_id id = add_port("mine");
+    struct api_vm_nic nic = {.port = {API_VALUE, "mine"}};
+    struct server_network_wiring w;
+    struct server_txn *t = server_txn_begin(s, NULL);
+    server_txn_remove(t, catalog_find(s->catalog, CATALOG_NETWORK, &network_id));
+    commit(t);
+    settle();
+    struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_PORT, &id);
+    REQUIRE(slot);
+    CHECK_EQ(plug(&nic, NULL), refusal(API_PROBLEM_CODE_RESOURCE_WRONG_STATE));
+    CHECK_EQ(server_network_wire(s, slot->now, &w), -ENOENT);
+    t = server_txn_begin(s, NULL);
+    server_network_give_all(t, slot->now);
+    server_txn_remove(t, slot);
+    commit(t);
+    settle();
+    CHECK_EQ(last_result, 0);
+    end();
+}
+
 static void two_nics_of_a_vm_cannot_be_one_port(void)
 {
     start();
@@ -458,6 +482,7 @@ int main(void)
     TAP_RUN(nothing_is_lost_or_doubled_whatever_fails);
     TAP_RUN(another_servers_address_is_passed_over);
     TAP_RUN(a_port_that_existed_outlives_its_vm);
+    TAP_RUN(a_port_whose_network_is_gone_is_not_plugged);
     TAP_RUN(two_nics_of_a_vm_cannot_be_one_port);
     TAP_RUN(a_vm_that_names_no_nic_gets_the_only_network);
     TAP_RUN(an_agent_is_told_what_a_port_is);
