@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_event.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_socket.h"
@@ -80,19 +81,38 @@ struct load {
     struct err *err;
 };
 
+static int load_object(struct server *s, const struct store_record *r, struct err *err)
+{
+    const struct catalog_slot *slot = catalog_find(s->catalog, (enum catalog_kind)r->kind, &r->id);
+    if (slot && slot->now->seq >= r->seq) /* one's own, come back */
+        return 0;
+    struct catalog_object *v = catalog_parse(r, err);
+    if (!v)
+        return -EBADMSG;
+    enum catalog_kind kind = v->kind;
+    if (!catalog_publish(s->catalog, v))
+        return err_set(err, ENOMEM, "no memory for what the store holds");
+    server_written(s, kind, &r->id);
+    return 0;
+}
+
+int server_follow_record(struct server *s, const struct store_record *r, struct err *err)
+{
+    if (r->type == STORE_COUNTER) {
+        server_quotas_load(s->quotas, &r->id, r->name, r->value, r->seq);
+    } else if (r->type == STORE_OBJECT) {
+        return load_object(s, r, err);
+    } else if (r->type == STORE_TOMBSTONE && r->kind < CATALOG_KINDS) {
+        catalog_remove(s->catalog, (enum catalog_kind)r->kind, &r->id, r->seq);
+        server_written(s, (enum catalog_kind)r->kind, &r->id);
+    }
+    return 0;
+}
+
 static int load_record(const struct store_record *r, void *ctx)
 {
     const struct load *l = ctx;
-    if (r->type == STORE_COUNTER) {
-        server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
-    } else if (r->type == STORE_OBJECT) {
-        struct catalog_object *v = catalog_parse(r, l->err);
-        if (!v)
-            return -EBADMSG;
-        if (!catalog_publish(l->s->catalog, v))
-            return err_set(l->err, ENOMEM, "no memory for what the store holds");
-    }
-    return 0;
+    return server_follow_record(l->s, r, l->err);
 }
 
 static int create_parts(struct server *s, struct err *err)
@@ -132,7 +152,14 @@ static int open_store(struct server *s, struct err *err)
     if (r)
         return r;
     server_events_begin(s, s->seq);
-    return server_start(s, err);
+    uint64_t loaded = s->seq;
+    r = server_start(s, err);
+    if (r == -EEXIST) /* another server was faster */
+        r = store_follow(s->store, &loaded, load_record, &load, err);
+    s->seq = MAX(s->seq, loaded);
+    if (!r && s->config.follow_ms)
+        s->follow = server_follow_create(s, loaded, s->config.follow_ms, err);
+    return !r && s->config.follow_ms && !s->follow ? -ENOMEM : r;
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -195,12 +222,14 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
+    server_follow_end(s->follow);
     server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
     server_events_end(s);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
+    server_follow_destroy(s->follow);
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);

@@ -1,5 +1,5 @@
-/* What happened, as CloudEvents: made with the transaction, shown once it is durable, and the newest
- * of them kept in memory. */
+/* What happened, as CloudEvents: made with the transaction, shown once it is durable, and the
+ * newest of them kept in memory. */
 #include "mgmt/server/server_event.h"
 
 #include <errno.h>

@@ -53,7 +53,7 @@ struct server {
     struct server_usage *usage;
     struct server_keys *keys;
     struct server_socket *sockets; /* WebSockets that are open */
-    struct server_follow *follow; /* NULL: nobody else writes to the store */
+    struct server_follow *follow;  /* NULL: nobody else writes to the store */
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
@@ -109,6 +109,8 @@ void server_call_reply_struct(struct server_call *c, int status,
                               const struct api_types_object *type, const void *object);
 /* The refusal as a problem document. */
 void server_call_refuse(struct server_call *c);
+/* The call begins: route, caller, body, handler. */
+void server_call_go_on(struct server_call *c);
 /* Runs the handler (again). */
 void server_call_run(struct server_call *c);
 /* An object's write has ended, well or not: what follows from its state is done (server.c). */
@@ -267,7 +269,7 @@ int server_list_reply(struct server_call *c, const struct catalog_list *list,
 struct server_quotas *server_quotas_create(void);
 void server_quotas_destroy(struct server_quotas *q);
 void server_quotas_load(struct server_quotas *q, const struct store_id *project,
-                        struct store_text name, int64_t value);
+                        struct store_text name, int64_t value, uint64_t seq);
 /* Takes (delta > 0) or gives back, with the commit. Errors: EDQUOT, the refusal is set. */
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
                      int64_t delta);
