@@ -14,6 +14,7 @@
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
+#include "mgmt/server/server_sweep.h"
 #include "mgmt/server/server_usage.h"
 
 #define WORKERS           2
@@ -190,7 +191,8 @@ struct server *server_create(const struct server_config *config, struct err *err
         return NULL;
     }
     s->config = *config;
-    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err))
+    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err) &&
+        (s->sweep = server_sweep_create(s, err)))
         return s;
     server_destroy(s);
     return NULL;
@@ -226,6 +228,7 @@ void server_destroy(struct server *s)
     server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_sweep_destroy(s->sweep);
     server_events_end(s);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
@@ -238,6 +241,7 @@ void server_destroy(struct server *s)
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);
+    free(s->description);
     free(s->first_password);
     free(s);
 }

@@ -59,6 +59,10 @@ struct server {
     struct auth_rate *token_rate, *login_rate;
     struct web_post hashed; /* the hasher has answers */
     uint64_t seq;           /* of the last commit that the catalog shows */
+    struct server_sweep *sweep;
+    bool leads;        /* see server_sweep_leads() */
+    char *description; /* api/openapi.json, once it was asked for */
+    size_t description_bytes;
     uint64_t n_requests, n_refused, n_errors;
     char *first_password;
 };
@@ -257,6 +261,9 @@ int server_resource_create(struct server_call *c, const struct server_resource *
 int server_resource_get(struct server_call *c, const struct server_resource *r);
 int server_resource_list(struct server_call *c, const struct server_resource *r);
 int server_resource_patch(struct server_call *c, const struct server_resource *r);
+/* Of an object that the path does not name. */
+int server_resource_patch_slot(struct server_call *c, const struct server_resource *r,
+                               struct catalog_slot *slot);
 int server_resource_delete(struct server_call *c, const struct server_resource *r);
 
 /* A page of the list that the call asks for. `shown` (may be NULL) says whether the caller may see
