@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_event.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_infra.h"
@@ -20,6 +21,7 @@
 #include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_storage.h"
+#include "mgmt/server/server_sweep.h"
 #include "mgmt/server/server_usage.h"
 #include "mgmt/server/server_vm.h"
 
@@ -161,21 +163,41 @@ static int load_claim(struct load *l, const struct store_record *r)
     return 0;
 }
 
+static int load_object(struct server *s, const struct store_record *r, struct err *err)
+{
+    const struct catalog_slot *slot = catalog_find(s->catalog, (enum catalog_kind)r->kind, &r->id);
+    if (slot && slot->now->seq >= r->seq) /* one's own, come back */
+        return 0;
+    struct catalog_object *v = catalog_parse(r, err);
+    if (!v)
+        return -EBADMSG;
+    enum catalog_kind kind = v->kind;
+    if (!catalog_publish(s->catalog, v))
+        return err_set(err, ENOMEM, "no memory for what the store holds");
+    if (s->follow) /* once everything is loaded */
+        server_written(s, kind, &r->id);
+    return 0;
+}
+
+int server_follow_record(struct server *s, const struct store_record *r, struct err *err)
+{
+    if (r->type == STORE_COUNTER) {
+        server_quotas_load(s->quotas, &r->id, r->name, r->value, r->seq);
+    } else if (r->type == STORE_CLAIM) {
+        server_host_generation(s, &r->id, (uint64_t)r->value);
+    } else if (r->type == STORE_OBJECT && r->kind != CATALOG_LEASE) {
+        return load_object(s, r, err);
+    } else if (r->type == STORE_TOMBSTONE && r->kind < CATALOG_KINDS) {
+        catalog_remove(s->catalog, (enum catalog_kind)r->kind, &r->id, r->seq);
+        server_written(s, (enum catalog_kind)r->kind, &r->id);
+    }
+    return 0;
+}
+
 static int load_record(const struct store_record *r, void *ctx)
 {
     struct load *l = ctx;
-    if (r->type == STORE_COUNTER) {
-        server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
-    } else if (r->type == STORE_CLAIM) {
-        return load_claim(l, r);
-    } else if (r->type == STORE_OBJECT && r->kind != CATALOG_LEASE) {
-        struct catalog_object *v = catalog_parse(r, l->err);
-        if (!v)
-            return -EBADMSG;
-        if (!catalog_publish(l->s->catalog, v))
-            return err_set(l->err, ENOMEM, "no memory for what the store holds");
-    }
-    return 0;
+    return r->type == STORE_CLAIM ? load_claim(l, r) : server_follow_record(l->s, r, l->err);
 }
 
 static int create_parts(struct server *s, struct err *err)
@@ -226,12 +248,20 @@ static int open_store(struct server *s, struct err *err)
         return r;
     server_networks_loaded(s);
     server_events_begin(s, s->seq);
+    uint64_t loaded = s->seq;
     r = server_start(s, err);
+    if (r == -EEXIST) /* another server was faster */
+        r = store_follow(s->store, &loaded, load_record, &load, err);
+    s->seq = MAX(s->seq, loaded);
     if (!r)
         r = server_join_start(s, err);
     if (!r)
         r = server_identity_start(s, err);
-    return r ? r : server_storage_start(s, err);
+    if (!r)
+        r = server_storage_start(s, err);
+    if (!r && s->config.follow_ms)
+        s->follow = server_follow_create(s, loaded, s->config.follow_ms, err);
+    return !r && s->config.follow_ms && !s->follow ? -ENOMEM : r;
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -265,7 +295,8 @@ struct server *server_create(const struct server_config *config, struct err *err
         return NULL;
     }
     s->config = *config;
-    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err))
+    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err) &&
+        (s->sweep = server_sweep_create(s, err)))
         return s;
     server_destroy(s);
     return NULL;
@@ -303,9 +334,11 @@ void server_destroy(struct server *s)
     if (!s)
         return;
     web_timer_destroy(s->session_sweeps);
+    server_follow_end(s->follow);
     server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_sweep_destroy(s->sweep);
     server_events_end(s);
     web_timer_destroy(s->tick);
     server_storage_destroy(s->storage);
@@ -313,6 +346,7 @@ void server_destroy(struct server *s)
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);
     server_hosts_destroy(s->hosts);
+    server_follow_destroy(s->follow);
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
@@ -325,6 +359,7 @@ void server_destroy(struct server *s)
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);
+    free(s->description);
     free(s->first_password);
     free(s);
 }

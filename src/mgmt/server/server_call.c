@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 
@@ -124,6 +125,24 @@ void server_call_socket_free(struct server_call *c)
     call_free(c);
 }
 
+/* True: it goes on when this server has come as far as the caller has seen, or is refused. */
+static bool await_seq(struct server_call *c)
+{
+    const char *text = web_request_header(c->web, "virga-seq");
+    char *end;
+    if (!text)
+        return false;
+    errno = 0;
+    unsigned long long seq = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno) {
+        api_problem_set(&c->refusal, API_PROBLEM_CODE_REQUEST_HEADER_INVALID,
+                        "Virga-Seq is no number: send that of an answer");
+        server_call_refuse(c);
+        return true;
+    }
+    return server_follow_await(c, seq);
+}
+
 void server_call_begin(void *ctx, struct web_request *web)
 {
     struct server *s = ctx;
@@ -135,6 +154,12 @@ void server_call_begin(void *ctx, struct web_request *web)
     }
     if (server_plain_reply(c))
         return;
+    if (!await_seq(c))
+        server_call_go_on(c);
+}
+
+void server_call_go_on(struct server_call *c)
+{
     if (route_and_read(c))
         server_call_refuse(c);
     else

@@ -68,6 +68,10 @@ struct server {
     struct auth_rate *token_rate, *login_rate;
     struct web_post hashed; /* the hasher has answers */
     uint64_t seq;           /* of the last commit that the catalog shows */
+    struct server_sweep *sweep;
+    bool leads;        /* see server_sweep_leads() */
+    char *description; /* api/openapi.json, once it was asked for */
+    size_t description_bytes;
     uint64_t n_requests, n_refused, n_errors;
     char *first_password;
     struct server_ref *refs;          /* of transactions under way (server_ref.c) */
@@ -121,6 +125,8 @@ void server_call_reply_struct(struct server_call *c, int status,
                               const struct api_types_object *type, const void *object);
 /* The refusal as a problem document. */
 void server_call_refuse(struct server_call *c);
+/* The call begins: route, caller, body, handler. */
+void server_call_go_on(struct server_call *c);
 /* Runs the handler (again). */
 void server_call_run(struct server_call *c);
 /* An object's write has ended, well or not: what follows from its state is done (server.c). */
@@ -271,6 +277,9 @@ int server_resource_create(struct server_call *c, const struct server_resource *
 int server_resource_get(struct server_call *c, const struct server_resource *r);
 int server_resource_list(struct server_call *c, const struct server_resource *r);
 int server_resource_patch(struct server_call *c, const struct server_resource *r);
+/* Of an object that the path does not name. */
+int server_resource_patch_slot(struct server_call *c, const struct server_resource *r,
+                               struct catalog_slot *slot);
 int server_resource_delete(struct server_call *c, const struct server_resource *r);
 
 /* A page of the list that the call asks for. `shown` (may be NULL) says whether the caller may see
@@ -283,7 +292,7 @@ int server_list_reply(struct server_call *c, const struct catalog_list *list,
 struct server_quotas *server_quotas_create(void);
 void server_quotas_destroy(struct server_quotas *q);
 void server_quotas_load(struct server_quotas *q, const struct store_id *project,
-                        struct store_text name, int64_t value);
+                        struct store_text name, int64_t value, uint64_t seq);
 /* Takes (delta > 0) or gives back, with the commit. Errors: EDQUOT, the refusal is set. */
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
                      int64_t delta);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_operation_cancel.h"
 
 /* A call that waits for an operation's end. */
 struct server_waiter {
@@ -215,5 +216,6 @@ const struct server_route server_operation_routes[] = {
     {API_OP_OPERATION_LIST, operation_list},
     {API_OP_OPERATION_GET, operation_get},
     {API_OP_OPERATION_WAIT, operation_wait},
+    {API_OP_OPERATION_CANCEL, server_operation_cancel},
     {0},
 };

@@ -13,6 +13,8 @@ struct counter {
     struct store_id project;
     char name[32];
     int64_t used; /* with what is in flight */
+    int64_t stored;
+    uint64_t seq; /* of that */
     struct counter *next;
 };
 
@@ -23,7 +25,7 @@ struct server_quotas {
 struct quota_hold {
     struct server_hold hold;
     struct counter *counter;
-    int64_t delta;
+    const struct store_op *op;
 };
 
 struct server_quotas *server_quotas_create(void)
@@ -64,12 +66,22 @@ static struct counter *counter_get(struct server_quotas *q, const struct store_i
     return k;
 }
 
+/* What is in flight stays on top. */
+static void set_stored(struct counter *k, uint64_t seq, int64_t value)
+{
+    if (seq <= k->seq)
+        return;
+    k->used += value - k->stored;
+    k->stored = value;
+    k->seq = seq;
+}
+
 void server_quotas_load(struct server_quotas *q, const struct store_id *project,
-                        struct store_text name, int64_t value)
+                        struct store_text name, int64_t value, uint64_t seq)
 {
     struct counter *k = counter_get(q, project, name.data, name.len_bytes);
     if (k)
-        k->used = value;
+        set_stored(k, seq, value);
 }
 
 int64_t server_quota_used(struct server *s, const struct store_id *project, const char *name)
@@ -100,8 +112,9 @@ static void hold_end(struct server *s, struct server_hold *h, bool done)
 {
     (void)s;
     const struct quota_hold *q = container_of(h, struct quota_hold, hold);
-    if (!done)
-        q->counter->used -= q->delta;
+    q->counter->used -= q->op->add.delta;
+    if (done)
+        set_stored(q->counter, q->op->seq, q->op->value);
 }
 
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
@@ -123,12 +136,17 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
                                "delete some, or ask an administrator for more",
                                name, (long long)k->used, (long long)limit, (long long)delta);
     k->used += delta;
-    *h = (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .delta = delta};
-    server_txn_hold(t, &h->hold);
     struct store_op op = {
         .type = STORE_ADD,
         .add = {
             .owner = *project, .name = {k->name, strlen(k->name)}, .delta = delta, .limit = limit}};
+    *h =
+        (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .op = &t->ops[t->store.n_ops]};
     server_txn_op(t, &op);
+    if (h->op == &t->ops[t->store.n_ops]) { /* it has no room */
+        k->used -= delta;
+        return -E2BIG;
+    }
+    server_txn_hold(t, &h->hold);
     return 0;
 }

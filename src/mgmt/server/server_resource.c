@@ -100,7 +100,13 @@ static int patched(struct server_call *c, const struct server_resource *r, struc
 int server_resource_patch(struct server_call *c, const struct server_resource *r)
 {
     struct catalog_slot *slot = server_call_object(c, r->kind, 0);
-    int e = slot ? server_call_wait(c, slot) : -ENOENT;
+    return slot ? server_resource_patch_slot(c, r, slot) : -ENOENT;
+}
+
+int server_resource_patch_slot(struct server_call *c, const struct server_resource *r,
+                               struct catalog_slot *slot)
+{
+    int e = server_call_wait(c, slot);
     if (!e)
         e = server_call_match(c, slot->now);
     if (e)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 
@@ -280,7 +281,7 @@ static void done(struct store_txn *store_txn, void *ctx)
         server_call_refuse(c);
     wake_waiting(t);
     txn_free(t);
-    if (again)
+    if (again && !server_follow_again(c))
         server_call_run(c);
 }
 
