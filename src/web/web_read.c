@@ -163,8 +163,13 @@ const char *web_request_header(const struct web_request *r, const char *name)
 
 const char *web_request_body(const struct web_request *r, size_t *bytes)
 {
-    *bytes = r->body_bytes;
+    *bytes = r->body ? r->body_bytes : 0;
     return r->body ? r->body : "";
+}
+
+const struct web_body_done *web_request_body_done(const struct web_request *r)
+{
+    return r->body_in_file ? &r->body_done : NULL;
 }
 
 const char *web_request_peer_name(const struct web_request *r)

@@ -52,6 +52,10 @@ static int on_http(struct web_server *s, struct lws *wsi, enum lws_callback_reas
     struct web_conn *c = conn_of(wsi);
     if (!c)
         return -1;
+    if (c->draining)
+        return reason == LWS_CALLBACK_HTTP_BODY        ? web_request_drain(c, bytes)
+               : reason == LWS_CALLBACK_HTTP_WRITEABLE ? 0
+                                                       : -1;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
         return web_request_begin(s, wsi, c);
