@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import socket
+import threading
 
 from virgatest import case, check, check_eq, main
 from virgatest.cli import Home, on_terminal
@@ -28,7 +29,7 @@ FAILURES = [
     (problem("resource.gone", 410), "not_found", ["cannot be had back"]),
     (problem("resource.generation", 412), "conflict", ["show"]), (problem("resource.protected", 409), "conflict", ["--no-delete-protection"]),
     (problem("request.too_large", 413), "refused", ["less"]), (problem("request.unsupported_media", 415), "refused", ["--help"]),
-    (problem("rate.limited", 429, headers={}), "busy", ["wait a little"]), (problem("server.store", 503), "busy", ["virga server health"]),
+    (problem("rate.limited", 429), "busy", ["wait a little", "in 3600 s"]), (problem("server.store", 503), "busy", ["virga server health"]),
     (problem("server.internal", 500, request_id="req-9"), "failed", ["req-9"]),
     (Plan(500, b"<html>", "text/html"), "unreachable", ["no server of virga", "check the URL"]),
     (Plan(404, b"<html>not here", "text/html"), "unreachable", ["no server of virga"]),
@@ -103,6 +104,27 @@ def a_server_that_is_not_there_is_said_so():
     with Home() as home:
         _, _, err = home.run("vm", "ls", expect="sign_in")
         check("virga login URL" in err, err)
+
+
+@case
+def what_speaks_no_http_or_no_tls_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as s, Home() as home:
+        def answer():
+            while True:
+                try:
+                    c, _ = s.accept()
+                except OSError:
+                    return
+                c.recv(4096)
+                c.sendall(b"220 mail.example ESMTP\r\n")
+                c.close()
+        threading.Thread(target=answer, daemon=True).start()
+        port = s.getsockname()[1]
+        _, _, err = home.run("vm", "ls", "--url", f"http://127.0.0.1:{port}", expect="unreachable")
+        check("does not speak HTTP" in err, err)
+        _, _, err = home.run("vm", "ls", "--url", f"https://127.0.0.1:{port}", expect="unreachable")
+        check("no TLS" in err, err)
+        s.shutdown(socket.SHUT_RDWR)
 
 
 @case

@@ -2,9 +2,11 @@
 """Commands that are more than a call: images, events, the console, SSH; completion."""
 import json
 import os
+import shutil
+import subprocess
 import sys
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, skip
 from virgatest.cli import Home, on_terminal, vms
 from virgatest.cloud import Cloud, Plan, problem
 
@@ -125,6 +127,28 @@ def words_are_completed_from_the_tables_and_the_server():
         check_eq(words("vm", "create", "x", "--flavor", "s"), ["small"], "names behind a flag")
         cloud.plan(problem("auth.required", 401))
         check_eq(words("vm", "start", ""), [], "without a session")
+
+
+@case
+def the_shells_complete_what_the_program_says():
+    bash = ('compopt() { :; }; . "$0"; COMP_WORDS=(virga vm re); COMP_CWORD=2; _virga; printf "%s\\n" "${COMPREPLY[@]}"; '
+            'COMP_WORDS=(virga vo); COMP_CWORD=1; _virga; printf "%s\\n" "${COMPREPLY[@]}"')
+    fish = "source completions/virga.fish; complete -C 'virga vm re'; complete -C 'virga vo'"
+    path = os.environ["VIRGA_BUILD"] + ":" + os.environ["PATH"]
+    wanted = {"reboot", "resume", "resize", "rebuild", "rescue", "volume"}
+    missing = []
+    with Home() as home:
+        for name, argv in (("bash", ["-c", bash, "completions/virga.bash"]), ("fish", ["-c", fish]), ("zsh", ["-n", "completions/_virga"])):
+            if not shutil.which(name):
+                missing.append(name)
+                continue
+            p = subprocess.run([name, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=TOP, check=False,
+                               env={**home.env, "PATH": path})
+            check_eq(p.returncode, 0, f"{name}: {p.stdout}; status")
+            if name != "zsh":
+                check_eq({line.split("\t")[0] for line in p.stdout.splitlines()}, wanted, name)
+    if missing:
+        skip(f"not installed: {', '.join(missing)}")
 
 
 if __name__ == "__main__":
