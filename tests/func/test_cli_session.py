@@ -148,6 +148,9 @@ def created_secrets_can_go_to_a_file():
         with open(home.path("key.pem"), encoding="utf-8") as f:
             check_eq(f.read(), "-----BEGIN\nkey\n-----END\n", "key")
         check_eq(stat.S_IMODE(os.stat(home.path("key.pem")).st_mode), 0o600, "mode")
+        cloud.plan(Plan(201, {"token": {"name": "t"}, "secret": ""}))
+        home.run("token", "create", "t", "--save", "empty", expect="done")
+        check_eq(os.path.getsize(home.path("empty")), 1, "an empty secret is an empty line")
         cloud.take()
         home.run("keypair", "create", "k2", "--save", "key.pem", expect="usage")
         check_eq(cloud.take(), [], "nothing is made whose secret would be lost")
