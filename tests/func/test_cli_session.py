@@ -163,6 +163,8 @@ def a_unix_socket_will_do():
     with tempfile.TemporaryDirectory() as d, Cloud(TOP, unix=os.path.join(d, "s")) as cloud, Home(cloud.url) as home:
         home.run("flavor", "ls", expect="done")
         check_eq([c.wrong for c in cloud.take()], [[]], "calls")
+        _, out, _ = home.run("vm", "console", "web", stdin="bye\n", expect="done")
+        check_eq(out, "login: BYE\n", "the console")
 
 
 def certificate(folder):
@@ -187,6 +189,8 @@ def certificates_are_pinned_by_file_or_fingerprint():
             check("--ca-file" in err and "--fingerprint" in err, err)
             check_eq(cloud.take(), [], "nothing is said to a server that is not trusted")
             home.run("vm", "ls", env={"VIRGA_CA_FILE": cert}, expect="done")
+            _, out, _ = home.run("vm", "console", "web", stdin="bye\n", env={"VIRGA_CA_FILE": cert}, expect="done")
+            check_eq(out, "login: BYE\n", "the console")
             cloud.take()
             wrong = fingerprint.replace(fingerprint[:2], "00" if fingerprint[:2] != "00" else "11", 1)
             _, _, err = home.login(cloud.url, "--fingerprint", wrong, expect="usage")
