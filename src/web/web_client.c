@@ -141,7 +141,7 @@ struct web_link *web_link_connect(struct web_client *c, const struct web_link_ta
         .context = c->vhost.loop->lws,
         .vhost = c->vhost.lws,
         .address = target->host,
-        .host = target->host,
+        .host = target->host[0] == '+' ? "localhost" : target->host,
         .port = target->port,
         .path = target->path,
         .ssl_connection = c->config.authority_path ? LCCSCF_USE_SSL : 0,

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import socket
+import threading
 
 from virgatest import case, check, check_eq, main
 from virgatest.cli import Home, on_terminal
@@ -26,9 +27,11 @@ FAILURES = [
     (problem("feature.no_driver", 501, detail="no driver offers overlays"), "not_offered", ["overlays", "virga server version"]),
     (problem("quota.exceeded", 409, detail="vcpus: 200 of 200"), "conflict", ["200 of 200", "virga quota"]),
     (problem("resource.gone", 410), "not_found", ["cannot be had back"]),
-    (problem("resource.generation", 412), "conflict", ["show"]), (problem("resource.protected", 409), "conflict", ["--no-delete-protection"]),
+    (problem("resource.generation", 412), "conflict", ["show"]),
+    (problem("resource.protected", 409), "conflict", ["--no-delete-protection"]),
     (problem("request.too_large", 413), "refused", ["less"]), (problem("request.unsupported_media", 415), "refused", ["--help"]),
-    (problem("rate.limited", 429, headers={}), "busy", ["wait a little"]), (problem("server.store", 503), "busy", ["virga server health"]),
+    (problem("rate.limited", 429), "busy", ["wait a little", "in 3600 s"]),
+    (problem("server.store", 503), "busy", ["virga server health"]),
     (problem("server.internal", 500, request_id="req-9"), "failed", ["req-9"]),
     (Plan(500, b"<html>", "text/html"), "unreachable", ["no server of virga", "check the URL"]),
     (Plan(404, b"<html>not here", "text/html"), "unreachable", ["no server of virga"]),
@@ -59,7 +62,8 @@ def errors_name_the_flags_that_they_are_of():
             {"pointer": "/flavor", "detail": "there is no flavor \"x\""}, {"pointer": "/nics/1/ip", "detail": "out of range"},
             {"pointer": "/labels/a", "detail": "too long"}, {"pointer": "/colour", "detail": "unknown"}]))
         _, _, err = home.run("vm", "create", "web", "--flavor", "x", expect="refused")
-        for line in ["  --flavor: there is no flavor \"x\"", "  --nic (2nd) ip: out of range", "  --label a: too long", "  /colour: unknown"]:
+        for line in ["  --flavor: there is no flavor \"x\"", "  --nic (2nd) ip: out of range", "  --label a: too long",
+                     "  /colour: unknown"]:
             check(line in err.splitlines(), err)
         cloud.plan(problem("request.invalid", 422, errors=[{"pointer": "/source/debian/size_gib", "detail": "too small"}]))
         _, _, err = home.run("image", "create", "x", "--source.kind=debian", expect="refused")
@@ -68,7 +72,8 @@ def errors_name_the_flags_that_they_are_of():
 
 PLACEMENT = {"placed": False, "hosts_considered": 3, "vms": [{"vm": "web", "filters": [
     {"filter": "memory", "hosts": 2, "detail": "asked for 8192 MiB, the best has 4096"}], "hosts": [
-        {"host": "id-h1", "name": "h1", "turned_away_by": "memory", "detail": "has 4096 MiB"}, {"host": "id-h2", "name": "h2", "score": 12}]}]}
+        {"host": "id-h1", "name": "h1", "turned_away_by": "memory", "detail": "has 4096 MiB"},
+        {"host": "id-h2", "name": "h2", "score": 12}]}]}
 
 
 @case
@@ -76,7 +81,8 @@ def placement_is_explained_by_filter_and_host():
     with Cloud(TOP) as cloud, Home(cloud.url) as home:
         cloud.plan(Plan(200, PLACEMENT), problem("placement.no_host", 409, explanation=PLACEMENT))
         _, out, _ = home.run("vm", "create", "web", "--flavor", "x", "--dry-run", "--explain", expect="conflict")
-        words = ["3 hosts", "web can go nowhere", "2 turned away by memory: asked for 8192", "h1: turned away by memory: has 4096", "h2: score 12"]
+        words = ["3 hosts", "web can go nowhere", "2 turned away by memory: asked for 8192", "h2: score 12",
+                 "h1: turned away by memory: has 4096"]
         check(all(w in out for w in words), out)
         check_eq(sorted(cloud.take()[0].query), [("dry_run", "true"), ("explain", "true")], "query")
         _, _, err = home.run("vm", "create", "web", "--flavor", "x", expect="conflict")
@@ -103,6 +109,27 @@ def a_server_that_is_not_there_is_said_so():
     with Home() as home:
         _, _, err = home.run("vm", "ls", expect="sign_in")
         check("virga login URL" in err, err)
+
+
+@case
+def what_speaks_no_http_or_no_tls_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as s, Home() as home:
+        def answer():
+            while True:
+                try:
+                    c, _ = s.accept()
+                except OSError:
+                    return
+                c.recv(4096)
+                c.sendall(b"220 mail.example ESMTP\r\n")
+                c.close()
+        threading.Thread(target=answer, daemon=True).start()
+        port = s.getsockname()[1]
+        _, _, err = home.run("vm", "ls", "--url", f"http://127.0.0.1:{port}", expect="unreachable")
+        check("does not speak HTTP" in err, err)
+        _, _, err = home.run("vm", "ls", "--url", f"https://127.0.0.1:{port}", expect="unreachable")
+        check("no TLS" in err, err)
+        s.shutdown(socket.SHUT_RDWR)
 
 
 @case

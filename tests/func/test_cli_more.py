@@ -2,9 +2,11 @@
 """Commands that are more than a call: images, events, the console, SSH; completion."""
 import json
 import os
+import shutil
+import subprocess
 import sys
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, skip
 from virgatest.cli import Home, on_terminal, vms
 from virgatest.fakecloud import Cloud, Plan, problem
 
@@ -23,9 +25,11 @@ def images_are_imported_from_files_urls_and_debian():
         check_eq(calls[0].body, {"name": "a", "os": "bsd", "source": {"kind": "upload", "size_bytes": 10}}, "body")
         check_eq((calls[1].raw, calls[1].wrong), (b"0123456789", []), "content")
         home.run("image", "import", "b", "https://example.org/x.qcow2", "--sha256", "a" * 64, expect="done")
-        check_eq(cloud.take()[0].body["source"], {"kind": "url", "url": "https://example.org/x.qcow2", "sha256": "a" * 64}, "source")
+        source = {"kind": "url", "url": "https://example.org/x.qcow2", "sha256": "a" * 64}
+        check_eq(cloud.take()[0].body["source"], source, "source")
         home.run("image", "import", "c", "debian:trixie", "--source.debian.package", "vim,git", expect="done")
-        check_eq(cloud.take()[0].body["source"], {"kind": "debian", "debian": {"suite": "trixie", "packages": ["vim", "git"]}}, "source")
+        source = {"kind": "debian", "debian": {"suite": "trixie", "packages": ["vim", "git"]}}
+        check_eq(cloud.take()[0].body["source"], source, "source")
         # A connection that is lost goes on where the server is.
         cloud.plan(Plan(drop=True), Plan(200, {"id": "i", "status": {"state": "importing", "received_bytes": 4}}))
         home.run("image", "upload", "a", content, expect="done")
@@ -62,10 +66,11 @@ def the_console_relays_and_the_escape_key_ends_it():
         check_eq([c.op for c in calls], ["vm_get", "ticket_create", "vm_console"], "calls")
         check_eq([dict(calls[2].query)["ticket"], calls[2].wrong], [calls[1].answer["ticket"], []], "the ticket")
         cloud.typed = b""
-        status, shown = on_terminal(home, ["vm", "console", "web"], [(b"login: ", b"hi\x03"), (b"HI", b"\x1d")], b"left the console")
+        typed = [(b"login: ", b"hi\x03"), (b"HI", b"\x1d")]
+        status, shown = on_terminal(home, ["vm", "console", "web"], typed, b"left the console")
         check_eq((status, cloud.typed), (0, b"hi\x03"), "status and what was typed")
         check(b"^]" in shown, shown)
-        check_eq(set(cloud.texts[0]), {"rows", "columns"}, "the size") if cloud.texts else None
+        check_eq(cloud.texts, [{"rows": 24, "columns": 80}], "the size")
         cloud.plan(Plan(), Plan(), problem("resource.wrong_state", 409))
         _, _, err = home.run("vm", "console", "web", expect="unreachable")
         check("could not be opened" in err, err)
@@ -85,10 +90,11 @@ def ssh_goes_to_the_best_address():
         home.write("ssh", '#!/bin/sh\nprintf "%s\\n" "$@"\n')
         os.chmod(home.path("ssh"), 0o755)
         env = {"PATH": home.dir + ":" + os.environ["PATH"]}
-        addresses = [{"ip": "127.0.0.1", "source": "guest"}, {"ip": "fe80::1", "source": "guest"}, {"ip": "2001:db8::1", "source": "guest"},
-                     {"ip": "10.0.0.5", "source": "assigned"}, {"ip": "-oProxyCommand=x", "source": "floating"}]
+        addresses = [{"ip": "127.0.0.1", "source": "guest"}, {"ip": "fe80::1", "source": "guest"},
+                     {"ip": "2001:db8::1", "source": "guest"}, {"ip": "10.0.0.5", "source": "assigned"}, {"ip": "-oProxyCommand=x", "source": "floating"}]
         cloud.plan(Plan(200, {"id": "1", "name": "web", "status": {"addresses": addresses}}),
-                   Plan(200, {"id": "1", "name": "web", "status": {"addresses": addresses + [{"ip": "192.0.2.9", "source": "floating"}]}}),
+                   Plan(200, {"id": "1", "name": "web", "status": {"addresses": addresses + [
+                       {"ip": "192.0.2.9", "source": "floating"}]}}),
                    Plan(200, {"id": "1", "name": "web", "status": {}}))
         _, out, _ = home.run("vm", "ssh", "web", env=env, expect="done")
         check_eq(out.split(), ["--", "2001:db8::1"], "words")
@@ -125,6 +131,29 @@ def words_are_completed_from_the_tables_and_the_server():
         check_eq(words("vm", "create", "x", "--flavor", "s"), ["small"], "names behind a flag")
         cloud.plan(problem("auth.required", 401))
         check_eq(words("vm", "start", ""), [], "without a session")
+
+
+@case
+def the_shells_complete_what_the_program_says():
+    bash = ('compopt() { :; }; . "$0"; COMP_WORDS=(virga vm re); COMP_CWORD=2; _virga; printf "%s\\n" "${COMPREPLY[@]}"; '
+            'COMP_WORDS=(virga vo); COMP_CWORD=1; _virga; printf "%s\\n" "${COMPREPLY[@]}"')
+    fish = "source completions/virga.fish; complete -C 'virga vm re'; complete -C 'virga vo'"
+    path = os.environ["VIRGA_BUILD"] + ":" + os.environ["PATH"]
+    wanted = {"reboot", "resume", "resize", "rebuild", "rescue", "volume"}
+    missing = []
+    with Home() as home:
+        for name, argv in (("bash", ["-c", bash, "completions/virga.bash"]), ("fish", ["-c", fish]),
+                           ("zsh", ["-n", "completions/_virga"])):
+            if not shutil.which(name):
+                missing.append(name)
+                continue
+            p = subprocess.run([name, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=TOP, check=False,
+                               env={**home.env, "PATH": path})
+            check_eq(p.returncode, 0, f"{name}: {p.stdout}; status")
+            if name != "zsh":
+                check_eq({line.split("\t")[0] for line in p.stdout.splitlines()}, wanted, name)
+    if missing:
+        skip(f"not installed: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

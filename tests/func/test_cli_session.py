@@ -20,7 +20,7 @@ TOP = os.environ["VIRGA_TOP"]
 @case
 def signing_in_keeps_the_session_for_its_owner_alone():
     with Cloud(TOP) as cloud, Home(token=None) as home:
-        _, out, err = home.run("login", cloud.url, "--user", "ada", "--password-stdin", "--project", "acme", stdin=PASSWORD + "\n", expect="done")
+        _, out, err = home.login(cloud.url, "--project", "acme", password=PASSWORD)
         call = cloud.take()[0]
         check_eq((call.op, call.body, call.wrong), ("session_create", {"user": "ada", "password": PASSWORD}, []), "the call")
         check_eq(call.headers.get("Authorization"), None, "no token is sent")
@@ -47,36 +47,28 @@ def signing_in_keeps_the_session_for_its_owner_alone():
 @case
 def the_password_is_typed_without_being_shown():
     with Cloud(TOP) as cloud, Home(token=None) as home:
-        status, shown = on_terminal(home, ["login", cloud.url], [(b"user: ", b"ada\n"), (b"password: ", PASSWORD.encode() + b"\n")], b"signed in")
+        typed = [(b"user: ", b"ada\n"), (b"password: ", PASSWORD.encode() + b"\n")]
+        status, shown = on_terminal(home, ["login", cloud.url], typed, b"signed in")
         check_eq(status, 0, "status")
         check(PASSWORD.encode() not in shown, shown)
         check_eq(cloud.take()[0].body, {"user": "ada", "password": PASSWORD}, "the call")
-        _, _, err = home.run("login", cloud.url, "--user", "ada", expect="usage") if not os.isatty(0) and no_tty() else (0, "", "--password-stdin")
+        _, _, err = home.run("login", cloud.url, "--user", "ada", expect="usage")
         check("--password-stdin" in err, err)
-
-
-def no_tty():
-    """Whether this process has no terminal to ask on."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR))
-        return False
-    except OSError:
-        return True
 
 
 @case
 def a_wrong_password_changes_nothing():
     with Cloud(TOP) as cloud, Home(token=None) as home:
         cloud.plan(problem("auth.failed", 401))
-        home.run("login", cloud.url, "-u", "ada", "--password-stdin", stdin="x\n", expect="sign_in")
+        home.login(cloud.url, expect="sign_in")
         check(not os.path.exists(home.config), "there is a file")
 
 
 @case
 def profiles_are_chosen_and_forgotten():
     with Cloud(TOP) as one, Cloud(TOP, 2) as two, Home(token=None) as home:
-        home.run("login", one.url, "-u", "ada", "--password-stdin", "--profile", "one", stdin="x\n", expect="done")
-        home.run("login", two.url, "-u", "ada", "--password-stdin", "--profile", "two", stdin="x\n", expect="done")
+        home.login(one.url, "--profile", "one")
+        home.login(two.url, "--profile", "two")
         one.take(), two.take()
         home.run("vm", "ls", expect="done")
         home.run("vm", "ls", "--profile", "one", expect="done")
@@ -94,7 +86,7 @@ def profiles_are_chosen_and_forgotten():
 @case
 def a_configuration_that_is_open_or_broken_is_refused():
     with Cloud(TOP) as cloud, Home(token=None) as home:
-        home.run("login", cloud.url, "-u", "ada", "--password-stdin", stdin="x\n", expect="done")
+        home.login(cloud.url)
         os.chmod(home.config, 0o644)
         _, _, err = home.run("vm", "ls", expect="failed")
         check("chmod 600" in err, err)
@@ -156,6 +148,9 @@ def created_secrets_can_go_to_a_file():
         with open(home.path("key.pem"), encoding="utf-8") as f:
             check_eq(f.read(), "-----BEGIN\nkey\n-----END\n", "key")
         check_eq(stat.S_IMODE(os.stat(home.path("key.pem")).st_mode), 0o600, "mode")
+        cloud.plan(Plan(201, {"token": {"name": "t"}, "secret": ""}))
+        home.run("token", "create", "t", "--save", "empty", expect="done")
+        check_eq(os.path.getsize(home.path("empty")), 1, "an empty secret is an empty line")
         cloud.take()
         home.run("keypair", "create", "k2", "--save", "key.pem", expect="usage")
         check_eq(cloud.take(), [], "nothing is made whose secret would be lost")
@@ -168,6 +163,8 @@ def a_unix_socket_will_do():
     with tempfile.TemporaryDirectory() as d, Cloud(TOP, unix=os.path.join(d, "s")) as cloud, Home(cloud.url) as home:
         home.run("flavor", "ls", expect="done")
         check_eq([c.wrong for c in cloud.take()], [[]], "calls")
+        _, out, _ = home.run("vm", "console", "web", stdin="bye\n", expect="done")
+        check_eq(out, "login: BYE\n", "the console")
 
 
 def certificate(folder):
@@ -175,9 +172,11 @@ def certificate(folder):
     cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
     if not shutil.which("openssl"):
         skip("openssl is not installed")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-                    "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
-    out = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint", "-sha256"], check=True, stdout=subprocess.PIPE, text=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", cert, "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, stderr=subprocess.DEVNULL)
+    out = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint", "-sha256"], check=True,
+                         stdout=subprocess.PIPE, text=True)
     return cert, key, out.stdout.split("=")[1].strip()
 
 
@@ -190,14 +189,16 @@ def certificates_are_pinned_by_file_or_fingerprint():
             check("--ca-file" in err and "--fingerprint" in err, err)
             check_eq(cloud.take(), [], "nothing is said to a server that is not trusted")
             home.run("vm", "ls", env={"VIRGA_CA_FILE": cert}, expect="done")
+            _, out, _ = home.run("vm", "console", "web", stdin="bye\n", env={"VIRGA_CA_FILE": cert}, expect="done")
+            check_eq(out, "login: BYE\n", "the console")
             cloud.take()
             wrong = fingerprint.replace(fingerprint[:2], "00" if fingerprint[:2] != "00" else "11", 1)
-            _, _, err = home.run("login", cloud.url, "-u", "a", "--password-stdin", "--fingerprint", wrong, stdin="x\n", expect="usage")
+            _, _, err = home.login(cloud.url, "--fingerprint", wrong, expect="usage")
             check("do not sign in" in err, err)
             check_eq([c.op for c in cloud.take() if c.op != "version_get"], [], "no password is sent")
-            home.run("login", cloud.url, "-u", "a", "--password-stdin", "--fingerprint", f"SHA256:{fingerprint}", stdin="x\n", expect="done")
+            home.login(cloud.url, "--fingerprint", f"SHA256:{fingerprint}")
             home.run("vm", "ls", expect="done")
-            home.run("login", cloud.url, "-u", "a", "--password-stdin", "--profile=b", "--ca-file", cert, stdin="x\n", expect="done")
+            home.login(cloud.url, "--profile=b", "--ca-file", cert)
             home.run("vm", "ls", expect="done")
 
 

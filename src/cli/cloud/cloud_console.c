@@ -26,6 +26,7 @@
 #define ESCAPE_KEY    0x1d /* Ctrl-] */
 #define PIECE_BYTES   1024
 #define MESSAGE_BYTES (1u << 20)
+#define PATH_BYTES    2048
 #define QUEUE_BYTES   (1u << 20)
 
 struct console {
@@ -206,21 +207,26 @@ static int open_console(struct cloud_run *r, struct console *c, const char *path
 }
 
 /* A ticket rather than the token: it opens this one WebSocket and is worthless after. */
-static int get_path(struct cloud_run *r, char *path, size_t path_bytes)
+static int get_path(struct cloud_run *r, struct api_buf *path)
 {
     json_t *ticket = NULL, *vm = NULL;
     struct cloud_call get = {.op = API_OP_VM_GET, .params = {r->args.words[0]}};
     struct cloud_call make = {.op = API_OP_TICKET_CREATE};
-    const char *kind = json_string_value(json_object_get(r->args.query, "kind"));
     int status = cloud_run_call(r, &get, &vm, NULL);
     status = status ? status : cloud_run_call(r, &make, &ticket, NULL);
-    const char *id = json_string_value(json_object_get(vm, "id"));
-    const char *project = json_string_value(json_object_get(vm, "project"));
-    const char *secret = json_string_value(json_object_get(ticket, "ticket"));
-    if (!status)
-        snprintf(path, path_bytes, "/v1/projects/%s/vms/%s/console?kind=%s&ticket=%s",
-                 project ? project : "", id ? id : "", kind ? kind : "serial",
-                 secret ? secret : "");
+    const char *kind = json_string_value(json_object_get(r->args.query, "kind"));
+    const struct {
+        const char *before, *text;
+    } parts[] = {
+        {"/v1/projects/", json_string_value(json_object_get(vm, "project"))},
+        {"/vms/", json_string_value(json_object_get(vm, "id"))},
+        {"/console?kind=", kind ? kind : "serial"},
+        {"&ticket=", json_string_value(json_object_get(ticket, "ticket"))},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        api_buf_puts(path, parts[i].before);
+        cloud_run_escape(path, parts[i].text ? parts[i].text : "");
+    }
     json_decref(vm);
     json_decref(ticket);
     return status;
@@ -255,20 +261,24 @@ int cloud_run_console(struct cloud_run *r)
 {
     struct console c;
     struct err err = {0};
-    char path[512];
+    struct api_buf path;
     if (r->args.n_words != 1) {
         err_set(&err, EINVAL, "one word is needed: the VM; virga vm ls");
         return cloud_run_fail(r, CLOUD_EXIT_USAGE, &err);
     }
-    int status = get_path(r, path, sizeof(path));
-    if (status)
+    api_buf_init(&path, PATH_BYTES);
+    int status = get_path(r, &path);
+    if (status) {
+        api_buf_fini(&path);
         return status;
+    }
     init(&c);
     if (c.is_terminal)
         fprintf(stderr, "virga: this is the console of VM \"%s\"; Ctrl-] (^]) ends it\n",
                 r->args.words[0]);
-    int e = open_console(r, &c, path, &err);
-    explicit_bzero(path, sizeof(path));
+    int e = path.failed ? err_set(&err, EINVAL, "the server's answer is too long for a path")
+                        : open_console(r, &c, path.text, &err);
+    api_buf_fini(&path);
     if (!e && !c.opened)
         e = err_set(&err, ECONNREFUSED,
                     "the console could not be opened: %s: see virga vm show %.64s", c.why,

@@ -163,7 +163,7 @@ static int save_secret(const struct cloud_run *r, json_t *answer, struct err *er
     CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     size_t n = strlen(secret);
     if (fd < 0 || write(fd, secret, n) != (ssize_t)n ||
-        (secret[n - 1] != '\n' && write(fd, "\n", 1) != 1))
+        ((!n || secret[n - 1] != '\n') && write(fd, "\n", 1) != 1))
         return err_sys(
             err, errno,
             "--save: could not write %.200s; the secret is lost: remove what was made and "

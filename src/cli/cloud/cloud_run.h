@@ -55,6 +55,8 @@ struct cloud_call {
  * success (json_null() where there is none) and may be NULL; etag (64 bytes) may be NULL. */
 int cloud_run_call(struct cloud_run *r, const struct cloud_call *c, json_t **answer, char *etag);
 
+/* Appends a text as it may stand in a path or a query. */
+void cloud_run_escape(struct api_buf *b, const char *text);
 /* Prints all pages of a list, in the form, order and columns that were asked for. Returns an exit
  * status. */
 int cloud_run_list(struct cloud_run *r, struct cloud_call *c);

@@ -1,11 +1,14 @@
 """Runs of the cloud's command line in a home of their own, with and without a terminal."""
+import fcntl
 import os
 import pty
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 from .tap import check, check_eq
@@ -50,10 +53,15 @@ class Home:
     def run(self, *args, stdin="", expect=None, env=None):
         """(exit status, standard output, standard error)"""
         p = subprocess.run([program("virga"), *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           env={**self.env, **(env or {})}, cwd=self.dir, timeout=LIMIT_S, check=False)
+                           env={**self.env, **(env or {})}, cwd=self.dir, timeout=LIMIT_S, check=False,
+                           start_new_session=True)  # no terminal to ask on
         if expect is not None:
             check_eq(p.returncode, EXIT[expect], f"exit status of {args}: {p.stdout[-500:]}{p.stderr[-2000:]}; status")
         return p.returncode, p.stdout, p.stderr
+
+    def login(self, url, *args, password="x", expect="done"):
+        """Signs in as ada."""
+        return self.run("login", url, "--user", "ada", "--password-stdin", *args, stdin=password + "\n", expect=expect)
 
 
 def commands():
@@ -78,6 +86,7 @@ def on_terminal(home, args, feed, until, env=None):
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(home.dir)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         os.execve(program("virga"), ["virga", *args], {**home.env, "TERM": "xterm", **(env or {})})
     shown, feed = b"", list(feed)
     begin = time.monotonic()

@@ -167,6 +167,8 @@ class Cloud:
         if not content and call.raw:
             call.wrong.append("a body that is not described")
         if not call.raw:
+            if media:
+                call.wrong.append(f"a type of no body: {media}")
             if op.get("requestBody", {}).get("required") and "application/octet-stream" not in content:
                 call.wrong.append("no body")
             return
