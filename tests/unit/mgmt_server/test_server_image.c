@@ -315,6 +315,75 @@ static void a_copy_is_fetched_where_a_volume_needs_it(void)
     rig_fini(&rig);
 }
 
+static void disk_in(struct rig *r, void *arg)
+{
+    const struct server_storage_seen *seen = arg;
+    struct store_id of;
+    const struct catalog_slot *slot = catalog_find(r->s->catalog, seen->kind, &seen->id);
+    if (server_storage_host_of(slot->now, &of))
+        server_storage_seen(r->s, &of, seen);
+}
+
+static void disk(const struct store_id *id, int64_t generation, enum server_storage_state state,
+                 const char *reason)
+{
+    struct server_storage_seen seen = {.kind = CATALOG_VOLUME,
+                                       .id = *id,
+                                       .generation = generation,
+                                       .state = state,
+                                       .size_bytes = 3 * GIB,
+                                       .reason = reason};
+    rig_in(&rig, disk_in, &seen);
+}
+
+struct wish {
+    struct store_id id;
+    int64_t generation;
+};
+
+static void wish_in(struct rig *r, void *arg)
+{
+    struct wish *w = arg;
+    const struct catalog_slot *slot = catalog_find(r->s->catalog, CATALOG_VOLUME, &w->id);
+    w->generation = slot->writing ? 1 : server_storage_wish(slot->now);
+}
+
+static int64_t disk_generation(const struct store_id *id)
+{
+    struct wish w = {.id = *id};
+    rig_in(&rig, wish_in, &w);
+    return w.generation;
+}
+
+static void a_volume_waits_for_its_image(void)
+{
+    struct store_id other;
+    char first[64];
+    begin();
+    struct store_id id = image_there();
+    rig_host(&rig, &other, 50);
+    rig_pools(&rig, &host, 0, NULL);
+    struct store_id v = create("/volumes", "{\"name\":\"v\",\"image\":\"i\"}");
+    disk(&v, 1, SERVER_STORAGE_FAILED, "its source is not there");
+    CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
+    CHECK_EQ(disk_generation(&v), 1);
+    done(&id, &other);
+    for (int i = 0; i < 5000 && disk_generation(&v) == 1; i++)
+        usleep(1000);
+    CHECK_EQ(disk_generation(&v), 2); /* asked for again */
+    CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
+    disk(&v, 2, SERVER_STORAGE_PRESENT, NULL);
+    CHECK_STR(rig_end(&rig, operation), "done");
+    gone(&id, &other);
+    v = create("/volumes", "{\"name\":\"w\",\"image\":\"i\"}");
+    snprintf(first, sizeof(first), "%s", operation);
+    say(&id, &other, want(&id, &other).want.generation, SERVER_STORAGE_FAILED, NULL, "no route");
+    CHECK_STR(rig_end(&rig, first), "failed");
+    CHECK(strstr(rig.body, "no route") != NULL);
+    CHECK_STR(rig_state(&rig, "/images/i"), "ready");
+    rig_fini(&rig);
+}
+
 static void a_deletion_waits_for_all_hosts_that_answer(void)
 {
     struct store_id other;
@@ -343,15 +412,6 @@ static void a_deletion_does_not_wait_for_a_host_that_is_lost(void)
     rig_in(&rig, rig_lose_host, &host);
     CHECK_STR(rig_end(&rig, operation), "done");
     rig_fini(&rig);
-}
-
-static void disk_in(struct rig *r, void *arg)
-{
-    const struct server_storage_seen *seen = arg;
-    struct store_id of;
-    const struct catalog_slot *slot = catalog_find(r->s->catalog, seen->kind, &seen->id);
-    if (server_storage_host_of(slot->now, &of))
-        server_storage_seen(r->s, &of, seen);
 }
 
 static void an_image_of_a_volume_lies_on_its_host(void)
@@ -542,6 +602,7 @@ int main(void)
     TAP_RUN(an_import_waits_for_a_host);
     TAP_RUN(another_host_imports_when_the_first_is_lost);
     TAP_RUN(a_copy_is_fetched_where_a_volume_needs_it);
+    TAP_RUN(a_volume_waits_for_its_image);
     TAP_RUN(a_deletion_waits_for_all_hosts_that_answer);
     TAP_RUN(a_deletion_does_not_wait_for_a_host_that_is_lost);
     TAP_RUN(an_image_of_a_volume_lies_on_its_host);
