@@ -178,6 +178,24 @@ def a_public_image_is_seen_by_every_project():
 
 
 @case
+def an_import_is_cancelled():
+    """At once, and only once; the image is in error and can be deleted."""
+    with Cloud() as cloud:
+        made = cloud.post("/images", {"name": "i", "source": {"kind": "upload", "size_bytes": 10}})
+        check_eq(put(cloud, "/images/i/content", b"x", "bytes 0-0/10").status, 200, "something has come")
+        path = f"/operations/{made.body['id']}/cancel"
+        cancelled = cloud.post(path, {})
+        described(cancelled, "Operation")
+        check_eq((cancelled.status, cancelled.body["state"]), (202, "cancelled"), "cancelled")
+        check_eq(cloud.post(path, {}).body["state"], "cancelled", "it stays so")
+        shown = cloud.get("/images/i").body["status"]
+        check_eq((shown["state"], "operation" in shown), ("error", False), "the image is in error")
+        refused(put(cloud, "/images/i/content", b"x", "bytes 1-1/10"), 409, "resource.wrong_state")
+        cloud.wait(cloud.delete("/images/i"))
+        refused(cloud.post(path.replace(made.body["id"][:8], "00000000")), 404, "resource.not_found")
+
+
+@case
 def what_is_protected_stays():
     """delete_protection, and If-Match, of images."""
     with Cloud() as cloud:
