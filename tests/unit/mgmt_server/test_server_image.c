@@ -499,6 +499,80 @@ static void a_built_image_does_not(void)
     rig_fini(&rig);
 }
 
+/* ---- a VM's first disk ---- */
+
+struct boot {
+    struct store_id image, host, vm, volume;
+    int64_t size_gib, size;
+    const char *pool;
+    int result;
+    char code[64];
+};
+
+static void boot_in(struct rig *r, void *arg)
+{
+    struct boot *b = arg;
+    static const struct store_id nobody;
+    struct server_call c = {.s = r->s};
+    api_problem_init(&c.refusal);
+    api_arena_init(&c.arena, API_JSON_ARENA_BYTES);
+    c.project = catalog_find_text(r->s->catalog, CATALOG_PROJECT, &nobody, "default")->now->id;
+    struct catalog_object *vm = catalog_new(CATALOG_VM, &b->vm, &c.project), *v = NULL;
+    struct server_txn *t = server_txn_begin(r->s, NULL);
+    const struct catalog_slot *image = catalog_find(r->s->catalog, CATALOG_IMAGE, &b->image);
+    b->result = server_storage_boot(&c, t, vm, image->now, b->size_gib, b->pool, &b->host, &v);
+    if (v) {
+        b->volume = v->id;
+        b->size = ((struct api_volume *)v->doc)->size_gib.v;
+    }
+    snprintf(b->code, sizeof(b->code), "%s",
+             b->result < 0 ? api_problem_kinds[c.refusal.code].code : "");
+    if (b->result)
+        server_txn_abandon(t);
+    else
+        CHECK_EQ(server_txn_commit(t, NULL, NULL), 0);
+    catalog_unref(vm);
+    api_arena_fini(&c.arena);
+}
+
+static void a_vm_gets_its_first_disk(void)
+{
+    char path[64], id[UUID_TEXT_BYTES];
+    begin();
+    struct store_id image = create("/images", URL_IMAGE);
+    struct boot b = {.image = image, .host = host, .vm = catalog_id(server_now_ms())};
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "image.not_ready");
+    until_wanted(&image, &host);
+    done(&image, &host);
+    CHECK_STR(rig_end(&rig, operation), "done");
+    CHECK_EQ(rig_ask(&rig, "PATCH", "/images/i", "{\"min_disk_gib\":4}"), 200);
+    b.size_gib = 3;
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "request.invalid");
+    b.size_gib = 0;
+    b.pool = "none";
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "reference.not_found");
+    b.pool = "local";
+    b.size_gib = 500;
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "placement.no_host");
+    b.size_gib = 0;
+    rig_in(&rig, boot_in, &b);
+    CHECK_EQ(b.result, 0);
+    CHECK_EQ(b.size, 4);
+    uuid_format(b.volume.bytes, id);
+    snprintf(path, sizeof(path), "/volumes/%s", id);
+    until(path, "creating");
+    CHECK_STR(rig_value(&rig, "operation"), "");
+    rig_ask(&rig, "GET", "/images/i", NULL);
+    CHECK_STR(rig_value(&rig, "users"), "1"); /* and nothing of those that were refused */
+    rig_ask(&rig, "GET", "/pools/local", NULL);
+    CHECK_STR(rig_value(&rig, "promised_gib"), "4");
+    rig_fini(&rig);
+}
+
 /* ---- uploads ---- */
 
 static int put_part(const char *part, const char *range, const char *query)
@@ -609,6 +683,7 @@ int main(void)
     TAP_RUN(an_import_is_cancelled);
     TAP_RUN(a_portable_image_outlives_its_host);
     TAP_RUN(a_built_image_does_not);
+    TAP_RUN(a_vm_gets_its_first_disk);
     TAP_RUN(an_upload_comes_in_parts);
     TAP_RUN(an_upload_with_another_checksum_is_refused);
     TAP_RUN(an_upload_that_nobody_measured_is_whole_or_says_its_total);
