@@ -169,15 +169,32 @@ void server_image_each(struct server *s, const struct store_id *host,
 
 /* ---- what they say ---- */
 
+/* Volumes that wait for it there can be made now, or cannot. */
+static void settle_volumes(struct server *s, const struct catalog_object *image,
+                           const struct store_id *host)
+{
+    const struct catalog_list *volumes = catalog_under(s->catalog, CATALOG_VOLUME, host);
+    for (size_t i = 0; i < volumes->n; i++) {
+        const struct catalog_object *v = volumes->slots[i]->now;
+        const char *from = server_storage_value(&((struct api_volume *)v->doc)->image);
+        if (from && !strcmp(from, image->id_text) &&
+            server_storage_phase(v) == SERVER_STORAGE_MAKING)
+            server_storage_settle(s, CATALOG_VOLUME, &v->id);
+    }
+}
+
 void server_image_seen(struct server *s, const struct store_id *host,
                        const struct server_image_seen *seen)
 {
-    if (!catalog_find(s->catalog, CATALOG_IMAGE, &seen->id))
+    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_IMAGE, &seen->id);
+    if (!slot)
         return;
     struct server_storage_fact *f =
         server_storage_fact_get(s->storage, CATALOG_IMAGE, &seen->id, host);
     if (!f)
         return; /* it will be said again */
+    bool was = f->reported && f->state == seen->state;
+    bool answer = seen->generation == server_storage_wish(slot->now);
     f->reported = true;
     f->generation = seen->generation;
     f->state = seen->state;
@@ -188,6 +205,8 @@ void server_image_seen(struct server *s, const struct store_id *host,
     f->format = seen->format;
     server_storage_fact_text(&f->sha256, seen->sha256);
     server_storage_fact_text(&f->reason, seen->reason);
+    if (!was && answer && (f->state == SERVER_STORAGE_FAILED || f->state == SERVER_STORAGE_PRESENT))
+        settle_volumes(s, slot->now, host);
     server_storage_settle(s, CATALOG_IMAGE, &seen->id);
 }
 

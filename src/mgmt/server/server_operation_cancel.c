@@ -6,8 +6,9 @@
 #include "mgmt/server/server_internal.h"
 
 /* Add a line for a kind; NULL ends it. */
-static const struct server_operation_canceller *const cancellers[] = {
-    NULL,
+static const struct server_operation_canceller cancellers[] = {
+    {"image_create", server_operation_cancel_image},
+    {NULL, NULL},
 };
 
 int server_operation_cancel(struct server_call *c)
@@ -21,9 +22,10 @@ int server_operation_cancel(struct server_call *c)
         return api_problem_set(&c->refusal, API_PROBLEM_CODE_OPERATION_NOT_CANCELLABLE,
                                "operation %s has ended as %s: there is nothing to cancel",
                                slot->now->id_text, api_types_operation_state.names[o->state.v]);
-    for (unsigned i = 0; cancellers[i] && o->cancellable.is == API_VALUE && o->cancellable.v; i++)
-        if (!strcmp(cancellers[i]->kind, o->kind.v))
-            return cancellers[i]->cancel(c, slot);
+    for (unsigned i = 0; cancellers[i].kind && o->cancellable.is == API_VALUE && o->cancellable.v;
+         i++)
+        if (!strcmp(cancellers[i].kind, o->kind.v))
+            return cancellers[i].cancel(c, slot);
     return api_problem_set(&c->refusal, API_PROBLEM_CODE_OPERATION_NOT_CANCELLABLE,
                            "operation %s (%s) cannot be cancelled now: wait for its end",
                            slot->now->id_text, o->kind.v);

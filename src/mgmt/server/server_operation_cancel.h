@@ -13,6 +13,9 @@ struct server_operation_canceller {
     int (*cancel)(struct server_call *c, struct catalog_slot *operation);
 };
 
+/* An image's import. */
+int server_operation_cancel_image(struct server_call *c, struct catalog_slot *operation);
+
 /* The handler of operation_cancel. */
 int server_operation_cancel(struct server_call *c);
 

@@ -26,6 +26,7 @@ struct server_storage_fact {
     /* The object's own. */
     bool settling; /* a change that follows from it is on its way, or waits for the timer */
     bool retry;
+    int64_t early; /* VOLUME: the wish that was refused since its image was not there; 0: none */
     bool uploading, uploaded; /* a part is being spooled; all of it is, and has that sha256 */
     struct server_storage_fact *copies; /* IMAGE: those with a host */
     /* The table's. */

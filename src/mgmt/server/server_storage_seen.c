@@ -87,7 +87,7 @@ void server_storage_seen(struct server *s, const struct store_id *host,
 
 /* ---- what follows ---- */
 
-enum step { STEP_NONE, STEP_READY, STEP_BROKEN, STEP_BACK, STEP_GONE };
+enum step { STEP_NONE, STEP_AGAIN, STEP_READY, STEP_BROKEN, STEP_BACK, STEP_GONE };
 
 static bool large_enough(const struct catalog_object *v, const struct server_storage_fact *f)
 {
@@ -98,6 +98,42 @@ static bool large_enough(const struct catalog_object *v, const struct server_sto
 static const char *reason_of(const struct server_storage_fact *f)
 {
     return f->reason && f->reason[0] ? f->reason : "the host could not do it and did not say why";
+}
+
+/* The copy of the image that a new volume is made from, on its host: NULL where it is there, or
+ * where nothing is to be fetched. */
+static bool image_missing(const struct server *s, const struct catalog_object *v,
+                          const struct server_storage_fact **copy)
+{
+    const struct api_volume *doc = v->doc;
+    struct store_id image, host;
+    *copy = NULL;
+    if (v->kind != CATALOG_VOLUME || server_storage_phase(v) != SERVER_STORAGE_MAKING ||
+        !server_storage_id(&doc->image, &image) || !server_storage_id(&v->own->host, &host) ||
+        server_image_on(s, &image, &host))
+        return false;
+    *copy = server_storage_fact_find(s->storage, CATALOG_IMAGE, &image, &host);
+    return true;
+}
+
+/* An agent cannot make a volume before it has the image, and may say so before it has it: that is
+ * no end, it tries again. That it cannot have the image is one. */
+static bool wait_for_image(const struct server *s, const struct catalog_object *v,
+                           struct server_storage_fact *f, const char **why)
+{
+    const struct server_storage_fact *copy;
+    bool answer = f->reported && f->generation == server_storage_wish(v);
+    if (!image_missing(s, v, &copy) || (f->reported && f->state == SERVER_STORAGE_PRESENT))
+        return false;
+    if (copy && copy->reported && copy->state == SERVER_STORAGE_FAILED) {
+        *why = copy->reason && copy->reason[0] ? copy->reason : "its host cannot have the image";
+        return false;
+    }
+    if (answer && f->state == SERVER_STORAGE_FAILED) {
+        f->reported = false;
+        f->early = f->generation;
+    }
+    return true;
 }
 
 /* What is there counts whenever it was said; what is not there, or cannot be done, only if it is an
@@ -199,7 +235,9 @@ static void change(struct server *s, struct catalog_slot *slot, struct server_st
         return;
     }
     set_used(v, f);
-    if (step == STEP_READY) {
+    if (step == STEP_AGAIN) {
+        server_storage_wish_next(v);
+    } else if (step == STEP_READY) {
         server_storage_ready(t, v);
     } else {
         shrink_back(t, v);
@@ -234,12 +272,19 @@ void server_storage_settle_disk(struct server *s, struct catalog_slot *slot,
                                 struct server_storage_fact *f)
 {
     struct store_id host;
-    const char *why;
+    const char *why = NULL, *no_image = NULL;
     bool has_host =
         server_storage_id(&slot->now->own->host, &host) && server_storage_host_exists(s, &host);
-    enum step step = has_host ? next_step(slot->now, f, &why) : step_without_host(slot->now, &why);
-    if (step != STEP_NONE)
-        change(s, slot, f, step, why);
+    bool waits = has_host && wait_for_image(s, slot->now, f, &no_image);
+    bool again = f->early && f->early == server_storage_wish(slot->now) &&
+                 server_storage_phase(slot->now) == SERVER_STORAGE_MAKING;
+    enum step step = no_image   ? STEP_BROKEN
+                     : has_host ? next_step(slot->now, f, &why)
+                                : step_without_host(slot->now, &why);
+    if (step == STEP_NONE && again)
+        step = STEP_AGAIN;
+    if (step != STEP_NONE && !waits)
+        change(s, slot, f, step, no_image ? no_image : why);
     else if (f->reported)
         show(s, slot, f);
 }

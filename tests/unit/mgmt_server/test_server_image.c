@@ -315,6 +315,75 @@ static void a_copy_is_fetched_where_a_volume_needs_it(void)
     rig_fini(&rig);
 }
 
+static void disk_in(struct rig *r, void *arg)
+{
+    const struct server_storage_seen *seen = arg;
+    struct store_id of;
+    const struct catalog_slot *slot = catalog_find(r->s->catalog, seen->kind, &seen->id);
+    if (server_storage_host_of(slot->now, &of))
+        server_storage_seen(r->s, &of, seen);
+}
+
+static void disk(const struct store_id *id, int64_t generation, enum server_storage_state state,
+                 const char *reason)
+{
+    struct server_storage_seen seen = {.kind = CATALOG_VOLUME,
+                                       .id = *id,
+                                       .generation = generation,
+                                       .state = state,
+                                       .size_bytes = 3 * GIB,
+                                       .reason = reason};
+    rig_in(&rig, disk_in, &seen);
+}
+
+struct wish {
+    struct store_id id;
+    int64_t generation;
+};
+
+static void wish_in(struct rig *r, void *arg)
+{
+    struct wish *w = arg;
+    const struct catalog_slot *slot = catalog_find(r->s->catalog, CATALOG_VOLUME, &w->id);
+    w->generation = slot->writing ? 1 : server_storage_wish(slot->now);
+}
+
+static int64_t disk_generation(const struct store_id *id)
+{
+    struct wish w = {.id = *id};
+    rig_in(&rig, wish_in, &w);
+    return w.generation;
+}
+
+static void a_volume_waits_for_its_image(void)
+{
+    struct store_id other;
+    char first[64];
+    begin();
+    struct store_id id = image_there();
+    rig_host(&rig, &other, 50);
+    rig_pools(&rig, &host, 0, NULL);
+    struct store_id v = create("/volumes", "{\"name\":\"v\",\"image\":\"i\"}");
+    disk(&v, 1, SERVER_STORAGE_FAILED, "its source is not there");
+    CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
+    CHECK_EQ(disk_generation(&v), 1);
+    done(&id, &other);
+    for (int i = 0; i < 5000 && disk_generation(&v) == 1; i++)
+        usleep(1000);
+    CHECK_EQ(disk_generation(&v), 2); /* asked for again */
+    CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
+    disk(&v, 2, SERVER_STORAGE_PRESENT, NULL);
+    CHECK_STR(rig_end(&rig, operation), "done");
+    gone(&id, &other);
+    v = create("/volumes", "{\"name\":\"w\",\"image\":\"i\"}");
+    snprintf(first, sizeof(first), "%s", operation);
+    say(&id, &other, want(&id, &other).want.generation, SERVER_STORAGE_FAILED, NULL, "no route");
+    CHECK_STR(rig_end(&rig, first), "failed");
+    CHECK(strstr(rig.body, "no route") != NULL);
+    CHECK_STR(rig_state(&rig, "/images/i"), "ready");
+    rig_fini(&rig);
+}
+
 static void a_deletion_waits_for_all_hosts_that_answer(void)
 {
     struct store_id other;
@@ -343,15 +412,6 @@ static void a_deletion_does_not_wait_for_a_host_that_is_lost(void)
     rig_in(&rig, rig_lose_host, &host);
     CHECK_STR(rig_end(&rig, operation), "done");
     rig_fini(&rig);
-}
-
-static void disk_in(struct rig *r, void *arg)
-{
-    const struct server_storage_seen *seen = arg;
-    struct store_id of;
-    const struct catalog_slot *slot = catalog_find(r->s->catalog, seen->kind, &seen->id);
-    if (server_storage_host_of(slot->now, &of))
-        server_storage_seen(r->s, &of, seen);
 }
 
 static void an_image_of_a_volume_lies_on_its_host(void)
@@ -436,6 +496,80 @@ static void a_built_image_does_not(void)
     rig_in(&rig, rig_remove_host, &host);
     until("/images/i", "error");
     CHECK(!want(&id, &other).there);
+    rig_fini(&rig);
+}
+
+/* ---- a VM's first disk ---- */
+
+struct boot {
+    struct store_id image, host, vm, volume;
+    int64_t size_gib, size;
+    const char *pool;
+    int result;
+    char code[64];
+};
+
+static void boot_in(struct rig *r, void *arg)
+{
+    struct boot *b = arg;
+    static const struct store_id nobody;
+    struct server_call c = {.s = r->s};
+    api_problem_init(&c.refusal);
+    api_arena_init(&c.arena, API_JSON_ARENA_BYTES);
+    c.project = catalog_find_text(r->s->catalog, CATALOG_PROJECT, &nobody, "default")->now->id;
+    struct catalog_object *vm = catalog_new(CATALOG_VM, &b->vm, &c.project), *v = NULL;
+    struct server_txn *t = server_txn_begin(r->s, NULL);
+    const struct catalog_slot *image = catalog_find(r->s->catalog, CATALOG_IMAGE, &b->image);
+    b->result = server_storage_boot(&c, t, vm, image->now, b->size_gib, b->pool, &b->host, &v);
+    if (v) {
+        b->volume = v->id;
+        b->size = ((struct api_volume *)v->doc)->size_gib.v;
+    }
+    snprintf(b->code, sizeof(b->code), "%s",
+             b->result < 0 ? api_problem_kinds[c.refusal.code].code : "");
+    if (b->result)
+        server_txn_abandon(t);
+    else
+        CHECK_EQ(server_txn_commit(t, NULL, NULL), 0);
+    catalog_unref(vm);
+    api_arena_fini(&c.arena);
+}
+
+static void a_vm_gets_its_first_disk(void)
+{
+    char path[64], id[UUID_TEXT_BYTES];
+    begin();
+    struct store_id image = create("/images", URL_IMAGE);
+    struct boot b = {.image = image, .host = host, .vm = catalog_id(server_now_ms())};
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "image.not_ready");
+    until_wanted(&image, &host);
+    done(&image, &host);
+    CHECK_STR(rig_end(&rig, operation), "done");
+    CHECK_EQ(rig_ask(&rig, "PATCH", "/images/i", "{\"min_disk_gib\":4}"), 200);
+    b.size_gib = 3;
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "request.invalid");
+    b.size_gib = 0;
+    b.pool = "none";
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "reference.not_found");
+    b.pool = "local";
+    b.size_gib = 500;
+    rig_in(&rig, boot_in, &b);
+    CHECK_STR(b.code, "placement.no_host");
+    b.size_gib = 0;
+    rig_in(&rig, boot_in, &b);
+    CHECK_EQ(b.result, 0);
+    CHECK_EQ(b.size, 4);
+    uuid_format(b.volume.bytes, id);
+    snprintf(path, sizeof(path), "/volumes/%s", id);
+    until(path, "creating");
+    CHECK_STR(rig_value(&rig, "operation"), "");
+    rig_ask(&rig, "GET", "/images/i", NULL);
+    CHECK_STR(rig_value(&rig, "users"), "1"); /* and nothing of those that were refused */
+    rig_ask(&rig, "GET", "/pools/local", NULL);
+    CHECK_STR(rig_value(&rig, "promised_gib"), "4");
     rig_fini(&rig);
 }
 
@@ -542,12 +676,14 @@ int main(void)
     TAP_RUN(an_import_waits_for_a_host);
     TAP_RUN(another_host_imports_when_the_first_is_lost);
     TAP_RUN(a_copy_is_fetched_where_a_volume_needs_it);
+    TAP_RUN(a_volume_waits_for_its_image);
     TAP_RUN(a_deletion_waits_for_all_hosts_that_answer);
     TAP_RUN(a_deletion_does_not_wait_for_a_host_that_is_lost);
     TAP_RUN(an_image_of_a_volume_lies_on_its_host);
     TAP_RUN(an_import_is_cancelled);
     TAP_RUN(a_portable_image_outlives_its_host);
     TAP_RUN(a_built_image_does_not);
+    TAP_RUN(a_vm_gets_its_first_disk);
     TAP_RUN(an_upload_comes_in_parts);
     TAP_RUN(an_upload_with_another_checksum_is_refused);
     TAP_RUN(an_upload_that_nobody_measured_is_whole_or_says_its_total);

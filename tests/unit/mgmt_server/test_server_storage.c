@@ -176,6 +176,9 @@ static void a_volume_is_there_when_its_host_says_so(void)
     rig_ask(&rig, "GET", path, NULL);
     CHECK_STR(rig_value(&rig, "progress_percent"), "40");
     CHECK_STR(rig_value(&rig, "state"), "running");
+    snprintf(path, sizeof(path), "/operations/%s/cancel", operation);
+    CHECK_EQ(rig_ask(&rig, "POST", path, NULL), 409);
+    CHECK_STR(rig_value(&rig, "code"), "operation.not_cancellable");
     done(&id, CATALOG_VOLUME, 1); /* not as large as it shall be */
     CHECK(nothing_follows(&id, CATALOG_VOLUME));
     CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
