@@ -43,8 +43,7 @@ static bool has_monitor(enum vm_seen_state state)
            state == VM_SEEN_STOPPING;
 }
 
-struct agent_core_vm *agent_core_add(struct agent_core *c, const uint8_t id[16], bool adopted,
-                                     struct err *err)
+struct agent_core_vm *agent_core_add(struct agent_core *c, const uint8_t id[16], struct err *err)
 {
     if (c->n_vms == c->vms_capacity) {
         unsigned capacity = MAX(2 * c->vms_capacity, 16u);
@@ -70,7 +69,6 @@ struct agent_core_vm *agent_core_add(struct agent_core *c, const uint8_t id[16],
         return NULL;
     }
     v->core = c;
-    v->adopted = adopted;
     v->last = agent_vm_seen(v->vm)->state;
     c->vms[c->n_vms++] = v;
     vm_console_follow(v->console, has_monitor(v->last));
@@ -93,8 +91,6 @@ static void vm_seen(void *opaque, const struct vm_seen *seen)
              agent_vm_state_name(seen->state), seen->reason[0] ? ": " : "", seen->reason, id,
              (unsigned long long)seen->epoch);
     v->last = seen->state;
-    if (seen->state == VM_SEEN_PREPARING)
-        v->adopted = false; /* what comes now is ours from the beginning */
     vm_console_follow(v->console, has_monitor(seen->state));
     if (seen->state == VM_SEEN_STOPPING)
         agent_core_usage_read(v);
@@ -115,7 +111,7 @@ static int adopt_all(struct agent_core *c, struct err *err)
     if (!dir)
         return err_sys(err, errno, "could not read %s", c->run_root);
     for (struct dirent *e; !ret && (e = readdir(dir));)
-        if (!uuid_parse(e->d_name, id) && !agent_core_add(c, id, true, err))
+        if (!uuid_parse(e->d_name, id) && !agent_core_add(c, id, err))
             ret = err_wrap(err, "VM %s", e->d_name);
     closedir(dir);
     return ret;

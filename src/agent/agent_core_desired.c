@@ -86,7 +86,7 @@ static int take_vm(struct agent_core *c, const struct link_vm_want *w, struct er
     if (ret)
         return ret;
     if (!v)
-        v = agent_core_add(c, id, false, err);
+        v = agent_core_add(c, id, err);
     if (!v)
         return -ENOMEM;
     bool first = !agent_vm_wanted(v->vm);

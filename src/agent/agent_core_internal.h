@@ -17,10 +17,9 @@ struct agent_core_vm {
     struct agent_core *core;
     struct agent_vm *vm;
     struct vm_console *console;
-    bool named;   /* within the full set that is coming in */
-    bool dirty;   /* to be told */
-    bool adopted; /* it ran before this agent did */
-    bool gone;    /* the server has forgotten it */
+    bool named; /* within the full set that is coming in */
+    bool dirty; /* to be told */
+    bool gone;  /* the server has forgotten it */
     enum vm_seen_state last;
 };
 
@@ -57,9 +56,8 @@ struct agent_core {
 };
 
 struct agent_core_vm *agent_core_find(struct agent_core *c, const uint8_t id[16]);
-/* NULL: no memory. `adopted`: it was here when the agent began. */
-struct agent_core_vm *agent_core_add(struct agent_core *c, const uint8_t id[16], bool adopted,
-                                     struct err *err);
+/* NULL: no memory. */
+struct agent_core_vm *agent_core_add(struct agent_core *c, const uint8_t id[16], struct err *err);
 /* Says what has changed, soon. */
 void agent_core_report_soon(struct agent_core *c);
 

@@ -26,15 +26,14 @@ static uint64_t number(const json_t *device, const char *name)
     return v > 0 ? (uint64_t)v : 0;
 }
 
-static void count(struct agent_core_vm *v, const char *device, const uint8_t object[16],
-                  enum link_usage_item_kind kind, enum link_usage_item_meter meter, uint64_t raw)
+static void count(struct agent_core_vm *v, const uint8_t object[16], enum link_usage_item_kind kind,
+                  enum link_usage_item_meter meter, uint64_t raw)
 {
     const struct vm_seen *seen = agent_vm_seen(v->vm);
-    struct usage_counter c = {.kind = kind, .meter = meter};
+    struct usage_counter c = {.run = seen->epoch, .kind = kind, .meter = meter};
     memcpy(c.vm, seen->id, 16);
     memcpy(c.object, object, 16);
-    snprintf(c.device, sizeof(c.device), "%s", device);
-    int ret = usage_book_count(v->core->usage, &c, seen->epoch, v->adopted, raw);
+    int ret = usage_book_count(v->core->usage, &c, raw);
     if (ret)
         LOG_LIMITED(LOG_ERROR, "agent", "what was used could not be counted: %s", strerror(-ret));
 }
@@ -43,29 +42,29 @@ static void count(struct agent_core_vm *v, const char *device, const uint8_t obj
 static void count_all(struct agent_core_vm *v, const struct vm_want *want, const json_t *all)
 {
     uint64_t egress = 0, ingress = 0;
-    char device[USAGE_BOOK_DEVICE_BYTES];
+    char device[VM_CONFIG_ID_BYTES];
     const uint8_t *id = agent_vm_seen(v->vm)->id;
     for (unsigned i = 0; i < want->n_ports; i++) {
         snprintf(device, sizeof(device), "nic%u", i);
         const json_t *nic = json_object_get(all, device);
         uint64_t tx = number(nic, "tx_bytes"), rx = number(nic, "rx_bytes");
-        count(v, device, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT,
-              LINK_USAGE_ITEM_METER_EGRESS_BYTES, tx);
-        count(v, device, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT,
-              LINK_USAGE_ITEM_METER_INGRESS_BYTES, rx);
+        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_EGRESS_BYTES,
+              tx);
+        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_INGRESS_BYTES,
+              rx);
         egress += tx;
         ingress += rx;
     }
     for (unsigned i = 0; i < want->n_disks; i++) {
         snprintf(device, sizeof(device), "disk%u", i);
         const json_t *disk = json_object_get(all, device);
-        count(v, device, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
+        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
               LINK_USAGE_ITEM_METER_READ_BYTES, number(disk, "read_bytes"));
-        count(v, device, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
+        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
               LINK_USAGE_ITEM_METER_WRITTEN_BYTES, number(disk, "written_bytes"));
     }
-    count(v, "vm", id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_EGRESS_BYTES, egress);
-    count(v, "vm", id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_INGRESS_BYTES, ingress);
+    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_EGRESS_BYTES, egress);
+    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_INGRESS_BYTES, ingress);
 }
 
 static void counted(void *opaque, const char *text)

@@ -194,7 +194,8 @@ static void say_usage(struct simulated_host *h)
             continue;
         row->value += EGRESS_STEP;
         uuid_format(row->id, id);
-        items[n].object = (struct api_text){API_VALUE, id};
+        items[n].vm = items[n].object = (struct api_text){API_VALUE, id};
+        items[n].run = (struct api_int){API_VALUE, (int64_t)row->epoch};
         items[n].kind.is = items[n].meter.is = API_VALUE;
         items[n].kind.v = LINK_USAGE_ITEM_KIND_VM;
         items[n].meter.v = LINK_USAGE_ITEM_METER_EGRESS_BYTES;
@@ -270,6 +271,8 @@ static void want_vm(struct simulated_host *h, const struct link_vm_want *w)
     switch (w->power.v) {
     case LINK_VM_WANT_POWER_RUNNING:
     case LINK_VM_WANT_POWER_PAUSED:
+        if (starts)
+            row->value = 0;
         row->epoch = MAX(row->epoch, (uint64_t)w->epoch.v);
         if (starts || runs)
             row->state = w->power.v == LINK_VM_WANT_POWER_PAUSED ? LINK_VM_SEEN_STATE_PAUSED

@@ -1,5 +1,5 @@
-/* The file: "virga-usage 1 EPOCH NUMBER", then a counter a line: VM, run, device, object, kind,
- * meter, what runs before came to, what the run said, whether the VM is gone. */
+/* The file: "virga-usage 1 EPOCH NUMBER", then a counter a line: VM, run, object, kind, meter, what
+ * it came to before it began anew, where it stands, whether its run is over. */
 #include "agent/usage_book.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 struct row {
     struct usage_counter c;
-    uint64_t run, base, raw;
+    uint64_t base, raw;
     bool ended;
     bool acked; /* the value is one that the server has */
     uint64_t sent_number, sent_value;
@@ -31,14 +31,13 @@ struct usage_book {
     char *path;
     char source[UUID_TEXT_BYTES];
     uint64_t epoch, number;
-    bool fresh; /* there was none before */
     struct row *rows;
     size_t n, capacity;
 };
 
 static uint64_t value_of(const struct row *r)
 {
-    return r->base + r->raw; /* modulo: a run that was adopted begins below zero */
+    return r->base + r->raw;
 }
 
 /* ---- the file ---- */
@@ -65,8 +64,8 @@ static bool parse_row(const char *line, struct row *r)
     char vm[40], object[40];
     unsigned kind, meter, ended;
     int end = 0;
-    if (sscanf(line, "%36s %" SCNu64 " %15s %36s %u %u %" SCNu64 " %" SCNu64 " %u%n", vm, &r->run,
-               r->c.device, object, &kind, &meter, &r->base, &r->raw, &ended, &end) != 9 ||
+    if (sscanf(line, "%36s %" SCNu64 " %36s %u %u %" SCNu64 " %" SCNu64 " %u%n", vm, &r->c.run,
+               object, &kind, &meter, &r->base, &r->raw, &ended, &end) != 8 ||
         line[end] != '\n' || kind >= LINK_USAGE_ITEM_KIND_N || meter >= LINK_USAGE_ITEM_METER_N ||
         ended > 1 || uuid_parse(vm, r->c.vm) || uuid_parse(object, r->c.object))
         return false;
@@ -102,9 +101,9 @@ static int write_book(struct usage_book *b, struct err *err)
         const struct row *r = &b->rows[i];
         uuid_format(r->c.vm, vm);
         uuid_format(r->c.object, object);
-        api_buf_printf(&text, "%s %" PRIu64 " %s %s %u %u %" PRIu64 " %" PRIu64 " %u\n", vm, r->run,
-                       r->c.device, object, (unsigned)r->c.kind, (unsigned)r->c.meter, r->base,
-                       r->raw, r->ended);
+        api_buf_printf(&text, "%s %" PRIu64 " %s %u %u %" PRIu64 " %" PRIu64 " %u\n", vm, r->c.run,
+                       object, (unsigned)r->c.kind, (unsigned)r->c.meter, r->base, r->raw,
+                       r->ended);
     }
     int ret = text.failed ? err_set(err, ENOMEM, "could not allocate the usage book")
                           : state_file_write(b->path, text.text, text.bytes, err);
@@ -138,7 +137,6 @@ struct usage_book *usage_book_open(const char *path, const uint8_t source[16], i
             log_line(LOG_WARN, "agent", "the usage book is not whole and begins anew: path=%s",
                      path);
         b->n = 0;
-        b->fresh = true;
         b->epoch = (uint64_t)MAX(now_ms, 1);
         b->number = 0;
     }
@@ -160,33 +158,37 @@ static struct row *find(struct usage_book *b, const struct usage_counter *c)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct row *r = &b->rows[i];
-        if (r->c.meter == c->meter && r->c.kind == c->kind && !memcmp(r->c.vm, c->vm, 16) &&
-            !memcmp(r->c.object, c->object, 16) && !strcmp(r->c.device, c->device))
+        if (r->c.meter == c->meter && r->c.kind == c->kind && r->c.run == c->run &&
+            !memcmp(r->c.vm, c->vm, 16) && !memcmp(r->c.object, c->object, 16))
             return r;
     }
     return NULL;
 }
 
-int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t run,
-                     bool adopted, uint64_t raw)
+static void end_before(struct usage_book *b, const uint8_t vm[16], uint64_t run)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->rows[i].c.run < run && !memcmp(b->rows[i].c.vm, vm, 16))
+            b->rows[i].ended = true;
+}
+
+/* Rows of a VM stand in the order of its runs, and so do they in messages: a server may forget a
+ * run when it sees the next. */
+int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t raw)
 {
     struct row *r = find(b, c);
     if (!r) {
+        end_before(b, c->vm, c->run);
         r = add_row(b);
         if (!r)
             return b->n == USAGE_BOOK_COUNTERS_MAX ? -ENOSPC : -ENOMEM;
         r->c = *c;
-        r->run = run;
-        if (b->fresh && adopted)
-            r->base = -raw;
-    } else if (r->run != run || raw < r->raw) { /* another run, or the same epoch's counters anew */
+    } else if (raw < r->raw) {
         r->base += r->raw;
-        r->run = run;
     } else if (r->raw == raw) {
         return 0;
     }
     r->raw = raw;
-    r->ended = false;
     r->acked = false;
     return 0;
 }
@@ -223,15 +225,19 @@ static int fill(struct usage_book *b, struct api_arena *arena, struct link_usage
     uint32_t n = 0;
     for (size_t i = 0; items && i < b->n && n < ITEMS_MAX; i++) {
         struct row *r = &b->rows[i];
-        char *object = r->acked ? NULL : api_arena_alloc(arena, UUID_TEXT_BYTES);
         if (r->acked)
             continue;
-        if (!object)
+        char *vm = api_arena_alloc(arena, UUID_TEXT_BYTES);
+        char *object = api_arena_alloc(arena, UUID_TEXT_BYTES);
+        if (!vm || !object)
             return -ENOMEM;
+        uuid_format(r->c.vm, vm);
         uuid_format(r->c.object, object);
         r->sent_number = b->number;
         r->sent_value = value_of(r);
         struct link_usage_item *item = &items[n++];
+        item->vm = (struct api_text){API_VALUE, vm};
+        item->run = (struct api_int){API_VALUE, (int64_t)r->c.run};
         item->object = (struct api_text){API_VALUE, object};
         item->kind.is = item->meter.is = API_VALUE;
         item->kind.v = r->c.kind;

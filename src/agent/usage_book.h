@@ -1,15 +1,15 @@
-/* What VMs, volumes and ports have used on this host, so that nothing is lost or counted twice when
- * the agent, a monitor or the server dies.
+/* What VMs have used of themselves, their volumes and their ports on this host, so that nothing is
+ * lost or counted twice when the agent, a monitor or the server dies.
  *
- * Theory of operation: a monitor's counters begin at zero with each run of its VM. The book adds up
- * the runs: a counter's value is what the runs before came to, and what the present one says. It is
- * cumulative since the book's *epoch*, so what a message says can be said again, and a message that
- * is lost costs nothing. The book is a file that is written before a message of it is sent: an
- * agent that starts again says no less than it said before. It is only forgotten with its file;
- * then a higher epoch begins at zero, and what ran meanwhile is counted from where it was seen.
+ * Theory of operation: a monitor's counters begin at zero with each run of its VM, and a run has a
+ * number that never comes again. So a counter is known by its VM and run, its value says how much
+ * there ever was, and saying it again changes nothing. The book is a file that is written before a
+ * message of it is sent: what a run came to is kept when its monitor is gone, until a server has
+ * it. The file knows the number of the last message, too; a book that is lost begins another epoch
+ * of numbers, while the monitors still know what their runs have used.
  *
- * A message has a number. A counter is in the next message unless its value is one that an
- * acknowledged message had. */
+ * A counter is in the next message unless its value is one that an acknowledged message had. Those
+ * of a run that is over are gone when they are acknowledged. */
 #ifndef AGENT_USAGE_BOOK_H
 #define AGENT_USAGE_BOOK_H
 
@@ -21,14 +21,12 @@
 #include "link/gen/agent.h"
 
 #define USAGE_BOOK_COUNTERS_MAX 65536
-#define USAGE_BOOK_DEVICE_BYTES 16
 
 struct usage_book;
 
-/* Whose counter: of a VM's device, and what it stands for. */
 struct usage_counter {
     uint8_t vm[16];
-    char device[USAGE_BOOK_DEVICE_BYTES]; /* "nic0": no blanks */
+    uint64_t run; /* the VM's epoch */
     uint8_t object[16];
     enum link_usage_item_kind kind;
     enum link_usage_item_meter meter;
@@ -40,11 +38,11 @@ struct usage_book *usage_book_open(const char *path, const uint8_t source[16], i
                                    struct err *err);
 void usage_book_close(struct usage_book *b);
 
-/* A counter stands at `raw` in a run of its VM. `adopted`: the run was begun under another agent,
- * so what a new book does not know of it has been counted. Errors: ENOMEM; ENOSPC: too many. */
-int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t run,
-                     bool adopted, uint64_t raw);
-/* The VM is gone: its counters go when what they stand at is acknowledged. */
+/* A counter stands at `raw`. One that falls has begun anew within its run (its device was taken out
+ * and put back): what it came to is kept. Earlier runs of the VM are over. Errors: ENOMEM; ENOSPC:
+ * too many. */
+int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t raw);
+/* The VM is gone, and with it its last run. */
 void usage_book_end(struct usage_book *b, const uint8_t vm[16]);
 /* The same for every VM of which `here` says no: once, when an agent starts. */
 void usage_book_keep(struct usage_book *b, bool (*here)(void *opaque, const uint8_t vm[16]),

@@ -29,7 +29,7 @@ struct seen_object {
 };
 
 static struct fixture {
-    char dir[40], vmm[64], run[64];
+    char dir[40], vmm[64], run[96];
     struct loop *loop;
     struct volume_driver *pools, *pool;
     struct network_driver *networks;
