@@ -54,7 +54,8 @@ static const struct api_types_field own_fields[] = {
     OWN_INT(want),           OWN_INT(grace_ms),   OWN_TEXTS(volumes),  OWN_TEXTS(ports),
     OWN_INT(to_state),       OWN_TEXT(host),      OWN_TEXT(vm),        OWN_INT(serial),
     OWN_TEXT(key),           OWN_TEXT(cert),      OWN_TEXT(usage),     OWN_INT(usage_number),
-    OWN_TEXTS(steps),        OWN_INT(purge),
+    OWN_TEXTS(steps),        OWN_INT(purge),      OWN_TEXT(swap),      OWN_TEXT(rescue),
+    OWN_TEXT(boot),          OWN_TEXT(operation), OWN_BOOL(force),
 };
 
 const struct api_types_object catalog_own_type = {

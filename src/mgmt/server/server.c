@@ -8,11 +8,11 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_link.h"
-#include "mgmt/server/server_place.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_usage.h"
 #include "mgmt/server/server_vm.h"
@@ -81,7 +81,7 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         server_host_changed(s, slot, before, after);
         break;
     case CATALOG_SERVER_GROUP:
-        server_place_changed(s, slot, before, after);
+        server_claim_changed(s, slot, before, after);
         break;
     case CATALOG_VM:
         server_vm_changed(s, slot, before, after);
