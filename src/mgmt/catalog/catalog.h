@@ -67,16 +67,16 @@ struct catalog_own {
     struct api_text user;          /* TOKEN: whose */
     struct api_text certificate;   /* HOST: the serial number of the one that is valid */
     struct api_int nodes;          /* VM: NUMA nodes that it holds, bit = number */
-    struct api_int cpu_policy;     /* VM: enum api_flavor_cpu_policy */
+    struct api_int cpu_policy;     /* VM: enum sched_cpu */
     struct api_bool hugepages;     /* VM */
     struct api_int disk_gib;       /* VM: of its host's disk */
-    struct api_int want;           /* VM: enum vm_power that is wanted of its host */
+    struct api_int want;           /* VM: enum link_vm_want_power, of its host */
     struct api_int grace_ms;       /* VM: how long its guest may take to shut down */
     struct api_texts volumes;      /* VM: ids, the first one boots; shown or not */
     struct api_texts ports;        /* VM: ids, in the order of its NICs */
     struct api_int to_state;       /* VM: enum api_vm_state to which the steps lead */
     struct api_texts steps;        /* VM: what is still to be done, the first one under way */
-    struct api_int purge;          /* VM: when it is gone, it is gone for good */
+    struct api_int purge;          /* VM: 1: its volumes are deleted with it */
     struct api_text host;          /* VOLUME, SNAPSHOT, IMAGE: where it lies */
     struct api_text vm;            /* VOLUME, PORT: whose it is */
     struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
@@ -88,7 +88,12 @@ struct catalog_own {
     struct api_int wish;    /* VOLUME, SNAPSHOT, IMAGE: counts changes of what is wanted */
     struct api_int was_gib; /* VOLUME: its size before the resize under way */
     struct api_text pool;   /* SNAPSHOT: id of the one where it lies */
-    struct api_text resource; /* IMAGE: the volume or snapshot that it is copied from */
+    struct api_text resource;  /* IMAGE: the volume or snapshot that it is copied from */
+    struct api_text swap;      /* VM: the volume that takes the place of its first */
+    struct api_text rescue;    /* VM: the volume that it boots from instead of its first */
+    struct api_text boot;      /* VM: of its host when it was last started */
+    struct api_text operation; /* HOST: that is under way */
+    struct api_bool force;     /* HOST: its VMs are stopped where they cannot be moved */
 };
 extern const struct api_types_object catalog_own_type;
 

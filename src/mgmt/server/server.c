@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
@@ -111,7 +112,7 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
         server_host_changed(s, slot, before, after);
         break;
     case CATALOG_SERVER_GROUP:
-        server_place_changed(s, slot, before, after);
+        server_claim_changed(s, slot, before, after);
         break;
     case CATALOG_VM:
         server_vm_changed(s, slot, before, after);

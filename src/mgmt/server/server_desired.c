@@ -20,6 +20,7 @@
 
 #define VMS_A_MESSAGE     64
 #define VOLUMES_A_MESSAGE 500
+#define DISKS_MAX         24
 
 /* A message on its way: filled until it is full, then sent. */
 struct message {
@@ -230,28 +231,42 @@ void server_desired_volume_seen(struct server *s, const struct store_id *host,
 
 /* ---- VMs ---- */
 
+static void add_disk(struct message *m, const char *id, bool readonly, struct link_vm_want *w)
+{
+    const struct catalog_object *volume = find(m->s, CATALOG_VOLUME, id);
+    struct server_storage_want want;
+    if (!volume || w->disks.n == DISKS_MAX || !server_storage_want(m->s, volume, &want))
+        return;
+    struct link_disk *d = &w->disks.v[w->disks.n++];
+    d->volume = id_of(m, &want.id);
+    d->size_bytes = (struct api_int){API_VALUE, (int64_t)MAX(want.size_bytes, 512u)};
+    d->readonly = (struct api_bool){API_VALUE, readonly};
+    d->keep = (struct api_bool){API_VALUE, true}; /* volumes have wants of their own */
+    if (want.pool)
+        d->pool = text_of(m, want.pool);
+    if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
+        d->source_kind.is = API_VALUE;
+        d->source_kind.v = link_kind(want.source_kind);
+        d->source = id_of(m, &want.source);
+    }
+}
+
+/* In a rescue its own disks come after the one that it boots from. */
 static void add_disks(struct message *m, const struct catalog_object *v, struct link_vm_want *w)
 {
+    const struct api_vm *vm = v->doc;
     const struct api_texts *ids = &v->own->volumes;
-    uint32_t n = ids->is == API_VALUE ? ids->n : 0;
-    w->disks.v = api_arena_array(&m->arena, n, sizeof(*w->disks.v));
+    w->disks.v = api_arena_array(&m->arena, DISKS_MAX, sizeof(*w->disks.v));
     w->disks.is = w->disks.v ? API_VALUE : API_ABSENT;
-    for (uint32_t i = 0; w->disks.v && i < n; i++) {
-        const struct catalog_object *volume = find(m->s, CATALOG_VOLUME, ids->v[i]);
-        struct server_storage_want want;
-        if (!volume || !server_storage_want(m->s, volume, &want))
-            continue;
-        struct link_disk *d = &w->disks.v[w->disks.n++];
-        d->volume = id_of(m, &want.id);
-        d->size_bytes = (struct api_int){API_VALUE, (int64_t)MAX(want.size_bytes, 512u)};
-        d->keep = (struct api_bool){API_VALUE, true}; /* volumes have wants of their own */
-        if (want.pool)
-            d->pool = text_of(m, want.pool);
-        if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
-            d->source_kind.is = API_VALUE;
-            d->source_kind.v = link_kind(want.source_kind);
-            d->source = id_of(m, &want.source);
-        }
+    if (!w->disks.v)
+        return;
+    if (v->own->rescue.is == API_VALUE)
+        add_disk(m, v->own->rescue.v, false, w);
+    for (uint32_t i = 0; ids->is == API_VALUE && i < ids->n; i++) {
+        const struct api_vm_volume *shown =
+            i && vm->volumes.is == API_VALUE && i - 1 < vm->volumes.n ? &vm->volumes.v[i - 1]
+                                                                      : NULL;
+        add_disk(m, ids->v[i], shown && shown->readonly.is == API_VALUE && shown->readonly.v, w);
     }
 }
 

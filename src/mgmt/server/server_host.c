@@ -9,9 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_numbers.h"
+#include "mgmt/server/server_vm.h"
 
 #define LEASE_NS    (INT64_C(20) * 1000000000)
 #define NUMBERS_MAX 65535
@@ -88,11 +90,11 @@ struct server_host *server_host_numbered(struct server *s, uint32_t number)
 void server_host_generation(struct server *s, const struct store_id *id, uint64_t generation)
 {
     struct server_host *host = server_host_find(s, id);
-    if (!host || generation <= host->committed)
+    /* While claims are under way it may be theirs; and what it is, the store says to the next. */
+    if (!host || generation <= host->committed || host->in_flight)
         return;
     host->committed = generation;
-    if (host->in_sched && !host->in_flight)
-        server_host_changed(s, catalog_find(s->catalog, CATALOG_HOST, id), NULL, NULL);
+    server_claim_generation(s, host);
 }
 
 /* ---- the scheduler's view ---- */
@@ -232,7 +234,7 @@ static void spec_of(struct server_hosts *h, const struct server_host *host,
                     const struct catalog_object *v, struct sched_host *spec)
 {
     const struct api_host *doc = v->doc;
-    *spec = (struct sched_host){.generation = (uint32_t)host->committed + host->in_flight};
+    *spec = (struct sched_host){.generation = (uint32_t)(host->committed + host->in_flight)};
     if (doc->status.is == API_VALUE) {
         spec->cores = count(&doc->status.v->cpus);
         spec->memory_mib = count(&doc->status.v->memory_mib);
@@ -264,6 +266,19 @@ static int remember_number(struct server_hosts *h, struct server_host *host)
     return 0;
 }
 
+/* NUMA nodes of which VMs hold something stay, whatever the host says: its state counts too. */
+static int update(struct server_hosts *h, const struct server_host *host, struct sched_host *spec,
+                  struct err *err)
+{
+    int r = sched_update(h->sched, host->number, spec, err);
+    if (r != -EBUSY)
+        return r;
+    const struct sched_host *now = sched_host(h->sched, host->number);
+    spec->n_nodes = now->n_nodes;
+    memcpy(spec->nodes, now->nodes, sizeof(spec->nodes));
+    return sched_update(h->sched, host->number, spec, err);
+}
+
 static void update_sched(struct server_hosts *h, struct server_host *host,
                          const struct catalog_object *v)
 {
@@ -272,7 +287,7 @@ static void update_sched(struct server_hosts *h, struct server_host *host,
     spec_of(h, host, v, &spec);
     int r;
     if (host->in_sched) {
-        r = sched_update(h->sched, host->number, &spec, &err);
+        r = update(h, host, &spec, &err);
     } else {
         r = sched_add(h->sched, &spec, &host->number, &err);
         host->in_sched = !r;
@@ -283,6 +298,8 @@ static void update_sched(struct server_hosts *h, struct server_host *host,
     }
     if (r)
         log_line(LOG_WARN, "server", "host %s cannot be placed on: %s", v->name, err.msg);
+    else
+        server_claim_adopt(h->s, &host->id);
 }
 
 static void forget(struct server_hosts *h, struct catalog_slot *slot)
@@ -292,8 +309,13 @@ static void forget(struct server_hosts *h, struct catalog_slot *slot)
         return;
     if (host->link)
         server_link_end(host->link, "the host was removed");
-    if (host->in_sched && !sched_remove(h->sched, host->number, NULL))
+    if (host->in_sched) {
+        struct sched_host gone = *sched_host(h->sched, host->number);
+        gone.state = SCHED_DOWN;
         h->by_number[host->number] = NULL;
+        if (sched_remove(h->sched, host->number, NULL)) /* claims are on their way to it */
+            (void)sched_update(h->sched, host->number, &gone, NULL);
+    }
     api_arena_fini(&host->arena);
     free(host);
     slot->aux = NULL;
@@ -315,17 +337,39 @@ static void host_changed(struct server_hosts *h, struct catalog_slot *slot)
     update_sched(h, host, slot->now);
 }
 
+static int host_state(const struct catalog_object *v)
+{
+    const struct api_host *doc = v->doc;
+    return doc->status.is == API_VALUE ? (int)doc->status.v->state.v : -1;
+}
+
+bool server_host_lost(struct server *s, const struct store_id *id)
+{
+    const struct catalog_slot *slot =
+        catalog_id_is_zero(id) ? NULL : catalog_find(s->catalog, CATALOG_HOST, id);
+    int state = slot ? host_state(slot->now) : API_HOST_STATUS_STATE_FENCED;
+    return state == API_HOST_STATUS_STATE_FENCED || state == API_HOST_STATUS_STATE_UNREACHABLE;
+}
+
+bool server_host_fenced(struct server *s, const struct store_id *id)
+{
+    const struct catalog_slot *slot =
+        catalog_id_is_zero(id) ? NULL : catalog_find(s->catalog, CATALOG_HOST, id);
+    return !slot || host_state(slot->now) == API_HOST_STATUS_STATE_FENCED;
+}
+
 void server_host_changed(struct server *s, struct catalog_slot *slot,
                          const struct catalog_object *before, const struct catalog_object *after)
 {
     struct server_hosts *h = s->hosts;
-    (void)after;
     if (before && !after && before->kind == CATALOG_HOST) {
         forget(h, slot);
         return;
     }
     if (slot->now->kind == CATALOG_HOST) {
         host_changed(h, slot);
+        if (before && after && host_state(before) != host_state(after))
+            server_vm_host_changed(s, &after->id);
         return;
     }
     const struct catalog_list *all = catalog_all(s->catalog, CATALOG_HOST);
@@ -411,10 +455,17 @@ static int fill_status(struct server_host *host, struct catalog_object *v)
     return r;
 }
 
+static void settled(struct server_txn *t, int result)
+{
+    struct server_host *host = server_host_find(t->s, t->ctx);
+    if (host && !result)
+        host->tried = false;
+}
+
 void server_host_settle(struct server *s, struct catalog_slot *slot)
 {
     struct server_host *host = slot->aux;
-    if (!host || slot->writing)
+    if (!host || slot->writing || host->tried)
         return;
     struct catalog_object *v = catalog_copy(slot->now);
     if (!v)
@@ -424,12 +475,16 @@ void server_host_settle(struct server *s, struct catalog_slot *slot)
         return;
     }
     struct server_txn *t = server_txn_begin(s, NULL);
-    if (!t) {
+    struct store_id *id = t ? api_arena_alloc(&t->arena, sizeof(*id)) : NULL;
+    if (!id) {
         catalog_unref(v);
+        server_txn_abandon(t);
         return;
     }
+    *id = host->id;
+    host->tried = true; /* if it fails, not at once again */
     server_txn_put(t, slot, v, false);
-    (void)server_txn_commit(t, NULL, NULL); /* the tick tries again */
+    (void)server_txn_commit(t, settled, id);
 }
 
 void server_host_tick(struct server *s)
@@ -444,8 +499,9 @@ void server_host_tick(struct server *s)
         bool ended = now_ns - host->heard_ns > LEASE_NS;
         if (ended && host->link)
             server_link_end(host->link, "nothing was heard for too long");
-        if (ended != host->lease_ended || ended) {
+        if (ended || host->lease_ended || host->tried) {
             host->lease_ended = ended;
+            host->tried = false;
             server_host_settle(s, slot);
         }
     }

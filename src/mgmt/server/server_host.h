@@ -15,13 +15,15 @@ struct server_host {
     struct server *s;
     struct store_id id;
     bool in_sched;
-    uint32_t number;    /* in the scheduler */
-    uint64_t committed; /* the claim generation that the store has */
-    unsigned in_flight; /* raises on their way to it */
+    uint32_t number;           /* in the scheduler */
+    uint64_t committed;        /* the claim generation that the store has */
+    uint64_t chain, in_flight; /* server_claim.c */
 
     struct server_link *link; /* NULL: not connected */
     bool lease_ended;
-    int64_t heard_ns; /* monotonic; when it last said anything, or the server began */
+    bool tried;           /* its object could not be written: the tick tries again */
+    struct store_id boot; /* as its agent said last; zero: not known */
+    int64_t heard_ns;     /* monotonic; when it last said anything, or the server began */
 
     /* The last inventory; its texts are the arena's. NULL: none yet. */
     struct api_arena arena;
@@ -36,6 +38,9 @@ void server_hosts_destroy(struct server_hosts *h);
 struct server_host *server_host_find(struct server *s, const struct store_id *id);
 /* By its number in the scheduler. */
 struct server_host *server_host_numbered(struct server *s, uint32_t number);
+/* Whether it does not answer, or is fenced, or gone; whether it is known to be off. */
+bool server_host_lost(struct server *s, const struct store_id *id);
+bool server_host_fenced(struct server *s, const struct store_id *id);
 /* The store's claim generation, at the load and from other servers. */
 void server_host_generation(struct server *s, const struct store_id *id, uint64_t generation);
 

@@ -159,17 +159,19 @@ struct server_txn {
     struct server_call *call; /* NULL: the server's own change */
     struct api_arena arena;   /* of texts and holds */
     struct store_txn store;
-    struct store_op ops[STORE_OPS_MAX];
+    struct store_op *ops; /* grow with n_ops, so pointers into them do not last */
     struct server_change {
         struct catalog_object *v; /* NULL: no object's operation */
         enum catalog_kind kind;
         struct store_id id;
         bool removal, quiet;
-    } changes[STORE_OPS_MAX]; /* beside ops */
+    } * changes; /* beside ops */
+    unsigned n_room;
     struct server_hold *holds;
     server_txn_done *done;
     void *ctx;
     struct catalog_object *answer; /* what the call is answered with; borrowed */
+    struct catalog_object *about;  /* what the audit trail names; NULL: see there; borrowed */
     int status;                    /* and how; 0: the handler's business */
     struct store_text key_answer;  /* what an Idempotency-Key remembers */
     int failed;                    /* the first error of the calls below */
@@ -197,6 +199,14 @@ void server_txn_hold(struct server_txn *t, struct server_hold *h);
 int server_txn_commit(struct server_txn *t, server_txn_done *done, void *ctx);
 /* Gives up before the commit. NULL is allowed. */
 void server_txn_abandon(struct server_txn *t);
+/* Where a transaction is now, and back to there: what was added since is given up. Errors that it
+ * remembers stay. */
+struct server_txn_mark {
+    unsigned n_ops;
+    struct server_hold *holds;
+};
+struct server_txn_mark server_txn_here(const struct server_txn *t);
+void server_txn_back(struct server_txn *t, struct server_txn_mark mark);
 
 /* ---- what every object has (server_meta.c) ---- */
 
@@ -219,6 +229,8 @@ int server_meta_text(struct catalog_object *v, struct api_text *field, const cha
  * status.operation; NULL: no memory (t->failed is set). */
 const char *server_operation_begin(struct server_txn *t, const struct catalog_object *about,
                                    bool cancellable);
+/* The same of one that ends with the transaction in which it begins. */
+void server_operation_done(struct server_txn *t, const struct catalog_object *about);
 /* How far it has come, which is shown and not stored. `step` may be NULL. An operation that has
  * ended, or is gone, is left. */
 void server_operation_step(struct server *s, const char *id, int percent, const char *step);

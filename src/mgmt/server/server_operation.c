@@ -29,8 +29,8 @@ static void set(struct server_txn *t, struct catalog_object *v, struct api_text 
         t->failed = -ENOMEM;
 }
 
-const char *server_operation_begin(struct server_txn *t, const struct catalog_object *about,
-                                   bool cancellable)
+static const char *begin(struct server_txn *t, const struct catalog_object *about, bool cancellable,
+                         bool done)
 {
     struct server_call *c = t->call;
     struct store_id id = catalog_id(server_now_ms()), who = server_store_id(&c->who.user);
@@ -42,8 +42,12 @@ const char *server_operation_begin(struct server_txn *t, const struct catalog_ob
     }
     struct api_operation *o = v->doc;
     o->state.is = API_VALUE;
-    o->state.v = API_OPERATION_STATE_RUNNING;
-    o->progress_percent = (struct api_int){API_VALUE, 0};
+    o->state.v = done ? API_OPERATION_STATE_DONE : API_OPERATION_STATE_RUNNING;
+    o->progress_percent = (struct api_int){API_VALUE, done ? 100 : 0};
+    if (done) {
+        server_meta_time(server_now_ms(), text);
+        set(t, v, &o->ended_at, text);
+    }
     o->cancellable = (struct api_bool){API_VALUE, cancellable};
     set(t, v, &o->kind, c->request.route->id);
     set(t, v, &o->resource, about->id_text);
@@ -56,6 +60,17 @@ const char *server_operation_begin(struct server_txn *t, const struct catalog_ob
     t->answer = v;
     t->status = 202;
     return id_text;
+}
+
+const char *server_operation_begin(struct server_txn *t, const struct catalog_object *about,
+                                   bool cancellable)
+{
+    return begin(t, about, cancellable, false);
+}
+
+void server_operation_done(struct server_txn *t, const struct catalog_object *about)
+{
+    (void)begin(t, about, false, true);
 }
 
 static struct catalog_slot *find(struct server *s, const char *id)

@@ -1,11 +1,5 @@
-/* Claims. What a VM holds in the scheduler's snapshot follows its published version
- * (server_place_changed()); a transaction that is on its way holds its claim besides, until its
- * end.
- *
- * A host's claim generation is raised in memory with each claim, and by the store with its commit:
- * raises of one host that are under way at once expect successive numbers. If one of them fails,
- * those behind it fail too, run again, and the memory's number goes back to the store's when none
- * is left. */
+/* Placement: from a VM's document to a request, from the scheduler's answer to an explanation.
+ * Claims are server_claim.c's. */
 #include "mgmt/server/server_place.h"
 
 #include <errno.h>
@@ -13,41 +7,11 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
-#include "mgmt/server/server_numbers.h"
-#include "mgmt/server/server_vm.h"
-
-#define GROUPS_MAX (SCHED_GROUPS_MAX - 1)
-
-struct claim_hold {
-    struct server_hold hold;
-    struct store_id host;
-    struct sched_need need;
-    struct sched_choice choice;
-};
 
 /* ---- requests ---- */
-
-static uint32_t group_number(struct server *s, const struct api_text *group)
-{
-    return group->is == API_VALUE ? server_numbers_of(&s->groups, group->v, GROUPS_MAX, true) : 0;
-}
-
-static void need_of_flavor(const struct api_flavor *flavor, int64_t disk_gib,
-                           struct sched_need *need)
-{
-    *need = (struct sched_need){
-        .vcpus = (uint32_t)flavor->vcpus.v,
-        .memory_mib = (uint32_t)flavor->memory_mib.v,
-        .disk_gib = (uint32_t)disk_gib,
-    };
-    if (flavor->cpu_policy.is == API_VALUE &&
-        flavor->cpu_policy.v == API_FLAVOR_CPU_POLICY_DEDICATED)
-        need->cpu = SCHED_DEDICATED;
-    if (flavor->hugepages.is == API_VALUE && flavor->hugepages.v)
-        need->pages = SCHED_PAGES_2M;
-}
 
 static enum sched_policy policy_of(struct server *s)
 {
@@ -73,8 +37,7 @@ int server_place_prepare(struct server_call *c, const struct api_vm *vm,
     struct server *s = c->s;
     struct store_id id;
     memset(&p->request, 0, sizeof(p->request));
-    need_of_flavor(flavor, disk_gib, &p->request.need);
-    p->request.need.group = group_number(s, &vm->server_group);
+    server_claim_need(s, vm, flavor, disk_gib, &p->request.need);
     p->request.project = server_host_project_number(s, &c->project);
     p->request.policy = policy_of(s);
     p->request.alternates = 3;
@@ -172,19 +135,11 @@ static void fill_choice(struct server_call *c, const struct server_place *p,
     }
 }
 
-/* NULL: no memory. */
-static struct api_placement *explain(struct server_call *c, struct server_place *p,
-                                     const char *name, bool placed, bool each_host)
+static void explain_one(struct server_call *c, struct server_place *p, const char *name,
+                        bool placed, bool each_host, struct api_placement *out,
+                        struct api_placement_vm *vm)
 {
-    struct api_placement *out = api_json_new(&api_types_placement, &c->arena);
-    struct api_placement_vm *vm = api_json_new(&api_types_placement_vm, &c->arena);
     struct sched_refusals refusals;
-    if (!out || !vm)
-        return NULL;
-    out->placed = (struct api_bool){API_VALUE, placed};
-    out->vms.is = API_VALUE;
-    out->vms.n = 1;
-    out->vms.v = vm;
     vm->vm = (struct api_text){API_VALUE, name};
     if (!sched_explain(c->s->sched, &p->request, &refusals, NULL)) {
         out->hosts_considered = (struct api_int){API_VALUE, refusals.hosts};
@@ -194,6 +149,30 @@ static struct api_placement *explain(struct server_call *c, struct server_place 
         fill_choice(c, p, vm);
     if (each_host)
         fill_hosts(c, p, vm);
+}
+
+/* NULL: no memory. */
+static struct api_placement *placement_new(struct server_call *c, unsigned n)
+{
+    struct api_placement *out = api_json_new(&api_types_placement, &c->arena);
+    struct api_placement_vm *vms = api_arena_array(&c->arena, n, sizeof(*vms));
+    if (!out || !vms)
+        return NULL;
+    out->vms.is = API_VALUE;
+    out->vms.v = vms;
+    return out;
+}
+
+/* NULL: no memory. */
+static struct api_placement *explain(struct server_call *c, struct server_place *p,
+                                     const char *name, bool placed, bool each_host)
+{
+    struct api_placement *out = placement_new(c, 1);
+    if (!out)
+        return NULL;
+    out->placed = (struct api_bool){API_VALUE, placed};
+    out->vms.n = 1;
+    explain_one(c, p, name, placed, each_host, out, out->vms.v);
     return out;
 }
 
@@ -238,6 +217,38 @@ void server_place_answer(struct server_call *c, struct server_place *p, const ch
     server_call_refuse(c);
 }
 
+struct server_place_dry {
+    struct server_call *c;
+    struct api_placement *out;
+    bool placed;
+};
+
+struct server_place_dry *server_place_dry_begin(struct server_call *c, unsigned n)
+{
+    struct server_place_dry *d = api_arena_alloc(&c->arena, sizeof(*d));
+    if (!d)
+        return NULL;
+    *d = (struct server_place_dry){.c = c, .out = placement_new(c, n), .placed = true};
+    return d->out ? d : NULL;
+}
+
+bool server_place_dry_add(struct server_place_dry *d, struct server_place *p, const char *name,
+                          bool each_host)
+{
+    bool placed = !place(d->c, p);
+    const char *kept = api_arena_text(&d->c->arena, name, strlen(name));
+    d->placed &= placed;
+    if (kept)
+        explain_one(d->c, p, kept, placed, each_host, d->out, &d->out->vms.v[d->out->vms.n++]);
+    return placed;
+}
+
+void server_place_dry_answer(struct server_place_dry *d)
+{
+    d->out->placed = (struct api_bool){API_VALUE, d->placed};
+    server_call_reply_struct(d->c, 200, &api_types_placement, d->out);
+}
+
 struct store_id server_place_host(struct server *s, const struct server_place *p, uint32_t i)
 {
     static const struct store_id nobody;
@@ -245,129 +256,8 @@ struct store_id server_place_host(struct server *s, const struct server_place *p
     return host ? host->id : nobody;
 }
 
-/* ---- claims ---- */
-
-/* The memory's number goes back to the store's when nothing is under way. */
-static void generation_back(struct server *s, struct server_host *host)
-{
-    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_HOST, &host->id);
-    const struct sched_host *now = host->in_sched ? sched_host(s->sched, host->number) : NULL;
-    if (!slot || !now || host->in_flight || now->generation == (uint32_t)host->committed)
-        return;
-    struct sched_host spec = *now;
-    spec.generation = (uint32_t)host->committed;
-    (void)sched_update(s->sched, host->number, &spec, NULL);
-}
-
-static void claim_end(struct server *s, struct server_hold *h, bool done)
-{
-    struct claim_hold *claim = container_of(h, struct claim_hold, hold);
-    struct server_host *host = server_host_find(s, &claim->host);
-    if (!host || !host->in_sched)
-        return;
-    (void)sched_release(s->sched, &claim->need, &claim->choice, NULL);
-    host->in_flight--;
-    if (done)
-        host->committed = MAX(host->committed, (uint64_t)claim->choice.generation + 1);
-    generation_back(s, host);
-}
-
 int server_place_claim(struct server_txn *t, const struct server_place *p, uint32_t i,
                        struct catalog_object *vm)
 {
-    struct server *s = t->s;
-    struct server_host *host = server_host_numbered(s, p->result.chosen[i].host);
-    struct claim_hold *claim = api_arena_alloc(&t->arena, sizeof(*claim));
-    if (!host || !claim)
-        return -ENOMEM;
-    *claim = (struct claim_hold){.hold = {.end = claim_end},
-                                 .host = host->id,
-                                 .need = p->request.need,
-                                 .choice = p->result.chosen[i]};
-    int r = sched_claim(s->sched, &claim->need, &claim->choice, NULL);
-    if (r)
-        return r;
-    host->in_flight++;
-    server_txn_hold(t, &claim->hold);
-    struct store_op op = {.type = STORE_RAISE,
-                          .raise = {.host = host->id, .expected = claim->choice.generation}};
-    server_txn_op(t, &op);
-    vm->own->nodes = (struct api_int){API_VALUE, claim->choice.nodes};
-    vm->own->cpu_policy = (struct api_int){API_VALUE, claim->need.cpu};
-    vm->own->hugepages = (struct api_bool){API_VALUE, claim->need.pages != SCHED_PAGES_4K};
-    vm->own->disk_gib = (struct api_int){API_VALUE, claim->need.disk_gib};
-    return 0;
-}
-
-/* ---- what VMs hold ---- */
-
-static void need_of_vm(struct server *s, const struct catalog_object *v, struct sched_need *need)
-{
-    const struct api_vm *vm = v->doc;
-    const struct api_vm_status *status = vm->status.v;
-    *need = (struct sched_need){
-        .vcpus = (uint32_t)status->vcpus.v,
-        .memory_mib = (uint32_t)status->memory_mib.v,
-        .disk_gib = (uint32_t)v->own->disk_gib.v,
-        .cpu = (enum sched_cpu)v->own->cpu_policy.v,
-        .pages = v->own->hugepages.v ? SCHED_PAGES_2M : SCHED_PAGES_4K,
-        .group = group_number(s, &vm->server_group),
-    };
-}
-
-static bool holds(const struct catalog_object *v)
-{
-    const struct api_vm *vm = v->doc;
-    if (vm->status.is != API_VALUE || vm->status.v->host.is != API_VALUE)
-        return false;
-    enum api_vm_state state = vm->status.v->state.v;
-    return state != API_VM_STATE_SHELVED;
-}
-
-static void let_go(struct server *s, struct server_vm *aux)
-{
-    const struct server_host *host = server_host_find(s, &aux->host);
-    if (aux->holds && host && host->in_sched)
-        (void)sched_release(s->sched, &aux->need, &aux->choice, NULL);
-    aux->holds = false;
-}
-
-static void group_changed(struct server *s, const struct catalog_object *v)
-{
-    const struct api_server_group *g = v->doc;
-    uint32_t number = server_numbers_of(&s->groups, v->id_text, GROUPS_MAX, true);
-    bool apart = g->policy.v == API_SERVER_GROUP_POLICY_ANTI_AFFINITY;
-    bool soft = g->strength.is == API_VALUE && g->strength.v == API_SERVER_GROUP_STRENGTH_SOFT;
-    enum sched_affinity affinity =
-        apart ? (soft ? SCHED_APART_IF : SCHED_APART) : (soft ? SCHED_TOGETHER_IF : SCHED_TOGETHER);
-    enum sched_scope scope = g->by.is == API_VALUE && g->by.v == API_SERVER_GROUP_BY_RACK
-                                 ? SCHED_BY_RACK
-                                 : SCHED_BY_HOST;
-    if (number)
-        (void)sched_group_set(s->sched, number, affinity, scope, NULL);
-}
-
-void server_place_changed(struct server *s, struct catalog_slot *slot,
-                          const struct catalog_object *before, const struct catalog_object *after)
-{
-    if ((after ? after : before)->kind == CATALOG_SERVER_GROUP) {
-        if (after)
-            group_changed(s, after);
-        return;
-    }
-    struct server_vm *aux = slot->aux;
-    if (!aux)
-        return;
-    let_go(s, aux);
-    if (!after || !holds(after))
-        return;
-    struct store_id id = catalog_parent(after);
-    const struct server_host *host = server_host_find(s, &id);
-    if (!host || !host->in_sched)
-        return;
-    need_of_vm(s, after, &aux->need);
-    aux->host = id;
-    aux->choice =
-        (struct sched_choice){.host = host->number, .nodes = (uint8_t)after->own->nodes.v};
-    aux->holds = !sched_adopt(s->sched, &aux->need, &aux->choice, NULL);
+    return server_claim_take(t, &p->request.need, &p->result.chosen[i], vm);
 }

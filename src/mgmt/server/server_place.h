@@ -25,15 +25,17 @@ int server_place_choose(struct server_call *c, struct server_place *p, const cha
 /* Answers a dry run: where it would go, or why not; with `explain` for each host. */
 void server_place_answer(struct server_call *c, struct server_place *p, const char *name,
                          bool explain);
+/* The same of several, one after the other: add says whether it found a host. NULL: no memory. */
+struct server_place_dry;
+struct server_place_dry *server_place_dry_begin(struct server_call *c, unsigned n);
+bool server_place_dry_add(struct server_place_dry *d, struct server_place *p, const char *name,
+                          bool explain);
+void server_place_dry_answer(struct server_place_dry *d);
 /* The id of the i-th chosen host. */
 struct store_id server_place_host(struct server *s, const struct server_place *p, uint32_t i);
 /* Claims the i-th choice, with the commit, and notes it in the VM's own fields. Nothing that may
  * return SERVER_WAIT comes between choosing and claiming. Errors: EAGAIN: it is no longer there. */
 int server_place_claim(struct server_txn *t, const struct server_place *p, uint32_t i,
                        struct catalog_object *vm);
-
-/* VMs and server groups that changed: what a VM holds follows its published version. */
-void server_place_changed(struct server *s, struct catalog_slot *slot,
-                          const struct catalog_object *before, const struct catalog_object *after);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
@@ -26,9 +27,12 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
     t->s = s;
     t->call = call;
     api_arena_init(&t->arena, ARENA_MAX_BYTES);
-    t->store = (struct store_txn){.ops = t->ops};
+    t->store = (struct store_txn){0};
+    t->ops = NULL;
+    t->changes = NULL;
+    t->n_room = 0;
     t->holds = NULL;
-    t->answer = NULL;
+    t->answer = t->about = NULL;
     t->status = 0;
     t->key_answer = (struct store_text){0};
     t->failed = 0;
@@ -36,10 +40,28 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
     return t;
 }
 
+static int make_room(struct server_txn *t)
+{
+    unsigned room = t->n_room ? 2 * t->n_room : 32;
+    if (t->store.n_ops == STORE_OPS_MAX)
+        return -E2BIG;
+    struct store_op *ops = reallocarray(t->ops, room, sizeof(*ops));
+    if (!ops)
+        return -ENOMEM;
+    t->ops = t->store.ops = ops;
+    struct server_change *changes = reallocarray(t->changes, room, sizeof(*changes));
+    if (!changes)
+        return -ENOMEM;
+    t->changes = changes;
+    t->n_room = room;
+    return 0;
+}
+
 static struct store_op *next_op(struct server_txn *t, enum store_op_type type)
 {
-    if (t->store.n_ops == STORE_OPS_MAX) {
-        t->failed = t->failed ? t->failed : -E2BIG;
+    int r = t->store.n_ops == t->n_room ? make_room(t) : 0;
+    if (r) {
+        t->failed = t->failed ? t->failed : r;
         return NULL;
     }
     struct store_op *op = &t->ops[t->store.n_ops];
@@ -150,9 +172,9 @@ void server_txn_hold(struct server_txn *t, struct server_hold *h)
     t->holds = h;
 }
 
-static void end_holds(struct server_txn *t, bool done)
+static void end_holds(struct server_txn *t, const struct server_hold *down_to, bool done)
 {
-    while (t->holds) {
+    while (t->holds != down_to) {
         struct server_hold *h = t->holds;
         t->holds = h->next;
         h->end(t->s, h, done);
@@ -164,13 +186,15 @@ static void txn_free(struct server_txn *t)
     for (unsigned i = 0; i < t->store.n_ops; i++)
         catalog_unref(t->changes[i].v);
     api_arena_fini(&t->arena);
+    free(t->ops);
+    free(t->changes);
     free(t);
 }
 
 /* Objects may be written again; those who waited for that are called after all of them are free. */
-static void free_slots(struct server_txn *t)
+static void free_slots(struct server_txn *t, unsigned from)
 {
-    for (unsigned i = 0; i < t->store.n_ops; i++) {
+    for (unsigned i = from; i < t->store.n_ops; i++) {
         const struct server_change *change = &t->changes[i];
         struct catalog_slot *slot =
             change->kind ? catalog_find(t->s->catalog, change->kind, &change->id) : NULL;
@@ -189,12 +213,26 @@ static void wake_waiting(struct server_txn *t)
             server_call_wake(t->s, t->changes[i].kind, &t->changes[i].id);
 }
 
+struct server_txn_mark server_txn_here(const struct server_txn *t)
+{
+    return (struct server_txn_mark){t->store.n_ops, t->holds};
+}
+
+void server_txn_back(struct server_txn *t, struct server_txn_mark mark)
+{
+    end_holds(t, mark.holds, false);
+    free_slots(t, mark.n_ops);
+    for (unsigned i = mark.n_ops; i < t->store.n_ops; i++)
+        catalog_unref(t->changes[i].v);
+    t->store.n_ops = mark.n_ops;
+}
+
 void server_txn_abandon(struct server_txn *t)
 {
     if (!t)
         return;
-    end_holds(t, false);
-    free_slots(t);
+    end_holds(t, NULL, false);
+    free_slots(t, 0);
     wake_waiting(t);
     txn_free(t);
 }
@@ -264,11 +302,14 @@ static void done(struct store_txn *store_txn, void *ctx)
     struct server_txn *t = ctx;
     struct server_call *c = t->call;
     int result = store_txn->result;
+    const struct store_op *failed_op = &t->ops[store_txn->failed_op];
     if (!result)
         publish(t);
-    end_holds(t, !result);
-    free_slots(t);
-    if (result == -EEXIST && server_network_clash(t->s, &t->ops[store_txn->failed_op]))
+    else if (result == -ESTALE && failed_op->type == STORE_RAISE)
+        server_claim_overtaken(t->s, &failed_op->raise.host, (uint64_t)store_txn->current);
+    end_holds(t, NULL, !result);
+    free_slots(t, 0);
+    if (result == -EEXIST && server_network_clash(t->s, failed_op))
         result = -ESTALE;
     bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
     if (result && c && !again)
@@ -315,6 +356,9 @@ static const char *audit_text(struct server_txn *t)
 static const struct server_change *audited(const struct server_txn *t)
 {
     bool removes = t->call->request.route->method == API_METHOD_DELETE;
+    for (unsigned i = 0; t->about && i < t->store.n_ops; i++)
+        if (t->changes[i].v == t->about)
+            return &t->changes[i];
     const struct server_change *first = NULL, *removed = NULL;
     for (unsigned i = 0; i < t->store.n_ops; i++) {
         const struct server_change *change = &t->changes[i];

@@ -5,12 +5,17 @@
  * to agree; then the next begins, in the same transaction. At the end of the row the VM is in
  * own.to_state, and its operation is done. What is seen is never stored: the host says it again.
  *
- *   run      the epoch is raised; until it is seen running with that epoch
- *   stop     until no process is seen
- *   pause    until it is seen paused
- *   resume   until it is seen running
- *   absent   until nothing of it is left on the host
- *   forget   at once: its ports, volumes and its object go
+ *   run       the epoch is raised; until it is seen running with that epoch
+ *   stop      until no process is seen
+ *   pause     until it is seen paused
+ *   resume    until it is seen running
+ *   absent    until nothing of it is left on the host
+ * and at once, once the one before is over:
+ *   swap      own.swap takes the place of its first disk, which is deleted
+ *   rescue    own.swap is what it boots from
+ *   tidy      own.swap and own.rescue are deleted
+ *   shelve    it has no host any more
+ *   forget    its ports, volumes and its object go
  *
  * docs/arch/24-vms.md draws the states. */
 #ifndef MGMT_SERVER_SERVER_VM_H
@@ -21,15 +26,19 @@
 #include "mgmt/sched/sched.h"
 
 struct server;
+struct server_txn;
 
 #define SERVER_VM_REASON_BYTES 256
+
+struct server_vm_address {
+    char ip[48], mac[24];
+};
 
 /* slot->aux of a VM. */
 struct server_vm {
     struct store_id id;
-    /* What it holds in the scheduler (server_place.c). */
+    /* What it holds in the scheduler (server_claim.c). */
     bool holds;
-    struct store_id host;
     struct sched_need need;
     struct sched_choice choice;
     /* What its host last said; `seen` false: nothing since the server began. */
@@ -38,25 +47,73 @@ struct server_vm {
     uint64_t generation, epoch;
     enum link_vm_seen_state state;
     char reason[SERVER_VM_REASON_BYTES];
-    /* In the list of those with steps, which the tick looks at. */
+    struct server_vm_address *addresses;
+    uint32_t n_addresses;
+    bool tried; /* its object could not be written: the tick tries again */
+    /* In the list of those that the tick looks at. */
     struct server_vm *next_pending, **link_pending;
 };
+
+/* ---- what is seen (server_vm_seen.c) ---- */
 
 void server_vm_changed(struct server *s, struct catalog_slot *slot,
                        const struct catalog_object *before, const struct catalog_object *after);
 /* What a host says of a VM. */
 void server_vm_seen(struct server *s, const struct store_id *host, const struct link_vm_seen *seen);
-/* Does what follows from what was seen, unless the VM is being written: then it is called again. */
-void server_vm_settle(struct server *s, struct catalog_slot *slot);
-/* Those that wait for something else than their host: once a second. */
+/* A host has come, or is lost, or fenced: the next tick looks at its VMs. */
+void server_vm_host_changed(struct server *s, const struct store_id *host);
+/* The next tick looks at it. */
+void server_vm_later(struct server *s, struct server_vm *vm);
+/* Those that wait for something else than their host, or that could not be written: once a second.
+ */
 void server_vm_tick(struct server *s);
 /* After the load: hosts are known now. */
 void server_vm_loaded(struct server *s);
 /* What is kept beside the objects. */
 void server_vm_destroy_all(struct server *s);
 
+/* ---- what follows from it (server_vm_settle.c) ---- */
+
+/* Does what is due, unless the VM is being written (then it is called again) or could not be (then
+ * the tick does). */
+void server_vm_settle(struct server *s, struct catalog_slot *slot);
+
+/* ---- steps (server_vm_step.c) ---- */
+
+#define SERVER_VM_STEPS_MAX 8
+
 /* Gives a version its steps (ended by NULL) and the state while they are taken. Errors: ENOMEM. */
 int server_vm_plan(struct catalog_object *v, const char *const *steps, enum api_vm_state via,
                    enum api_vm_state to);
+
+enum server_vm_outcome { SERVER_VM_NOT_YET, SERVER_VM_DONE, SERVER_VM_FAILED };
+
+/* NULL: there is none. */
+const char *server_vm_step(const struct catalog_object *v);
+/* Whether the first step is over, by what was seen; `why` receives why it failed. */
+enum server_vm_outcome server_vm_look(struct server *s, const struct catalog_object *v,
+                                      const struct server_vm *vm, char why[SERVER_VM_REASON_BYTES]);
+/* Whether what was seen is of what is wanted now. */
+bool server_vm_heard(const struct catalog_object *v, const struct server_vm *vm);
+/* Ends the first step, and those behind it that are over at once. Returns 0, SERVER_WAIT or an
+ * error: then nothing may be committed. */
+int server_vm_advance(struct server_txn *t, struct catalog_object *v);
+/* Ends the row: the VM is in that state for that reason, and its operation has failed. */
+void server_vm_fail(struct server_txn *t, struct catalog_object *v, enum api_vm_state state,
+                    const char *reason);
+/* The last one: removes the VM and all that is its own. */
+void server_vm_forget(struct server *s, struct catalog_slot *slot);
+
+/* ---- what it holds (server_vm_hold.c) ---- */
+
+/* Takes (sign 1) or gives back (-1) a VM's processors and memory: quota and usage, of a version
+ * that is not sealed yet. Errors: EDQUOT, the refusal is set. */
+int server_vm_hold(struct server_txn *t, struct catalog_object *v, int sign);
+/* Begins a new interval of its usage, by its present size. */
+void server_vm_meter(struct server_txn *t, struct catalog_object *v);
+/* Makes status.addresses say what its ports have and its guest was seen with; whether that is
+ * news. */
+bool server_vm_addresses(struct server_txn *t, struct catalog_object *v,
+                         const struct server_vm *vm);
 
 #endif

@@ -1,10 +1,11 @@
-/* A new VM: what it refers to, where it goes, what it takes; one transaction.
+/* New VMs: what each refers to, where it goes, what it takes; one transaction.
  *
  * Order: everything that may be refused or may have to wait comes first, the claim last, so that
  * nobody can come between the choice of a host and its claim. */
 #include "mgmt/server/server_vm_make.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_key.h"
 #include "mgmt/server/server_network.h"
 #include "mgmt/server/server_place.h"
 #include "mgmt/server/server_storage.h"
@@ -21,6 +23,7 @@
 
 struct make {
     struct server_call *c;
+    const struct api_vm_create *body;
     struct server_txn *t;
     struct catalog_object *v;
     struct api_vm *vm;
@@ -121,6 +124,22 @@ static int remember(struct make *m, const char **ids, uint32_t *n, const struct 
     return 0;
 }
 
+/* What was asked for, with the ports that it led to. */
+static int show_nics(struct make *m, const struct api_vm_nic *nics)
+{
+    struct api_vm_nic *list = api_arena_array(&m->v->arena, m->n_ports, sizeof(*list));
+    if (!list)
+        return no_memory(m);
+    for (uint32_t i = 0; i < m->n_ports; i++) {
+        list[i] = nics[i];
+        list[i].port = (struct api_text){API_VALUE, m->ports[i]};
+    }
+    m->vm->nics.v = list;
+    m->vm->nics.n = m->n_ports;
+    m->vm->nics.is = m->n_ports ? API_VALUE : API_ABSENT;
+    return 0;
+}
+
 static int make_ports(struct make *m)
 {
     struct api_vm_nic only = {0};
@@ -142,7 +161,7 @@ static int make_ports(struct make *m)
             r = remember(m, m->ports, &m->n_ports, port);
     }
     m->v->own->ports = (struct api_texts){API_VALUE, m->n_ports, m->ports};
-    return r;
+    return r ? r : show_nics(m, nics);
 }
 
 static int make_boot_volume(struct make *m)
@@ -170,6 +189,8 @@ static int make_volumes(struct make *m)
         r = server_storage_attach(m->c, m->t, m->v, &m->vm->volumes.v[i], i, &m->host, &volume);
         if (!r)
             r = remember(m, m->volumes, &m->n_volumes, volume);
+        if (!r)
+            m->vm->volumes.v[i].volume = (struct api_text){API_VALUE, m->volumes[i + 1]};
     }
     m->v->own->volumes = (struct api_texts){API_VALUE, m->n_volumes, m->volumes};
     return r;
@@ -177,18 +198,14 @@ static int make_volumes(struct make *m)
 
 static int take_quota(struct make *m)
 {
-    const struct store_id *project = &m->c->project;
-    int r = server_quota_add(m->t, project, "vms", 1);
-    if (!r)
-        r = server_quota_add(m->t, project, "vcpus", m->size->vcpus.v);
-    return r ? r : server_quota_add(m->t, project, "memory_mib", m->size->memory_mib.v);
+    int r = server_quota_add(m->t, &m->c->project, "vms", 1);
+    return r ? r : server_vm_hold(m->t, m->v, 1);
 }
 
 static int finish(struct make *m)
 {
     static const char *const run[] = {"run", NULL}, *const stopped[] = {"stop", NULL};
-    const struct api_vm_create *body = m->c->request.body;
-    bool start = body->start.is != API_VALUE || body->start.v;
+    bool start = m->body->start.is != API_VALUE || m->body->start.v;
     int r = server_place_claim(m->t, &m->place, 0, m->v);
     if (r)
         return api_problem_set(&m->c->refusal, API_PROBLEM_CODE_PLACEMENT_CONFLICT,
@@ -205,11 +222,9 @@ static int finish(struct make *m)
 /* The body is the document's, from here on with ids instead of names. */
 static int fill(struct make *m)
 {
-    struct server_call *c = m->c;
-    void *body = api_json_copy(c->request.route->request, c->request.body, &m->v->arena);
+    void *body = api_json_copy(&api_types_vm_create, m->body, &m->v->arena);
     m->vm = m->v->doc;
-    if (!body ||
-        api_json_merge(&api_types_vm, m->vm, c->request.route->request, body, &m->v->arena))
+    if (!body || api_json_merge(&api_types_vm, m->vm, &api_types_vm_create, body, &m->v->arena))
         return no_memory(m);
     return 0;
 }
@@ -226,29 +241,20 @@ static int choose(struct make *m)
     return r;
 }
 
-int server_vm_make(struct server_call *c)
+static int begin(struct make *m, struct server_call *c, struct server_txn *t,
+                 const struct api_vm_create *body)
 {
-    const struct api_vm_create_query *query = c->request.query;
     struct store_id id = catalog_id(server_now_ms());
-    struct make *m = api_arena_alloc(&c->arena, sizeof(*m));
-    if (!m)
-        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
-    *m = (struct make){.c = c, .t = server_txn_begin(c->s, c)};
-    m->v = m->t ? catalog_new(CATALOG_VM, &id, &c->project) : NULL;
+    *m = (struct make){.c = c, .t = t, .body = body};
+    m->v = catalog_new(CATALOG_VM, &id, &c->project);
     int r = m->v ? fill(m) : no_memory(m);
-    if (!r)
-        r = choose(m);
-    if (!r && query->dry_run.v) {
-        const char *name = ((const struct api_vm_create *)c->request.body)->name.v;
-        server_txn_abandon(m->t);
-        catalog_unref(m->v);
-        server_place_answer(c, &m->place, name, query->explain.v);
-        return 0;
-    }
-    if (!r)
-        r = server_place_choose(c, &m->place, m->vm->name.v);
-    if (!r)
-        r = status_init(m);
+    return r ? r : choose(m);
+}
+
+/* All but the look for a host. The version is the transaction's, or let go. */
+static int build(struct make *m)
+{
+    int r = status_init(m);
     if (!r)
         r = take_quota(m);
     if (!r)
@@ -258,10 +264,217 @@ int server_vm_make(struct server_call *c)
     if (!r)
         r = finish(m);
     if (r) {
-        server_txn_abandon(m->t);
         catalog_unref(m->v);
         return r;
     }
+    m->t->about = m->v;
     server_txn_put(m->t, NULL, m->v, true);
-    return server_txn_commit(m->t, NULL, NULL);
+    return 0;
+}
+
+static int make_one(struct make *m)
+{
+    int r = server_place_choose(m->c, &m->place, m->vm->name.v);
+    if (!r)
+        return build(m);
+    catalog_unref(m->v);
+    return r;
+}
+
+int server_vm_make(struct server_call *c)
+{
+    const struct api_vm_create_query *query = c->request.query;
+    struct make *m = api_arena_alloc(&c->arena, sizeof(*m));
+    struct server_txn *t = m ? server_txn_begin(c->s, c) : NULL;
+    if (!t)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    int r = begin(m, c, t, c->request.body);
+    if (!r && query->dry_run.v) {
+        catalog_unref(m->v);
+        server_txn_abandon(t);
+        server_place_answer(c, &m->place, m->body->name.v, query->explain.v);
+        return 0;
+    }
+    if (r)
+        catalog_unref(m->v);
+    else
+        r = make_one(m);
+    if (!r)
+        return server_txn_commit(t, NULL, NULL);
+    server_txn_abandon(t);
+    return r;
+}
+
+/* ---- batches ---- */
+
+struct batch {
+    struct make m;
+    struct server_txn *t;
+    struct api_vm_batch *answer;
+    bool best_effort;
+    unsigned made;
+};
+
+static int item_made(struct batch *b, struct api_vm_batch_item *item)
+{
+    struct api_arena *arena = &b->t->arena;
+    if (b->t->failed)
+        return no_memory(&b->m);
+    const struct api_vm *vm = b->m.v->doc; /* sealed: another one than it was */
+    const char *operation = vm->status.v->operation.v;
+    item->vm.v = api_arena_text(arena, b->m.v->id_text, UUID_TEXT_BYTES - 1);
+    item->operation.v = api_arena_text(arena, operation, strlen(operation));
+    item->vm.is = item->operation.is = API_VALUE;
+    b->made++;
+    return item->vm.v && item->operation.v ? 0 : no_memory(&b->m);
+}
+
+static int item_refused(struct batch *b, struct api_vm_batch_item *item)
+{
+    struct api_arena *arena = &b->t->arena;
+    struct api_refusal *refusal = &b->m.c->refusal;
+    api_problem_summarize(refusal);
+    const struct api_problem_kind *kind = &api_problem_kinds[refusal->code];
+    struct api_problem *p = api_json_new(&api_types_problem, arena);
+    const char *detail = api_arena_text(arena, refusal->detail, strlen(refusal->detail));
+    char *type = api_arena_alloc(arena, 96);
+    if (!p || !detail || !type)
+        return no_memory(&b->m);
+    snprintf(type, 96, "urn:virga:problem:%s", kind->code);
+    p->type = (struct api_text){API_VALUE, type};
+    p->title = (struct api_text){API_VALUE, kind->title};
+    p->status = (struct api_int){API_VALUE, kind->status};
+    p->detail = (struct api_text){API_VALUE, detail};
+    p->code.is = API_VALUE;
+    p->code.v = refusal->code;
+    item->problem.is = API_VALUE;
+    item->problem.v = p;
+    api_problem_init(refusal);
+    b->m.c->explanation = NULL;
+    return 0;
+}
+
+/* The store would refuse all of the batch for it. */
+static int batch_name(struct batch *b, const struct api_vm_create *body,
+                      const struct api_vm_batch_item *item)
+{
+    struct server_call *c = b->m.c;
+    const struct catalog_slot *slot =
+        catalog_find_text(c->s->catalog, CATALOG_VM, &c->project, body->name.v);
+    bool taken = slot && !strcmp(slot->now->name, body->name.v);
+    for (const struct api_vm_batch_item *i = b->answer->vms.v; i < item && !taken; i++)
+        taken = i->vm.is == API_VALUE && !strcmp(i->name.v, body->name.v);
+    return taken ? api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_NAME_TAKEN,
+                                   "a vm is called %s already: choose another name", body->name.v)
+                 : 0;
+}
+
+/* One that is refused leaves nothing in the transaction. */
+static int batch_one(struct batch *b, const struct api_vm_create *body,
+                     struct api_vm_batch_item *item)
+{
+    struct server_call *c = b->m.c;
+    struct server_txn_mark here = server_txn_here(b->t);
+    item->name = body->name;
+    b->m.v = NULL;
+    int r = batch_name(b, body, item);
+    if (!r)
+        r = begin(&b->m, c, b->t, body);
+    if (r)
+        catalog_unref(b->m.v);
+    else
+        r = make_one(&b->m);
+    if (!r)
+        return item_made(b, item);
+    if (r == SERVER_WAIT || !b->best_effort || b->t->failed)
+        return r;
+    server_txn_back(b->t, here);
+    return item_refused(b, item);
+}
+
+static int batch_fill(struct batch *b, const struct api_vm_batch_create *body)
+{
+    b->answer = api_json_new(&api_types_vm_batch, &b->t->arena);
+    struct api_vm_batch_item *items = api_arena_array(&b->t->arena, body->vms.n, sizeof(*items));
+    if (!b->answer || !items)
+        return no_memory(&b->m);
+    b->answer->vms.is = API_VALUE;
+    b->answer->vms.v = items;
+    b->answer->vms.n = body->vms.n;
+    int r = 0;
+    for (uint32_t i = 0; i < body->vms.n && !r; i++)
+        r = batch_one(b, &body->vms.v[i], &items[i]);
+    return r;
+}
+
+static void batch_done(struct server_txn *t, int result)
+{
+    if (!result)
+        server_call_reply_struct(t->call, 202, &api_types_vm_batch, t->ctx);
+}
+
+/* Nothing could be made: there is nothing to commit. */
+static int batch_empty(struct batch *b)
+{
+    struct server_call *c = b->m.c;
+    server_call_reply_struct(c, 202, &api_types_vm_batch, b->answer);
+    server_txn_abandon(b->t);
+    return 0;
+}
+
+static int batch_commit(struct batch *b)
+{
+    struct api_buf text;
+    b->t->answer = NULL; /* the last operation, otherwise */
+    if (!b->made)
+        return batch_empty(b);
+    api_buf_init(&text, SERVER_BODY_MAX_BYTES);
+    api_json_write(&api_types_vm_batch, b->answer, 0, NULL, &text);
+    if (text.failed)
+        b->t->failed = -ENOMEM;
+    else
+        server_key_keep(b->t, 202, text.text, text.bytes);
+    api_buf_fini(&text);
+    return server_txn_commit(b->t, batch_done, b->answer);
+}
+
+/* Where each would go, each claimed so that the next one is placed as it would be. */
+static int batch_dry_run(struct batch *b, const struct api_vm_batch_create *body, bool each_host)
+{
+    struct server_call *c = b->m.c;
+    struct server_place_dry *dry = server_place_dry_begin(c, body->vms.n);
+    int r = dry ? 0 : no_memory(&b->m);
+    for (uint32_t i = 0; i < body->vms.n && !r; i++) {
+        r = begin(&b->m, c, b->t, &body->vms.v[i]);
+        if (!r && server_place_dry_add(dry, &b->m.place, b->m.vm->name.v, each_host))
+            (void)server_place_claim(b->t, &b->m.place, 0, b->m.v);
+        catalog_unref(b->m.v);
+    }
+    server_txn_abandon(b->t);
+    if (r)
+        return r;
+    server_place_dry_answer(dry);
+    return 0;
+}
+
+int server_vm_make_batch(struct server_call *c)
+{
+    const struct api_vm_batch_create *body = c->request.body;
+    const struct api_vm_batch_create_query *query = c->request.query;
+    struct batch *b = api_arena_alloc(&c->arena, sizeof(*b));
+    struct server_txn *t = b ? server_txn_begin(c->s, c) : NULL;
+    if (!t)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    memset(b, 0, sizeof(*b));
+    b->t = t;
+    b->m.c = c;
+    b->best_effort =
+        body->mode.is == API_VALUE && body->mode.v == API_VM_BATCH_CREATE_MODE_BEST_EFFORT;
+    if (query->dry_run.v)
+        return batch_dry_run(b, body, query->explain.v);
+    int r = batch_fill(b, body);
+    if (!r)
+        return batch_commit(b);
+    server_txn_abandon(t);
+    return r;
 }

@@ -1,385 +1,228 @@
-/* From what a host says of a VM to the VM's next state. Everything here may be called at any time
- * and again: it looks at the object and at what was last seen, and does what is due. */
+/* From what is known of a VM's host to the VM's next state. Everything here may be called at any
+ * time and again: it looks at the object and at what was last seen, and does what is due. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
-#include "mgmt/server/server_link.h"
-#include "mgmt/server/server_network.h"
-#include "mgmt/server/server_place.h"
-#include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_vm.h"
 
-enum outcome { NOT_YET, DONE, FAILED };
-
-static const char *first_step(const struct catalog_object *v)
+static struct api_vm_status *status_of(const struct catalog_object *v)
 {
-    const struct api_texts *steps = &v->own->steps;
-    return steps->is == API_VALUE && steps->n ? steps->v[0] : NULL;
+    return ((struct api_vm *)v->doc)->status.v;
 }
 
-/* ---- seen ---- */
-
-static void pending_drop(struct server_vm *vm)
+static void set_state(struct server_txn *t, struct catalog_object *v, enum api_vm_state state,
+                      const char *reason)
 {
-    if (!vm->link_pending)
-        return;
-    *vm->link_pending = vm->next_pending;
-    if (vm->next_pending)
-        vm->next_pending->link_pending = vm->link_pending;
-    vm->link_pending = NULL;
-}
-
-static void pending_add(struct server *s, struct server_vm *vm)
-{
-    if (vm->link_pending)
-        return;
-    vm->next_pending = s->pending_vms;
-    vm->link_pending = &s->pending_vms;
-    if (vm->next_pending)
-        vm->next_pending->link_pending = &vm->next_pending;
-    s->pending_vms = vm;
-}
-
-void server_vm_changed(struct server *s, struct catalog_slot *slot,
-                       const struct catalog_object *before, const struct catalog_object *after)
-{
-    struct server_vm *vm = slot->aux;
-    if (!vm && after) {
-        vm = calloc(1, sizeof(*vm));
-        if (!vm)
-            return;
-        vm->id = after->id;
-        slot->aux = vm;
-    }
-    server_place_changed(s, slot, before, after);
-    if (!vm)
-        return;
-    if (!after) {
-        pending_drop(vm);
-        free(vm);
-        slot->aux = NULL;
-    } else if (first_step(after) ||
-               ((const struct api_vm *)after->doc)->status.v->purge_at.is == API_VALUE) {
-        pending_add(s, vm);
-    } else {
-        pending_drop(vm);
-    }
-}
-
-void server_vm_seen(struct server *s, const struct store_id *host, const struct link_vm_seen *seen)
-{
-    struct store_id id;
-    link_uuid(&seen->id, id.bytes);
-    struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_VM, &id);
-    struct server_vm *vm = slot ? slot->aux : NULL;
-    if (!vm)
-        return; /* not ours, or forgotten: left alone, for an operator to look at */
-    struct store_id where = catalog_parent(slot->now);
-    if (memcmp(&where, host, sizeof(where)) != 0)
-        return;
-    vm->seen = true;
-    vm->seen_by = *host;
-    vm->generation = (uint64_t)seen->generation.v;
-    vm->epoch = (uint64_t)seen->epoch.v;
-    vm->state = seen->state.v;
-    snprintf(vm->reason, sizeof(vm->reason), "%s",
-             seen->reason.is == API_VALUE ? seen->reason.v : "");
-    server_vm_settle(s, slot);
-}
-
-/* ---- steps ---- */
-
-/* A host that is known to be off has nothing of it. */
-static bool fenced(struct server *s, const struct catalog_object *v)
-{
-    struct store_id id = catalog_parent(v);
-    const struct catalog_slot *slot =
-        catalog_id_is_zero(&id) ? NULL : catalog_find(s->catalog, CATALOG_HOST, &id);
-    const struct api_host *host = slot ? slot->now->doc : NULL;
-    return !host || (host->status.is == API_VALUE &&
-                     host->status.v->state.v == API_HOST_STATUS_STATE_FENCED);
-}
-
-static enum outcome look(struct server *s, const struct catalog_object *v,
-                         const struct server_vm *vm, const char *step)
-{
-    const struct api_vm *doc = v->doc;
-    uint64_t epoch = (uint64_t)doc->status.v->run_epoch.v;
-    bool heard = vm->seen && vm->generation >= v->seq;
-    bool runs = vm->state == LINK_VM_SEEN_STATE_RUNNING;
-    bool over = vm->state == LINK_VM_SEEN_STATE_STOPPED || vm->state == LINK_VM_SEEN_STATE_FAILED ||
-                vm->state == LINK_VM_SEEN_STATE_ABSENT;
-    if (!strcmp(step, "forget"))
-        return DONE;
-    if ((!strcmp(step, "stop") || !strcmp(step, "absent")) && fenced(s, v))
-        return DONE;
-    if (!heard)
-        return NOT_YET;
-    if (!strcmp(step, "run"))
-        return runs && vm->epoch == epoch                                      ? DONE
-               : vm->state == LINK_VM_SEEN_STATE_FAILED                        ? FAILED
-               : vm->state == LINK_VM_SEEN_STATE_STOPPED && vm->epoch == epoch ? FAILED
-                                                                               : NOT_YET;
-    if (!strcmp(step, "stop"))
-        return over ? DONE : NOT_YET;
-    if (!strcmp(step, "pause"))
-        return vm->state == LINK_VM_SEEN_STATE_PAUSED ? DONE : over ? FAILED : NOT_YET;
-    if (!strcmp(step, "resume"))
-        return runs ? DONE : over ? FAILED : NOT_YET;
-    return vm->state == LINK_VM_SEEN_STATE_ABSENT ? DONE : NOT_YET; /* absent */
-}
-
-/* What the first step wants of the host. */
-static void begin_step(struct catalog_object *v)
-{
-    const char *step = first_step(v);
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    enum link_vm_want_power want;
-    if (!step || !strcmp(step, "forget"))
-        return;
-    if (!strcmp(step, "run")) {
-        want = LINK_VM_WANT_POWER_RUNNING;
-        status->run_epoch = (struct api_int){API_VALUE, status->run_epoch.v + 1};
-    } else {
-        want = !strcmp(step, "stop")     ? LINK_VM_WANT_POWER_STOPPED
-               : !strcmp(step, "pause")  ? LINK_VM_WANT_POWER_PAUSED
-               : !strcmp(step, "resume") ? LINK_VM_WANT_POWER_RUNNING
-                                         : LINK_VM_WANT_POWER_ABSENT;
-    }
-    v->own->want = (struct api_int){API_VALUE, (int64_t)want};
-}
-
-int server_vm_plan(struct catalog_object *v, const char *const *steps, enum api_vm_state via,
-                   enum api_vm_state to)
-{
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    struct api_texts *out = &v->own->steps;
-    uint32_t n = 0;
-    while (steps[n])
-        n++;
-    const char **copy = api_arena_array(&v->arena, n, sizeof(*copy));
-    if (!copy)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        copy[i] = steps[i]; /* texts of the program's own */
-    *out = (struct api_texts){API_VALUE, n, copy};
-    v->own->to_state = (struct api_int){API_VALUE, to};
-    status->state.is = API_VALUE;
-    status->state.v = via;
+    struct api_vm_status *status = status_of(v);
+    status->state.v = state;
     status->reason = (struct api_text){API_ABSENT, NULL};
-    begin_step(v);
-    return 0;
-}
-
-static void set_time(struct server_txn *t, struct catalog_object *v, struct api_text *field,
-                     int64_t ms)
-{
-    char text[SERVER_TIME_BYTES];
-    server_meta_time(ms, text);
-    if (server_meta_text(v, field, text) && !t->failed)
+    if (reason && server_meta_text(v, &status->reason, reason) && !t->failed)
         t->failed = -ENOMEM;
 }
 
-static int64_t window_ms(struct server *s, const struct catalog_object *v)
+/* ---- what a VM without steps does by itself ---- */
+
+/* Its host has booted since the VM was started. */
+static bool rebooted(struct server *s, const struct catalog_object *v)
 {
-    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_PROJECT, &v->project);
-    const struct api_project *project = slot ? slot->now->doc : NULL;
-    return project && project->undelete_window_s.is == API_VALUE
-               ? project->undelete_window_s.v * 1000
-               : 0;
+    struct store_id id = catalog_parent(v), boot;
+    const struct server_host *host = server_host_find(s, &id);
+    return host && !catalog_id_is_zero(&host->boot) && v->own->boot.is == API_VALUE &&
+           !catalog_id_parse(v->own->boot.v, &boot) &&
+           memcmp(&boot, &host->boot, sizeof(boot)) != 0;
 }
 
-static void end_operation(struct server_txn *t, struct catalog_object *v,
-                          const struct api_refusal *problem)
+static bool start_again(struct server_txn *t, struct catalog_object *v)
 {
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    if (status->operation.is == API_VALUE)
-        server_operation_end(t, status->operation.v, problem);
-    status->operation = (struct api_text){API_ABSENT, NULL};
-}
-
-/* The row is at its end. */
-static void arrive(struct server_txn *t, struct catalog_object *v)
-{
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    int64_t now_ms = server_now_ms();
-    status->state.v = (enum api_vm_state)v->own->to_state.v;
-    if (status->state.v == API_VM_STATE_RUNNING)
-        set_time(t, v, &status->started_at, now_ms);
-    if (status->state.v == API_VM_STATE_DELETED) {
-        set_time(t, v, &status->deleted_at, now_ms);
-        set_time(t, v, &status->purge_at, now_ms + window_ms(t->s, v));
-    }
-    end_operation(t, v, NULL);
-}
-
-static void advance(struct server_txn *t, struct catalog_object *v)
-{
-    struct api_texts *steps = &v->own->steps;
-    steps->v++;
-    steps->n--;
-    if (!steps->n)
-        arrive(t, v);
-    else
-        begin_step(v);
-}
-
-static void fail(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
-{
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    struct api_refusal problem;
-    const char *reason = vm->reason[0] ? vm->reason : "the monitor ended, and did not say why";
-    api_problem_init(&problem);
-    api_problem_set(&problem, API_PROBLEM_CODE_RESOURCE_WRONG_STATE, "%s", reason);
-    v->own->steps = (struct api_texts){API_ABSENT, 0, NULL};
-    v->own->want = (struct api_int){API_VALUE, LINK_VM_WANT_POWER_STOPPED};
-    status->state.v = API_VM_STATE_ERROR;
-    if (server_meta_text(v, &status->reason, reason) && !t->failed)
+    static const char *const run[] = {"run", NULL};
+    const struct api_vm *vm = v->doc;
+    enum api_vm_state state = status_of(v)->state.v;
+    if (!rebooted(t->s, v) || (vm->autostart.is == API_VALUE && !vm->autostart.v))
+        return false;
+    enum api_vm_state to =
+        state == API_VM_STATE_RESCUED ? API_VM_STATE_RESCUED : API_VM_STATE_RUNNING;
+    if (server_vm_plan(v, run, API_VM_STATE_STARTING, to) && !t->failed)
         t->failed = -ENOMEM;
-    end_operation(t, v, &problem);
+    return true;
 }
 
-/* ---- the end of a VM ---- */
-
-static int release_all(struct server_txn *t, const struct catalog_object *v)
+static const char *reason_of(const struct server_vm *vm, const char *otherwise)
 {
-    struct server *s = t->s;
-    const struct api_texts *lists[] = {&v->own->ports, &v->own->volumes};
-    const enum catalog_kind kinds[] = {CATALOG_PORT, CATALOG_VOLUME};
-    for (unsigned k = 0; k < 2; k++)
-        for (uint32_t i = 0; lists[k]->is == API_VALUE && i < lists[k]->n; i++) {
-            struct store_id id;
-            struct catalog_slot *slot = !catalog_id_parse(lists[k]->v[i], &id)
-                                            ? catalog_find(s->catalog, kinds[k], &id)
-                                            : NULL;
-            int r = !slot                      ? 0
-                    : kinds[k] == CATALOG_PORT ? server_network_unplug(t, slot)
-                                               : server_storage_release(t, slot, i == 0);
-            if (r)
-                return r;
-        }
-    return 0;
+    return vm->reason[0] ? vm->reason : otherwise;
 }
 
-static void forget(struct server *s, struct catalog_slot *slot)
+/* It is running, paused or rescued, and was seen as its host has it now. */
+static bool drift_live(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
 {
-    const struct catalog_object *v = slot->now;
-    const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
-    struct server_txn *t = server_txn_begin(s, NULL);
-    int r = t ? release_all(t, v) : -ENOMEM;
-    if (!r) {
-        if (status->operation.is == API_VALUE)
-            server_operation_end(t, status->operation.v, NULL);
-        (void)server_quota_add(t, &v->project, "vms", -1);
-        (void)server_quota_add(t, &v->project, "vcpus", -status->vcpus.v);
-        (void)server_quota_add(t, &v->project, "memory_mib", -status->memory_mib.v);
-        struct store_id host = catalog_parent(v);
-        server_link_gone(s, &host, v);
-        server_txn_remove(t, slot);
-        (void)server_txn_commit(t, NULL, NULL);
-    } else {
-        server_txn_abandon(t); /* the tick tries again */
+    enum api_vm_state state = status_of(v)->state.v;
+    bool wants_run = v->own->want.v == LINK_VM_WANT_POWER_RUNNING;
+    switch (vm->state) {
+    case LINK_VM_SEEN_STATE_STOPPED:
+        if (start_again(t, v))
+            return true;
+        set_state(t, v, API_VM_STATE_STOPPED, reason_of(vm, "the guest switched itself off"));
+        v->own->want = (struct api_int){API_VALUE, LINK_VM_WANT_POWER_STOPPED};
+        return true;
+    case LINK_VM_SEEN_STATE_FAILED:
+        if (!start_again(t, v))
+            server_vm_fail(t, v, API_VM_STATE_ERROR,
+                           reason_of(vm, "the monitor ended, and did not say why"));
+        return true;
+    case LINK_VM_SEEN_STATE_PAUSED: /* against what is wanted: its disk is full, say */
+        if (state != API_VM_STATE_RUNNING || !wants_run)
+            return false;
+        set_state(t, v, API_VM_STATE_PAUSED, reason_of(vm, "its host paused it"));
+        return true;
+    case LINK_VM_SEEN_STATE_RUNNING:
+        if (state != API_VM_STATE_PAUSED || !wants_run)
+            return false;
+        set_state(t, v, API_VM_STATE_RUNNING, NULL);
+        return true;
+    default:
+        return false; /* on its way */
     }
+}
+
+static bool live(enum api_vm_state state)
+{
+    return state == API_VM_STATE_RUNNING || state == API_VM_STATE_PAUSED ||
+           state == API_VM_STATE_RESCUED;
+}
+
+static bool lose(struct server_txn *t, struct catalog_object *v, bool fenced)
+{
+    enum api_vm_state state = status_of(v)->state.v;
+    if (!live(state))
+        return false;
+    v->own->to_state = (struct api_int){API_VALUE, state}; /* what it comes back to */
+    set_state(t, v, API_VM_STATE_LOST,
+              fenced ? "its host is fenced, and its disks lie there: it is started when the host "
+                       "is back"
+                     : "its host does not answer");
+    return true;
+}
+
+static bool come_back(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
+{
+    enum api_vm_state was = (enum api_vm_state)v->own->to_state.v;
+    switch (vm->state) {
+    case LINK_VM_SEEN_STATE_RUNNING:
+        if (v->own->want.v != LINK_VM_WANT_POWER_RUNNING)
+            return false;
+        set_state(t, v, was, NULL);
+        return true;
+    case LINK_VM_SEEN_STATE_PAUSED:
+        set_state(t, v, was == API_VM_STATE_RESCUED ? was : API_VM_STATE_PAUSED, NULL);
+        return true;
+    case LINK_VM_SEEN_STATE_STOPPED:
+    case LINK_VM_SEEN_STATE_FAILED:
+        set_state(t, v, was, NULL);
+        return drift_live(t, v, vm);
+    default:
+        return false;
+    }
+}
+
+static bool drift(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm,
+                  bool heard)
+{
+    const struct api_vm_status *status = status_of(v);
+    struct store_id host = catalog_parent(v);
+    bool changed = false;
+    if (status->host.is == API_VALUE && server_host_lost(t->s, &host))
+        return lose(t, v, server_host_fenced(t->s, &host));
+    bool ours = heard && vm->epoch == (uint64_t)status->run_epoch.v;
+    if (ours && status->state.v == API_VM_STATE_LOST)
+        changed = come_back(t, v, vm);
+    else if (ours && live(status->state.v))
+        changed = drift_live(t, v, vm);
+    return server_vm_addresses(t, v, vm) || changed;
 }
 
 /* ---- settling ---- */
 
-/* What a VM without steps does by itself: its guest switches itself off, its monitor dies. */
-static bool drift(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm,
-                  uint64_t seq)
-{
-    struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;
-    bool heard = vm->seen && vm->generation >= seq;
-    if (!heard || status->state.v != API_VM_STATE_RUNNING ||
-        vm->epoch != (uint64_t)status->run_epoch.v)
-        return false;
-    if (vm->state == LINK_VM_SEEN_STATE_STOPPED) {
-        status->state.v = API_VM_STATE_STOPPED;
-        v->own->want = (struct api_int){API_VALUE, LINK_VM_WANT_POWER_STOPPED};
-        if (server_meta_text(v, &status->reason,
-                             vm->reason[0] ? vm->reason : "the guest switched itself off"))
-            t->failed = -ENOMEM;
-        return true;
-    }
-    if (vm->state == LINK_VM_SEEN_STATE_FAILED) {
-        fail(t, v, vm);
-        return true;
-    }
-    return false;
-}
-
 /* The window of a deleted VM is over. */
 static bool purge_due(const struct catalog_object *v)
 {
-    const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
+    const struct api_vm_status *status = status_of(v);
     int64_t when;
     return status->state.v == API_VM_STATE_DELETED && status->purge_at.is == API_VALUE &&
            !server_meta_parse_time(status->purge_at.v, &when) && when <= server_now_ms();
 }
 
-void server_vm_settle(struct server *s, struct catalog_slot *slot)
+static enum api_vm_state state_after_failure(struct server *s, const struct catalog_object *now,
+                                             const struct server_vm *vm)
+{
+    struct store_id host = catalog_parent(now);
+    bool over = vm->state == LINK_VM_SEEN_STATE_STOPPED || vm->state == LINK_VM_SEEN_STATE_ABSENT;
+    return over || server_host_fenced(s, &host) ? API_VM_STATE_STOPPED : API_VM_STATE_ERROR;
+}
+
+/* Whether there is something to write; an error (SERVER_WAIT too) leaves it for later. */
+static int change(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm,
+                  const struct catalog_object *now)
 {
     static const char *const purge[] = {"absent", "forget", NULL};
-    const struct server_vm *vm = slot->aux;
-    const struct catalog_object *now = slot->now;
-    if (!vm || slot->writing)
+    const char *step = server_vm_step(now);
+    char why[SERVER_VM_REASON_BYTES] = "";
+    enum server_vm_outcome outcome = step ? server_vm_look(t->s, now, vm, why) : SERVER_VM_NOT_YET;
+    int r = 0;
+    if (!step && purge_due(now))
+        r = server_vm_plan(v, purge, API_VM_STATE_DELETING, API_VM_STATE_DELETED);
+    else if (!step)
+        return drift(t, v, vm, server_vm_heard(now, vm));
+    else if (outcome == SERVER_VM_FAILED)
+        server_vm_fail(t, v, state_after_failure(t->s, now, vm), why);
+    else
+        r = server_vm_advance(t, v);
+    if (r)
+        return -EAGAIN;
+    (void)server_vm_addresses(t, v, vm);
+    return 1;
+}
+
+static void settled(struct server_txn *t, int result)
+{
+    struct catalog_slot *slot = catalog_find(t->s->catalog, CATALOG_VM, t->ctx);
+    struct server_vm *vm = slot ? slot->aux : NULL;
+    if (vm && !result)
+        vm->tried = false;
+}
+
+/* Cheap: this is asked at every report of every VM. */
+static bool due(struct server *s, const struct catalog_object *now, const struct server_vm *vm)
+{
+    char why[SERVER_VM_REASON_BYTES];
+    return !server_vm_step(now) || server_vm_look(s, now, vm, why) != SERVER_VM_NOT_YET;
+}
+
+void server_vm_settle(struct server *s, struct catalog_slot *slot)
+{
+    struct server_vm *vm = slot->aux;
+    struct catalog_object *now = slot->now;
+    if (!vm || slot->writing || vm->tried || !due(s, now, vm))
         return;
-    const char *step = first_step(now);
-    enum outcome outcome = step ? look(s, now, vm, step) : NOT_YET;
-    if (step && outcome == NOT_YET)
-        return;
+    const char *step = server_vm_step(now);
     if (step && !strcmp(step, "forget")) {
-        forget(s, slot);
+        vm->tried = true;
+        server_vm_forget(s, slot);
         return;
     }
     struct catalog_object *v = catalog_copy(now);
     struct server_txn *t = v ? server_txn_begin(s, NULL) : NULL;
-    if (!t) {
-        catalog_unref(v);
-        return;
-    }
-    bool changed = true;
-    if (step && outcome == DONE)
-        advance(t, v);
-    else if (step)
-        fail(t, v, vm);
-    else if (purge_due(now))
-        changed = !server_vm_plan(v, purge, API_VM_STATE_DELETING, API_VM_STATE_DELETED);
-    else
-        changed = drift(t, v, vm, now->seq);
-    if (!changed) {
+    struct store_id *id = t ? api_arena_alloc(&t->arena, sizeof(*id)) : NULL;
+    int r = id ? change(t, v, vm, now) : -ENOMEM;
+    if (r != 1) {
         catalog_unref(v);
         server_txn_abandon(t);
         return;
     }
+    *id = now->id;
+    vm->tried = true; /* if it fails, not at once again */
+    server_vm_later(s, vm);
     server_txn_put(t, slot, v, false);
-    (void)server_txn_commit(t, NULL, NULL);
-}
-
-void server_vm_tick(struct server *s)
-{
-    for (struct server_vm *vm = s->pending_vms, *next; vm; vm = next) {
-        next = vm->next_pending;
-        struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_VM, &vm->id);
-        if (slot)
-            server_vm_settle(s, slot);
-    }
-}
-
-void server_vm_loaded(struct server *s)
-{
-    const struct catalog_list *all = catalog_all(s->catalog, CATALOG_VM);
-    for (size_t i = 0; i < all->n; i++)
-        server_place_changed(s, all->slots[i], all->slots[i]->now, all->slots[i]->now);
-}
-
-void server_vm_destroy_all(struct server *s)
-{
-    const struct catalog_list *all = s->catalog ? catalog_all(s->catalog, CATALOG_VM) : NULL;
-    for (size_t i = 0; all && i < all->n; i++)
-        free(all->slots[i]->aux);
+    (void)server_txn_commit(t, settled, id);
 }

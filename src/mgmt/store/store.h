@@ -23,7 +23,7 @@
 #define STORE_HASH_BYTES 32
 #define STORE_NAME_MAX   255           /* bytes of a name, at least 1 where one is needed */
 #define STORE_BODY_MAX   (1024 * 1024) /* bytes of a document */
-#define STORE_OPS_MAX    256           /* operations in a transaction */
+#define STORE_OPS_MAX    8192          /* operations in a transaction */
 
 struct store;
 

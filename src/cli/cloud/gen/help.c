@@ -47,7 +47,7 @@ const struct cloud_help_op cloud_help_ops[API_OPS] = {
     [API_OP_VM_START] = {"vm", "start", "Start a VM",
         ""},
     [API_OP_VM_STOP] = {"vm", "stop", "Stop a VM",
-        ""},
+        "What is under way is given up: a start that takes too long, a stop whose guest does not listen."},
     [API_OP_VM_REBOOT] = {"vm", "reboot", "Reboot a VM",
         ""},
     [API_OP_VM_PAUSE] = {"vm", "pause", "Pause a VM; its memory stays",

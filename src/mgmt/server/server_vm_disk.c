@@ -1,0 +1,107 @@
+/* First disks of VMs: made anew, or left aside for another one for a while. */
+#include <errno.h>
+#include <string.h>
+
+#include "mgmt/server/server_storage.h"
+#include "mgmt/server/server_vm.h"
+#include "mgmt/server/server_vm_act.h"
+
+/* What an earlier one has left; its monitor has ended, or there was none. */
+static int drop(struct server_vm_act *a, struct api_text *field)
+{
+    struct store_id id;
+    struct catalog_slot *slot = field->is == API_VALUE && !catalog_id_parse(field->v, &id)
+                                    ? catalog_find(a->c->s->catalog, CATALOG_VOLUME, &id)
+                                    : NULL;
+    int r = slot ? server_storage_release(a->t, slot, true) : 0;
+    if (!r)
+        *field = (struct api_text){API_ABSENT, NULL};
+    return r;
+}
+
+/* Makes the disk that own.swap names. */
+static int make_disk(struct server_vm_act *a, const struct catalog_object *image, int64_t size_gib)
+{
+    struct store_id host = catalog_parent(a->v);
+    struct catalog_object *volume;
+    const char *pool = a->vm->pool.is == API_VALUE ? a->vm->pool.v : NULL;
+    int r = drop(a, &a->v->own->swap);
+    if (!r)
+        r = drop(a, &a->v->own->rescue);
+    if (!r)
+        r = server_storage_boot(a->c, a->t, a->v, image, size_gib, pool, &host, &volume);
+    if (!r && server_meta_text(a->v, &a->v->own->swap, volume->id_text))
+        r = api_problem_set(&a->c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    return r;
+}
+
+static int rebuild(struct server_vm_act *a)
+{
+    const struct api_vm_rebuild *body = a->c->request.body;
+    struct api_text image_ref = body->image, key_ref = body->keypair;
+    struct catalog_slot *image, *key;
+    int r = server_call_ref(a->c, CATALOG_IMAGE, &image_ref, "/image", &image);
+    if (!r)
+        r = server_call_ref(a->c, CATALOG_KEYPAIR, &key_ref, "/keypair", &key);
+    if (!r)
+        r = make_disk(a, image->now, a->v->own->disk_gib.v);
+    if (r)
+        return r;
+    a->vm->image = image_ref;
+    a->vm->boot_volume = (struct api_text){API_ABSENT, NULL};
+    if (key)
+        a->vm->keypair = key_ref;
+    if (body->user_data.is == API_VALUE)
+        a->vm->user_data = body->user_data;
+    return 0;
+}
+
+int server_vm_rebuild(struct server_call *c)
+{
+    static const char *const steps[] = {"stop", "swap", "run", NULL};
+    struct server_vm_act a;
+    int r = server_vm_act_begin_up(&a, c);
+    if (r)
+        return r;
+    if (a.vm->boot_volume.is == API_VALUE)
+        r = api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
+                            "VM %s boots from a volume that was not made for it: make a new VM "
+                            "instead",
+                            a.slot->now->name);
+    if (!r)
+        r = rebuild(&a);
+    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end(&a, steps, API_VM_STATE_RUNNING);
+}
+
+static int find_rescue_image(struct server_vm_act *a, struct catalog_slot **image)
+{
+    const struct api_vm_rescue *body = a->c->request.body;
+    struct api_text ref = body->image.is == API_VALUE ? body->image : a->vm->image;
+    int r = server_call_ref(a->c, CATALOG_IMAGE, &ref, "/image", image);
+    if (!r && !*image)
+        r = api_problem_add(&a->c->refusal, API_PROBLEM_CODE_REQUEST_INVALID, "/image",
+                            "the VM was not made from an image: say which one to boot");
+    return r;
+}
+
+int server_vm_rescue(struct server_call *c)
+{
+    static const char *const steps[] = {"stop", "rescue", "run", NULL};
+    struct catalog_slot *image;
+    struct server_vm_act a;
+    int r = server_vm_act_begin_up(&a, c);
+    if (r)
+        return r;
+    r = find_rescue_image(&a, &image);
+    if (!r)
+        r = make_disk(&a, image->now, 0);
+    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end(&a, steps, API_VM_STATE_RESCUED);
+}
+
+int server_vm_unrescue(struct server_call *c)
+{
+    static const char *const steps[] = {"stop", "tidy", "run", NULL};
+    struct server_vm_act a;
+    int r = server_vm_act_begin_up(&a, c);
+    return r ? r : server_vm_act_end(&a, steps, API_VM_STATE_RUNNING);
+}
