@@ -158,6 +158,64 @@ def the_last_admin_stays():
 
 
 @case
+def admins_that_go_at_once_leave_one():
+    """Each takes the role of the next one away, all at the same time, again and again."""
+    with Cloud() as cloud:
+        first = next(r for r in cloud.get("/roles").body["items"] if r["role"] == "admin")
+        tokens, roles = [cloud.token], [first["id"]]
+        for i in range(5):
+            make_user(cloud, f"a{i}")
+            roles.append(give(cloud, f"a{i}", "admin")["id"])
+            admin = cloud.token
+            cloud.sign_in(f"a{i}", PASSWORD)
+            tokens.append(as_token(cloud, admin))
+        for _ in range(3):
+            def take(i):
+                """Asks on its own."""
+                sent = {"Authorization": f"Bearer {tokens[i]}"}
+                return cloud.delete(f"/roles/{roles[(i + 1) % len(roles)]}", headers=sent).status
+            with concurrent.futures.ThreadPoolExecutor(len(roles)) as pool:
+                answers = list(pool.map(take, range(len(roles))))
+            check(204 in answers, f"some go: {answers}")
+            check(set(answers) <= {204, 403, 409}, f"others may not any more, or are the last: {answers}")
+            kept = []
+            for token in tokens:
+                as_token(cloud, token)
+                if cloud.get("/roles").status == 200:
+                    kept.append(token)
+            check(kept, f"somebody is left: {answers}")
+            as_token(cloud, kept[0])
+            left = {r["user"] for r in cloud.get("/roles").body["items"] if r["role"] == "admin"}
+            check_eq(len(left), len(kept), "as many as can do it")
+            names = ["admin"] + [f"a{i}" for i in range(5)]
+            users = {u["name"]: u["id"] for u in cloud.get("/users").body["items"]}
+            for i, name in enumerate(names):
+                if users[name] not in left:
+                    roles[i] = give(cloud, name, "admin")["id"]
+
+
+@case
+def nothing_is_made_in_a_project_that_goes():
+    """While others make key pairs in it: either it stays, or none of them is left."""
+    with Cloud() as cloud:
+        for n in range(8):
+            project = cloud.post("/projects", {"name": f"p{n}"}).body["id"]
+
+            def make(i, project=project):
+                """One of them deletes it, the others fill it."""
+                if i == 3:
+                    return cloud.delete(f"/projects/{project}").status
+                return cloud.post("/keypairs", {"name": f"k{i}"}, headers={"Virga-Project": project}).status
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(make, range(8)))
+            left = [k for k in cloud.get("/keypairs", headers={"Virga-Project": "*"}).body["items"] if k["project"] == project]
+            gone = cloud.get(f"/projects/{project}").status == 404
+            check_eq((gone, answers[3]), (gone, 204 if gone else 409), f"it says what it did: {answers}")
+            check_eq(len(left), answers.count(201), f"what was made is there, or was never made: {answers}")
+            check(not gone or not left, f"a project that is gone has nothing: {answers}")
+
+
+@case
 def roles_name_what_is_there():
     """By name or id; twice the same is told."""
     with Cloud() as cloud:
@@ -345,6 +403,18 @@ def a_project_goes_when_nothing_is_its():
         check_eq([r for r in cloud.get("/roles").body["items"] if r.get("on_project") == project["id"]], [], "its roles too")
         check_eq(cloud.get("/tokens").body["items"], [], "its tokens too")
         check_eq(cloud.post("/projects", {"name": "shop"}).status, 201, "the name is free")
+
+
+@case
+def what_is_left_open_is_as_the_settings_say():
+    """A project's undelete window."""
+    with Cloud() as cloud:
+        check_eq(cloud.get("/projects/default").body["undelete_window_s"], 86400, "of the first one")
+        made = cloud.post("/projects", {"name": "shop", "undelete_window_s": 60})
+        check_eq(made.body["undelete_window_s"], 60, "its own")
+        check_eq(cloud.patch("/projects/shop", {"undelete_window_s": None}).body["undelete_window_s"], 86400, "given up")
+        check_eq(cloud.post("/projects", {"name": "p", "undelete_window_s": -1}).code, "request.invalid", "no time")
+        check_eq(cloud.post("/projects", {"name": "p"}).body["undelete_window_s"], 86400, "never given")
 
 
 @case

@@ -8,7 +8,7 @@ static const struct api_types_field project_fields[] = {
     {"description", offsetof(struct api_project, description), API_KIND_TEXT, .min = 0, .max = 1023},
     {"labels", offsetof(struct api_project, labels), API_KIND_MAP, .min_items = 0, .max_items = 64, .min = 0, .max = 255},
     {"enabled", offsetof(struct api_project, enabled), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .fallback = "true"},
-    {"undelete_window_s", offsetof(struct api_project, undelete_window_s), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 2592000, .fallback = "86400"},
+    {"undelete_window_s", offsetof(struct api_project, undelete_window_s), API_KIND_INT, .min = 0, .max = 2592000},
     {"generation", offsetof(struct api_project, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
     {"created_at", offsetof(struct api_project, created_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
     {"updated_at", offsetof(struct api_project, updated_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
@@ -173,7 +173,7 @@ static const struct api_types_field project_create_fields[] = {
     {"description", offsetof(struct api_project_create, description), API_KIND_TEXT, .min = 0, .max = 1023},
     {"labels", offsetof(struct api_project_create, labels), API_KIND_MAP, .min_items = 0, .max_items = 64, .min = 0, .max = 255},
     {"enabled", offsetof(struct api_project_create, enabled), API_KIND_BOOL, .fallback = "true"},
-    {"undelete_window_s", offsetof(struct api_project_create, undelete_window_s), API_KIND_INT, .min = 0, .max = 2592000, .fallback = "86400"},
+    {"undelete_window_s", offsetof(struct api_project_create, undelete_window_s), API_KIND_INT, .min = 0, .max = 2592000},
 };
 const struct api_types_object api_types_project_create = {
     "ProjectCreate", sizeof(struct api_project_create), 5, project_create_fields, &api_types_project};

@@ -17,7 +17,7 @@ struct api_project {
     struct api_map labels;
     /* False: nothing may be created or started. */
     struct api_bool enabled;
-    /* How long a deleted VM can be had back. */
+    /* How long a deleted VM can be had back; absent: as the settings say then. */
     struct api_int undelete_window_s;
     /* Counts the writes of users; the ETag. */
     struct api_int generation;
@@ -273,7 +273,7 @@ struct api_project_create {
     struct api_map labels;
     /* False: nothing may be created or started. */
     struct api_bool enabled;
-    /* How long a deleted VM can be had back. */
+    /* How long a deleted VM can be had back; absent: as the settings say then. */
     struct api_int undelete_window_s;
 };
 extern const struct api_types_object api_types_project_create;
@@ -288,7 +288,7 @@ struct api_project_patch {
     struct api_map labels;
     /* False: nothing may be created or started. */
     struct api_bool enabled;
-    /* How long a deleted VM can be had back. */
+    /* How long a deleted VM can be had back; absent: as the settings say then. */
     struct api_int undelete_window_s;
 };
 extern const struct api_types_object api_types_project_patch;

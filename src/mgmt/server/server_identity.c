@@ -56,11 +56,32 @@ static int project_remove(struct server_call *c, struct server_txn *t,
     return 0;
 }
 
+/* What was left open is as the settings say now. */
+static void fill(struct server *s, struct catalog_object *v)
+{
+    static const struct store_id zero;
+    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_SETTINGS, &zero);
+    const struct api_settings *settings = slot ? slot->now->doc : NULL;
+    struct api_project *doc = v->doc;
+    if (doc->undelete_window_s.is != API_VALUE && settings)
+        doc->undelete_window_s = settings->undelete_window_s;
+}
+
+static int project_change(struct server_call *c, struct server_txn *t,
+                          const struct catalog_object *before, struct catalog_object *v)
+{
+    (void)t;
+    (void)before;
+    fill(c->s, v);
+    return 0;
+}
+
 /* With its quota, which sets no limit yet. */
 static int project_make(struct server_call *c, struct server_txn *t, struct catalog_object *v)
 {
     static const struct store_id nobody;
     struct catalog_object *quota = catalog_new(CATALOG_QUOTA, &v->id, &nobody);
+    fill(c->s, v);
     if (!quota)
         return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
     t->quiet = true;
@@ -69,8 +90,10 @@ static int project_make(struct server_call *c, struct server_txn *t, struct cata
     return 0;
 }
 
-static const struct server_resource project = {
-    .kind = CATALOG_PROJECT, .create = project_make, .remove = project_remove};
+static const struct server_resource project = {.kind = CATALOG_PROJECT,
+                                               .create = project_make,
+                                               .patch = project_change,
+                                               .remove = project_remove};
 
 static bool project_shown(struct server_call *c, const struct catalog_object *v)
 {

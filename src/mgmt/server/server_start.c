@@ -12,7 +12,8 @@
 #include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 
-#define FIRST_MAX 16
+#define FIRST_MAX         16
+#define UNDELETE_WINDOW_S 86400 /* as the settings begin */
 
 struct first {
     struct server *s;
@@ -55,6 +56,9 @@ static void add_project(struct first *f)
     struct catalog_object *v = add(f, CATALOG_PROJECT, &id);
     if (v)
         set(f, v, &((struct api_project *)v->doc)->name, "default");
+    if (v)
+        ((struct api_project *)v->doc)->undelete_window_s =
+            (struct api_int){API_VALUE, UNDELETE_WINDOW_S};
     add(f, CATALOG_QUOTA, &id);
 }
 
