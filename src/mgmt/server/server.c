@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_follow.h"
@@ -31,7 +32,7 @@ static const char *const headers[] = {
 static const struct server_route *const routes[] = {
     server_compute_routes, server_identity_routes,  server_image_routes,   server_infra_routes,
     server_network_routes, server_placement_routes, server_storage_routes, server_system_routes,
-    server_vm_routes,      server_operation_routes, server_event_routes,
+    server_vm_routes,      server_operation_routes, server_event_routes,   server_audit_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -137,7 +138,8 @@ static int create_parts(struct server *s, struct err *err)
     s->quotas = server_quotas_create();
     s->usage = server_usage_create(s);
     s->keys = server_keys_create();
-    return s->catalog && s->events && s->quotas && s->usage && s->keys
+    s->audit = server_audit_create(err);
+    return s->catalog && s->events && s->quotas && s->usage && s->keys && s->audit
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -237,6 +239,7 @@ void server_destroy(struct server *s)
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
     server_keys_destroy(s->keys);
+    server_audit_destroy(s->audit);
     catalog_destroy(s->catalog);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);

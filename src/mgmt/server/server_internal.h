@@ -60,6 +60,7 @@ struct server {
     struct web_post hashed; /* the hasher has answers */
     uint64_t seq;           /* of the last commit that the catalog shows */
     struct server_sweep *sweep;
+    struct server_audit *audit;
     bool leads;        /* see server_sweep_leads() */
     char *description; /* api/openapi.json, once it was asked for */
     size_t description_bytes;
