@@ -97,6 +97,8 @@ class Fuzzer:
         target = self.target(path, op)
         answer = self.ask(method, target, body, media, self.headers())
         errors = DESCRIPTION.answer_errors(op, answer.status, answer.headers.get("content-type"), answer.body)
+        if "fields=" in target:
+            errors = [e for e in errors if not e.endswith(": missing")]
         check_eq(errors, [], f"{method} {target} {(body or b'')[:2000]!r}: {answer}")
         check(not wrong or answer.status >= 400, f"{method} {target} {body!r} is wrong and was taken: {answer}")
 

@@ -269,6 +269,7 @@ struct store_status {
     uint64_t groups, done, refused, failed; /* transactions by outcome; failed: -EAGAIN */
     uint64_t seq;                           /* the last one committed or seen */
     struct err last; /* why the last group failed; code 0 once one has succeeded */
+    bool in_doubt;   /* what became of a group is being found out: all else is refused */
 };
 /* Threads: any. */
 void store_status(struct store *s, struct store_status *status);
