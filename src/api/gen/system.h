@@ -113,8 +113,7 @@ struct api_audit_record {
     struct api_text code;
     /* The id of the request. */
     struct api_text request_id;
-    /* So many refusals of the same kind before this one were not recorded, because there were
-     * too many. */
+    /* So many refusals before this one were not recorded, because there were too many. */
     struct api_int suppressed;
     /* The request without its secrets. */
     struct api_any detail;

@@ -225,6 +225,7 @@ static int serve(struct virgad *v, struct err *err)
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: an error, not the end */
     v->server = server_create(&v->config, err);
     int r = v->server ? write_password(v, err) : -EIO;
     if (r)

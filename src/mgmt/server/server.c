@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_event.h"
@@ -60,6 +61,7 @@ static const struct server_route *const routes[] = {
     server_zone_routes,
     server_aggregate_routes,
     server_join_routes,
+    server_audit_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -225,10 +227,11 @@ static int create_parts(struct server *s, struct err *err)
     s->usage = server_usage_create(s);
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
     s->keys = server_keys_create();
+    s->audit = server_audit_create(err);
     s->networks = server_networks_create();
     s->storage = server_storage_create(s);
-    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->networks &&
-                   s->storage && s->tick
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->audit &&
+                   s->networks && s->storage && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -315,7 +318,7 @@ void server_stop(struct server *s)
 
 uint16_t server_agents_port(const struct server *s)
 {
-    return web_server_port(s->agents_web);
+    return s->agents_web ? web_server_port(s->agents_web) : 0;
 }
 
 uint16_t server_port(const struct server *s)
@@ -353,6 +356,7 @@ void server_destroy(struct server *s)
     server_usage_destroy(s->usage);
     server_vm_destroy_all(s);
     server_keys_destroy(s->keys);
+    server_audit_destroy(s->audit);
     catalog_destroy(s->catalog);
     sched_destroy(s->sched);
     server_numbers_fini(&s->groups);

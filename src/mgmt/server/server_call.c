@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
@@ -329,6 +330,7 @@ void server_call_refuse(struct server_call *c)
     c->location = NULL;
     int status = api_problem_status(c->refusal.code);
     c->s->n_refused++;
+    server_audit_refused(c, status);
     if (status == 500) {
         c->s->n_errors++;
         log_line(LOG_ERROR, "server", "%s request=%s path=%s", c->refusal.detail, c->request_id,

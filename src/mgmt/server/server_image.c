@@ -23,7 +23,8 @@ static const struct api_image_source *source_of(const struct catalog_object *v)
 
 bool server_image_portable(const struct catalog_object *image)
 {
-    enum api_image_source_kind kind = source_of(image)->kind.v;
+    const struct api_image_source *source = source_of(image);
+    enum api_image_source_kind kind = source ? source->kind.v : API_IMAGE_SOURCE_KIND_N;
     return kind == API_IMAGE_SOURCE_KIND_UPLOAD || kind == API_IMAGE_SOURCE_KIND_URL ||
            kind == API_IMAGE_SOURCE_KIND_FILE;
 }

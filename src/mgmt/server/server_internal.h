@@ -14,7 +14,7 @@
 #include "web/web_server.h"
 
 #define SERVER_BODY_MAX_BYTES API_JSON_MAX_BYTES
-#define SERVER_RETRIES        8 /* of a call whose decision was overtaken by another server's */
+#define SERVER_RETRIES        32 /* of a call whose decision was overtaken by another server's */
 
 /* What a handler returns when another change of the same object is on its way to the store: it is
  * called again, from its start, when that has come to an end. See server_call_wait(). */
@@ -69,6 +69,7 @@ struct server {
     struct web_post hashed; /* the hasher has answers */
     uint64_t seq;           /* of the last commit that the catalog shows */
     struct server_sweep *sweep;
+    struct server_audit *audit;
     bool leads;        /* see server_sweep_leads() */
     char *description; /* api/openapi.json, once it was asked for */
     size_t description_bytes;

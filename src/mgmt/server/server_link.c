@@ -323,6 +323,8 @@ int server_link_listen(struct server *s, struct err *err)
     static const struct web_endpoint endpoints[] = {{LINK_PATH, &ops}, {NULL, NULL}};
     char cert[512], key[512], authority[512];
     const char *paths[] = {cert, key, authority};
+    if (!s->config.state_dir)
+        return 0; /* no place for certificates: a server without agents */
     snprintf(cert, sizeof(cert), "%s/agents.crt", s->config.state_dir);
     snprintf(key, sizeof(key), "%s/agents.key", s->config.state_dir);
     snprintf(authority, sizeof(authority), "%s/authority.crt", s->config.state_dir);

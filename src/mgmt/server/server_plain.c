@@ -54,8 +54,11 @@ bool server_plain_reply(struct server_call *c)
         api_buf_puts(&b, "ok\n");
     } else if (!strcmp(path, "/readyz")) {
         store_status(c->s->store, &status);
-        code = status.last.code ? 503 : 200;
-        api_buf_printf(&b, "%s\n", status.last.code ? status.last.msg : "ok");
+        code = status.last.code || status.in_doubt ? 503 : 200;
+        api_buf_printf(&b, "%s\n",
+                       status.last.code  ? status.last.msg
+                       : status.in_doubt ? "the store does not say what became of a commit"
+                                         : "ok");
     } else if (!strcmp(path, "/metrics")) {
         type = METRICS_TYPE;
         write_metrics(c->s, &b);

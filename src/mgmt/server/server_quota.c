@@ -25,7 +25,8 @@ struct server_quotas {
 struct quota_hold {
     struct server_hold hold;
     struct counter *counter;
-    const struct store_op *op;
+    const struct server_txn *txn;
+    unsigned op; /* its place in txn->ops, which may move */
 };
 
 struct server_quotas *server_quotas_create(void)
@@ -112,9 +113,10 @@ static void hold_end(struct server *s, struct server_hold *h, bool done)
 {
     (void)s;
     const struct quota_hold *q = container_of(h, struct quota_hold, hold);
-    q->counter->used -= q->op->add.delta;
+    const struct store_op *op = &q->txn->ops[q->op];
+    q->counter->used -= op->add.delta;
     if (done)
-        set_stored(q->counter, q->op->seq, q->op->value);
+        set_stored(q->counter, op->seq, op->value);
 }
 
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
@@ -140,10 +142,10 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
         .type = STORE_ADD,
         .add = {
             .owner = *project, .name = {k->name, strlen(k->name)}, .delta = delta, .limit = limit}};
-    *h =
-        (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .op = &t->ops[t->store.n_ops]};
+    *h = (struct quota_hold){
+        .hold = {.end = hold_end}, .counter = k, .txn = t, .op = t->store.n_ops};
     server_txn_op(t, &op);
-    if (h->op == &t->ops[t->store.n_ops]) { /* it has no room */
+    if (h->op == t->store.n_ops) { /* it has no room */
         k->used -= delta;
         return -E2BIG;
     }

@@ -89,7 +89,7 @@ static int health_get(struct server_call *c)
 {
     struct store_status status;
     store_status(c->s->store, &status);
-    bool well = !status.last.code;
+    bool well = !status.last.code && !status.in_doubt;
     struct api_health health = {
         .healthy = {API_VALUE, well},
         .leader = {API_VALUE, server_sweep_leads(c->s)},

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
@@ -326,31 +327,6 @@ static void done(struct store_txn *store_txn, void *ctx)
         server_call_run(c);
 }
 
-/* The audit trail's line: the request without its secrets. */
-static const char *audit_text(struct server_txn *t)
-{
-    struct server_call *c = t->call;
-    struct api_buf b;
-    char time[SERVER_TIME_BYTES];
-    server_meta_time(server_now_ms(), time);
-    api_buf_init(&b, STORE_BODY_MAX);
-    api_buf_printf(&b, "{\"time\":\"%s\",\"principal_name\":", time);
-    api_buf_json_text(&b, c->who.user_name);
-    api_buf_printf(&b, ",\"source_ip\":");
-    api_buf_json_text(&b, web_request_peer_address(c->web));
-    api_buf_printf(&b, ",\"operation\":\"%s\",\"outcome\":\"done\",\"status\":%d,\"request_id\":",
-                   c->request.route->id, c->request.route->status);
-    api_buf_json_text(&b, c->request_id);
-    if (c->request.body && c->request.route->request) {
-        api_buf_puts(&b, ",\"detail\":");
-        api_json_write(c->request.route->request, c->request.body, 0, NULL, &b);
-    }
-    api_buf_putc(&b, '}');
-    const char *text = b.failed ? NULL : api_arena_text(&t->arena, b.text, b.bytes);
-    api_buf_fini(&b);
-    return text;
-}
-
 /* What the request was about: what it is answered with; of a DELETE the last one that goes; else
  * the first object. */
 static const struct server_change *audited(const struct server_txn *t)
@@ -364,7 +340,6 @@ static const struct server_change *audited(const struct server_txn *t)
         const struct server_change *change = &t->changes[i];
         if (!change->kind || change->quiet)
             continue;
-        /* What it is answered with, or what it changes first. */
         if (change->v && change->v == t->answer && change->kind != CATALOG_OPERATION)
             return change;
         if (!first && change->v)
@@ -380,7 +355,7 @@ static const struct server_change *audited(const struct server_txn *t)
 static void add_audit(struct server_txn *t)
 {
     struct server_call *c = t->call;
-    const char *text = audit_text(t);
+    const char *text = server_audit_text(c, "done", c->request.route->status, 0, &t->arena);
     struct store_op *op = text ? next_op(t, STORE_AUDIT) : NULL;
     if (!op) {
         failed(t, -ENOMEM);

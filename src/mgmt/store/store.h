@@ -239,6 +239,21 @@ int store_key_get(struct store *s, const struct store_id *principal, struct stor
  * removed, added or moved; the message names the server and the link. */
 int store_audit_verify(struct store *s, struct err *err);
 
+#define STORE_AUDIT_HEADS 256 /* of as many servers; others are verified and not reported */
+
+/* What was verified: how many rows, and where each server's chain ends. */
+struct store_audit_report {
+    uint64_t rows;
+    unsigned n_heads;
+    struct store_audit_head {
+        struct store_id server;
+        uint64_t link;
+        uint8_t hash[STORE_HASH_BYTES];
+    } heads[STORE_AUDIT_HEADS];
+};
+/* The same, with a report, which is filled in as far as it came whatever is returned. */
+int store_audit_inspect(struct store *s, struct store_audit_report *report, struct err *err);
+
 /* Writes a consistent copy to a new file, durably, while commits go on. Errors: -EEXIST;
  * -EOPNOTSUPP: this store is backed up by its own tools, which the message names. */
 int store_backup(struct store *s, const char *path, struct err *err);
@@ -254,6 +269,7 @@ struct store_status {
     uint64_t groups, done, refused, failed; /* transactions by outcome; failed: -EAGAIN */
     uint64_t seq;                           /* the last one committed or seen */
     struct err last; /* why the last group failed; code 0 once one has succeeded */
+    bool in_doubt;   /* what became of a group is being found out: all else is refused */
 };
 /* Threads: any. */
 void store_status(struct store *s, struct store_status *status);

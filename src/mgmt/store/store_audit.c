@@ -80,6 +80,7 @@ struct verify {
     struct link_list computed, stored;
     uint64_t last_position;
     unsigned rows_read;
+    uint64_t rows;
     struct err *err;
 };
 
@@ -169,6 +170,7 @@ static int add_row(const struct store_row *row, void *ctx)
 {
     struct verify *v = ctx;
     v->rows_read++;
+    v->rows++;
     v->last_position = row->position;
     struct verified *d = server_of(v, &row->server);
     if (!d)
@@ -245,10 +247,30 @@ static int verify(struct verify *v, struct store *s)
     return 0;
 }
 
+static void report_to(const struct verify *v, struct store_audit_report *report)
+{
+    report->rows = v->rows;
+    report->n_heads = 0;
+    for (const struct verified *d = v->servers; d && report->n_heads < STORE_AUDIT_HEADS;
+         d = d->next) {
+        struct store_audit_head *head = &report->heads[report->n_heads++];
+        head->server = d->server;
+        head->link = d->chain.number;
+        memcpy(head->hash, d->chain.hash, STORE_HASH_BYTES);
+    }
+}
+
 int store_audit_verify(struct store *s, struct err *err)
+{
+    return store_audit_inspect(s, NULL, err);
+}
+
+int store_audit_inspect(struct store *s, struct store_audit_report *report, struct err *err)
 {
     struct verify v = {.err = err};
     int r = verify(&v, s);
+    if (report)
+        report_to(&v, report);
     while (v.servers) {
         struct verified *d = v.servers;
         v.servers = d->next;

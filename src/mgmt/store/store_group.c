@@ -279,6 +279,7 @@ void store_status(struct store *s, struct store_status *status)
     pthread_mutex_lock(&s->lock);
     *status = s->counts;
     status->queued = s->queued;
+    status->in_doubt = s->in_doubt;
     pthread_mutex_unlock(&s->lock);
     status->seq = s->seq;
 }

@@ -609,14 +609,14 @@ static const char *const project_create_texts[] = {
     "Free text for people.",
     "Free labels.",
     "False: nothing may be created or started.",
-    "How long a deleted VM can be had back.",
+    "How long a deleted VM can be had back; absent: as the settings say then.",
 };
 static const char *const project_patch_texts[] = {
     "Its name.",
     "Free text for people.",
     "Free labels.",
     "False: nothing may be created or started.",
-    "How long a deleted VM can be had back.",
+    "How long a deleted VM can be had back; absent: as the settings say then.",
 };
 static const char *const qos_texts[] = {
     "Read requests a second.",
