@@ -158,6 +158,18 @@ def lists_are_tables_names_and_csv():
 
 
 @case
+def a_quota_is_a_table_of_what_is_used_of_what():
+    with Cloud(TOP) as cloud, Home(cloud.url) as home:
+        cloud.plan(Plan(200, {"generation": 1, "limits": {"vms": 10, "vcpus": -1}, "used": {"vms": 3}}))
+        _, out, _ = home.run("quota", "show", "acme", expect="done")
+        check_eq([line.split() for line in out.splitlines()], [["RESOURCE", "USED", "LIMIT"], ["vms", "3", "10"], ["vcpus", "-", "-1"]],
+                 "table")
+        check_eq(cloud.take()[0].headers["Virga-Project"], "acme", "project")
+        _, _, err = home.run("quota", "set", "--vms", "5", expect="usage")
+        check("virga quota set PROJECT" in err, err)
+
+
+@case
 def pages_are_followed_as_far_as_is_wanted():
     with Cloud(TOP) as cloud, Home(cloud.url) as home:
         cloud.plan(Plan(200, {**vms("a", "b"), "next_cursor": "c1"}), Plan(200, vms("c")))

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from virgatest import case, check, check_eq, main, skip
+from virgatest import case, check, check_eq, main, program, skip
 from virgatest.cli import Home, on_terminal, vms
 from virgatest.fakecloud import Cloud, Plan, problem
 
@@ -131,6 +131,16 @@ def words_are_completed_from_the_tables_and_the_server():
         check_eq(words("vm", "create", "x", "--flavor", "s"), ["small"], "names behind a flag")
         cloud.plan(problem("auth.required", 401))
         check_eq(words("vm", "start", ""), [], "without a session")
+
+
+@case
+def a_virga_without_the_clouds_program_says_so():
+    with Home() as home:
+        shutil.copy(program("virga"), home.path("virga"))
+        for args in (["vm", "ls"], ["no-such-thing"]):
+            p = subprocess.run([home.path("virga"), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=home.env, check=False)
+            check_eq((p.returncode, p.stdout), (2, ""), "status and output")
+            check("no virga-cloud" in p.stderr and "VIRGA_CLOUD" in p.stderr and args[0] in p.stderr, p.stderr)
 
 
 @case

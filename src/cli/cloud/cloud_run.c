@@ -85,6 +85,11 @@ static int take_words(struct cloud_run *r, const struct api_route *route, struct
             if (status)
                 return -ECANCELED; /* it was said */
             c->params[i] = r->project;
+            if (!r->project)
+                return err_set(err, EINVAL,
+                               "no project is named: virga %s PROJECT, --project, or "
+                               "VIRGA_PROJECT",
+                               r->who);
         } else if (at < r->args.n_words) {
             c->params[i] = r->args.words[at++];
         }
@@ -214,6 +219,34 @@ static enum api_op show_op(const struct cloud_run *r)
     return cloud_command_find(r->command.noun, "show", &c) ? API_OPS : c.op;
 }
 
+/* A quota's limits and what is used of them, side by side. */
+static void print_quota(const json_t *quota)
+{
+    const json_t *limits = json_object_get(quota, "limits"), *used = json_object_get(quota, "used");
+    json_t *rows = json_array();
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)limits, key, v)
+        json_array_append_new(rows, json_pack("{s:s, s:O?, s:O}", "resource", key, "used",
+                                              json_object_get(used, key), "limit", v));
+    cloud_print_list(rows, CLOUD_PRINT_TABLE, "resource,used,limit", stdout);
+    json_decref(rows);
+}
+
+/* An answer as it is: the thing that was shown, made or changed. */
+static void show_thing(const struct cloud_run *r, const json_t *answer)
+{
+    bool table = r->form == CLOUD_PRINT_TABLE && !r->args.common[CLOUD_COLUMNS];
+    if (table && json_is_object(json_object_get(answer, "limits"))) {
+        print_quota(answer);
+        return;
+    }
+    cloud_run_print(r, answer);
+    if (table && (json_object_get(answer, "secret") || json_object_get(answer, "private_key")))
+        fputs("this secret is shown only now and kept nowhere (--save FILE would keep it)\n",
+              stderr);
+}
+
 static int show_answer(struct cloud_run *r, const struct api_route *route, json_t *answer,
                        const char *what)
 {
@@ -237,7 +270,7 @@ static int show_answer(struct cloud_run *r, const struct api_route *route, json_
     }
     if (save_secret(r, answer, &err))
         return cloud_run_fail(r, CLOUD_EXIT_FAILED, &err);
-    cloud_run_print(r, answer);
+    show_thing(r, answer);
     return CLOUD_EXIT_DONE;
 }
 
