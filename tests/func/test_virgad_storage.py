@@ -175,6 +175,11 @@ def a_public_image_is_seen_by_every_project():
         check_eq(opened["source"]["debian"]["suite"], "bookworm", "defaults are filled in")
         refused(cloud.post("/volumes", {"name": "v", "image": opened["id"]}, headers=there), 409, "image.not_ready")
         check_eq(cloud.patch("/images/open", {"deprecated": True}).status, 200, "changed by its own")
+        for name, visibility, status in (("sent", "public", 200), ("kept", "project", 404)):
+            made = cloud.post("/images", {"name": name, "visibility": visibility, "source": {"kind": "upload"}})
+            check_eq(put(cloud, f"/images/{name}/content", CONTENT).status, 200, "sent")
+            answer = cloud.get(f"/images/{made.body['resource']}/content", headers=there)
+            check_eq(answer.status, status, f"content of a {visibility} image: {answer.status}")
 
 
 @case

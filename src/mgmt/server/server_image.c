@@ -292,7 +292,7 @@ static bool shown(struct server_call *c, const struct catalog_object *v)
 }
 
 /* One's own, or a public one by its id. */
-static struct catalog_slot *visible(struct server_call *c)
+struct catalog_slot *server_image_visible(struct server_call *c)
 {
     struct store_id id;
     struct catalog_slot *slot = catalog_id_parse(c->request.match.params[0], &id)
@@ -303,7 +303,7 @@ static struct catalog_slot *visible(struct server_call *c)
 
 static int get(struct server_call *c)
 {
-    const struct catalog_slot *slot = visible(c);
+    const struct catalog_slot *slot = server_image_visible(c);
     if (!slot)
         return -ENOENT;
     refresh(c->s, slot);

@@ -202,6 +202,8 @@ int server_storage_unused(struct server_call *c, const struct catalog_object *vo
 
 /* No image is being copied from that volume or snapshot. Errors: resource.in_use. */
 int server_image_copied(struct server_call *c, const struct catalog_object *v);
+/* The one that the path names, to be read: a public one by its id, too. NULL: refused (404). */
+struct catalog_slot *server_image_visible(struct server_call *c);
 /* Any host may import it, again and again. */
 bool server_image_portable(const struct catalog_object *image);
 /* The file of an upload or an import on this machine; "" if it is of another kind. */
