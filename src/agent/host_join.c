@@ -103,7 +103,9 @@ static int post(const struct host_join_request *r, struct pin *pin, const struct
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     if (r->authority_path) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, r->authority_path);
-    } else {
+    } else { /* no authority of the host's is looked at */
+        curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
         curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, set_up_tls);
         curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, pin);
     }

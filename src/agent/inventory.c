@@ -21,6 +21,8 @@
 /* ---- small files ---- */
 
 static bool read_path(const char *root, char *text, size_t size, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+static bool read_path(const char *root, char *text, size_t size, const char *fmt, va_list ap)
 {
     char path[INVENTORY_PATH_BYTES];
     int n = snprintf(path, sizeof(path), "%s", root);

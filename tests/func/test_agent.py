@@ -311,6 +311,60 @@ def a_vm_runs_through_deaths_of_agent_and_link():
         check_eq(os.listdir(cloud.dir + "/agent/run"), [], "run directories")
 
 
+START_POINTS = ["agent_vm.start.volume", "agent_vm.start.epoch", "agent_vm.start.forked", "state_file.write.made"]
+REMOVE_POINTS = ["agent_vm.remove.volume", "state_file.write.done"]
+
+
+def killed_at(cloud, host, point, want):
+    """Lets an agent die at a point, and the next one take over."""
+    h = cloud.hosts[host]
+    flags = ("--pool", f"local={cloud.dir}/agent-pool")
+    agent = cloud.agent(*flags, env={**os.environ, "VIRGA_FAULT": point})
+    h.desired = None
+    opened = h.opened
+    cloud.wait("a link", lambda: h.opened > opened and h.open == 1)
+    cloud.want(host, vms=[want])
+    check_eq(agent.process.wait(PATIENCE_S), -signal.SIGKILL, f"the end at {point}")
+    cloud.wait("the end of its link", lambda: h.open == 0)
+    h.vms.clear()
+    return cloud.agent(*flags)
+
+
+@case
+def an_agent_that_dies_at_any_step_leaves_one_vm_or_none():
+    with Cloud() as cloud:
+        host = cloud.join()
+        h = cloud.hosts.setdefault(host, Host())
+        for point in START_POINTS:
+            vm, disk = str(uuid.uuid4()), str(uuid.uuid4())
+            agent = killed_at(cloud, host, point, vm_want(1, 1, "running", vm, disk))
+            # Its epoch is used up where it may have been started: then another is asked for.
+            cloud.wait("a state", lambda: h.state(vm) in ("running", "stopped"))
+            if h.state(vm) == "stopped":
+                check_eq(len(monitors(cloud.dir)), 0, f"monitors after {point}")
+                cloud.want(host, vms=[vm_want(2, 2, "running", vm, disk)])
+            cloud.wait(f"running after {point}", lambda: h.state(vm) == "running")
+            check_eq(len({os.getpgid(p) for p in monitors(cloud.dir)}), 1, f"monitors after {point}")
+            cloud.want(host, vms=[vm_want(3, 2, "absent", vm, disk)])
+            cloud.wait(f"absence after {point}", lambda: h.state(vm) == "absent")
+            agent.kill(signal.SIGTERM)
+            cloud.wait("the end of its link", lambda: h.open == 0)
+        for point in REMOVE_POINTS:
+            vm, disk = str(uuid.uuid4()), str(uuid.uuid4())
+            agent = cloud.agent("--pool", f"local={cloud.dir}/agent-pool")
+            cloud.want(host, vms=[vm_want(1, 1, "running", vm, disk)])
+            cloud.wait("running", lambda: h.state(vm) == "running")
+            agent.kill()
+            cloud.wait("the end of its link", lambda: h.open == 0)
+            agent = killed_at(cloud, host, point, vm_want(2, 1, "absent", vm, disk))
+            cloud.wait(f"absence after {point}", lambda: h.state(vm) == "absent")
+            agent.kill(signal.SIGTERM)
+            cloud.wait("the end of its link", lambda: h.open == 0)
+        check_eq(monitors(cloud.dir), [], "monitors")
+        check_eq(os.listdir(cloud.dir + "/agent/run"), [], "run directories")
+        check_eq(os.listdir(cloud.dir + "/agent-pool/volumes"), [], "volumes")
+
+
 @case
 def a_guest_has_a_console():
     with Cloud() as cloud:

@@ -205,4 +205,13 @@ static bool link_server_last_has(struct link_server *s, enum link_type type, con
     return has;
 }
 
+/* Whether a text has come on streams. */
+static bool link_server_streamed(struct link_server *s, const char *text)
+{
+    pthread_mutex_lock(&s->lock);
+    bool has = s->stream_bytes == strlen(text) && !memcmp(s->stream, text, s->stream_bytes);
+    pthread_mutex_unlock(&s->lock);
+    return has;
+}
+
 #endif
