@@ -232,6 +232,7 @@ void server_destroy(struct server *s)
     store_close(s->store);
     server_sweep_destroy(s->sweep);
     server_events_end(s);
+    server_operation_answer_all(s);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     server_follow_destroy(s->follow);
