@@ -94,7 +94,8 @@ static int load_object(struct server *s, const struct store_record *r, struct er
     enum catalog_kind kind = v->kind;
     if (!catalog_publish(s->catalog, v))
         return err_set(err, ENOMEM, "no memory for what the store holds");
-    server_written(s, kind, &r->id);
+    if (s->follow)
+        server_written(s, kind, &r->id);
     return 0;
 }
 
@@ -106,7 +107,8 @@ int server_follow_record(struct server *s, const struct store_record *r, struct 
         return load_object(s, r, err);
     } else if (r->type == STORE_TOMBSTONE && r->kind < CATALOG_KINDS) {
         catalog_remove(s->catalog, (enum catalog_kind)r->kind, &r->id, r->seq);
-        server_written(s, (enum catalog_kind)r->kind, &r->id);
+        if (s->follow)
+            server_written(s, (enum catalog_kind)r->kind, &r->id);
     }
     return 0;
 }
