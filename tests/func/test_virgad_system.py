@@ -2,12 +2,14 @@
 """The cloud itself: settings, version, health, the description, operations that have ended, and what is swept away."""
 import json
 import os
+import socket
 import sqlite3
 import time
 import uuid
 
 from virgatest import case, check, check_eq, main
 from virgatest.cloud import DESCRIPTION, TOP, Cloud
+from virgatest.ws import WebSocket
 
 SMALL = {"vcpus": 1, "memory_mib": 256}
 DAY_MS = 86400000
@@ -106,6 +108,8 @@ def what_is_old_goes():
         left = [str(operations[2][0]), str(operations[3][0])]
         until("old operations go", lambda: sorted(o["id"] for o in cloud.get("/operations").body["items"]) == sorted(left))
         check_eq(cloud.get("/events?after=1", headers={"Virga-Project": "*"}).code, "events.too_old", "old events are gone")
+        with WebSocket(cloud.port, "/v1/events/stream?after=1", headers={"Authorization": f"Bearer {cloud.token}", "Virga-Project": "*"}) as ws:
+            check_eq((ws.receive(), ws.status), (None, 4410), "a stream says so too")
         cancel = cloud.post(f"/operations/{left[0]}/cancel")
         check_eq((cancel.status, cancel.code), (409, "operation.not_cancellable"), "what has ended cannot be cancelled")
         cancel = cloud.post(f"/operations/{left[1]}/cancel")
@@ -117,6 +121,12 @@ def what_is_old_goes():
         check_eq(again, {"old": 201, "young": 201}, "answered")
         check_eq(cloud.get("/flavors/old").status, 200, "an expired key does it again")
         check_eq(cloud.get("/flavors/young").status, 404, "one that has not expired does not")
+        waits = socket.create_connection(("127.0.0.1", cloud.port))
+        waits.sendall(f"GET /v1/operations/{left[1]}/wait?timeout_s=300 HTTP/1.1\r\nHost: x\r\n"
+                      f"Authorization: Bearer {cloud.token}\r\n\r\n".encode())
+        check_eq(cloud.get("/health").status, 200, "others are served meanwhile")
+        check_eq(cloud.stop(), 0, "it ends cleanly while somebody waits")
+        waits.close()
 
 
 main()

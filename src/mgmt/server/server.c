@@ -192,7 +192,8 @@ int server_follow_record(struct server *s, const struct store_record *r, struct 
         return load_object(s, r, err);
     } else if (r->type == STORE_TOMBSTONE && r->kind < CATALOG_KINDS) {
         catalog_remove(s->catalog, (enum catalog_kind)r->kind, &r->id, r->seq);
-        server_written(s, (enum catalog_kind)r->kind, &r->id);
+        if (s->follow)
+            server_written(s, (enum catalog_kind)r->kind, &r->id);
     }
     return 0;
 }
@@ -346,6 +347,7 @@ void server_destroy(struct server *s)
     server_events_end(s);
     web_timer_destroy(s->tick);
     server_storage_destroy(s->storage);
+    server_operation_answer_all(s);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);

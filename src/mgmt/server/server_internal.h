@@ -240,6 +240,8 @@ void server_operation_end(struct server_txn *t, const char *id, const struct api
 void server_operation_cancelled(struct server_txn *t, const char *id);
 /* Told of every change of one: those who wait for its end are answered. */
 void server_operation_changed(struct server *s, const struct catalog_object *after);
+/* Before the loop is destroyed. */
+void server_operation_answer_all(struct server *s);
 extern const struct server_route server_operation_routes[];
 
 /* ---- events (server_event.c) ---- */

@@ -189,6 +189,12 @@ void server_operation_changed(struct server *s, const struct catalog_object *aft
     }
 }
 
+void server_operation_answer_all(struct server *s)
+{
+    while (s->operation_waiters)
+        answer(s->operation_waiters);
+}
+
 static int operation_wait(struct server_call *c)
 {
     const struct api_operation_wait_query *query = c->request.query;
