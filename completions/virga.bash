@@ -1,4 +1,4 @@
-# bash completion for virga(1) and virga-vmm(8)
+# bash completion for virga(1), virga-cloud(7) and virga-vmm(8)
 
 _virga_flags="--config --name --uuid --kernel --initrd --append --disk --net --cpus --pin --cpu-model
     --memory --engine --console --virtio-console --share --vsock --rng --balloon --api --gdb --load --paused
@@ -45,6 +45,24 @@ _virga_vm()
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$1")
 }
 
+# The cloud's commands know themselves what may stand where. $1 is the word, $2 the path of virga.
+_virga_cloud()
+{
+    local line words=() typed=("${COMP_WORDS[@]:1:COMP_CWORD}")
+    if declare -F _get_comp_words_by_ref >/dev/null; then
+        local all=() at=0
+        _get_comp_words_by_ref -n =: -w all -i at
+        typed=("${all[@]:1:at}")
+    fi
+    while IFS=$'\t' read -r line _; do
+        words+=("$line")
+    done < <("$2" __complete "${typed[@]}" 2>/dev/null)
+    COMPREPLY+=("${words[@]}")
+    if ((${#words[@]} == 0)) && ((COMP_CWORD > 2)); then
+        compopt -o default
+    fi
+}
+
 _virga()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
@@ -57,10 +75,13 @@ _virga()
         _virga_vm "$word" "$before"
     elif ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "run help version --help --version" -- "$word")
+        _virga_cloud "$word" "${COMP_WORDS[0]}"
     elif [[ ${COMP_WORDS[1]} == run ]]; then
         _virga_vm "$word" "$before"
     elif [[ ${COMP_WORDS[1]} == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "run" -- "$word")
+    else
+        _virga_cloud "$word" "${COMP_WORDS[0]}"
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then
         __ltrim_colon_completions "$word"

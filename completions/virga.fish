@@ -1,9 +1,16 @@
-# fish completion for virga(1) and virga-vmm(8)
+# fish completion for virga(1), virga-cloud(7) and virga-vmm(8)
 
 complete -c virga -f -n __fish_use_subcommand -a run -d 'run a VM in the foreground'
 complete -c virga -f -n __fish_use_subcommand -a help -d 'what a command does'
 complete -c virga -f -n __fish_use_subcommand -a version -d 'the version'
 complete -c virga -f -n '__fish_seen_subcommand_from help' -a run
+
+# The cloud's commands know themselves what may stand where.
+function __virga_cloud
+    set -l words (commandline -opc) (commandline -ct)
+    $words[1] __complete $words[2..-1] 2>/dev/null
+end
+complete -c virga -f -n 'not __fish_seen_subcommand_from run help version' -a '(__virga_cloud)'
 
 function __virga_flag
     complete -c virga-vmm $argv

@@ -5,10 +5,11 @@ NEEDS_BUILD="gcc libc6-dev meson ninja-build pkg-config python3 libjansson-dev l
     libseccomp-dev libcap-dev libwebsockets-dev libmnl-dev libssl-dev libsqlite3-dev libpq-dev libargon2-dev
     libcurl4-openssl-dev libyaml-dev"
 NEEDS_IMAGES="dpkg-dev mmdebstrap e2fsprogs lz4 zstd"
-NEEDS_RUN="qemu-system-x86 qemu-system-common passt"
+NEEDS_RUN="qemu-system-x86 qemu-system-common passt qemu-utils xz-utils"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
 NEEDS_CHECK="git binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace
-    gdb dpdk-dev acpica-tools mandoc libzydis-dev python3-yaml postgresql-15 genisoimage xorriso"
+    gdb dpdk-dev acpica-tools mandoc libzydis-dev python3-yaml postgresql-15 genisoimage xorriso openssh-client openssl
+    zsh fish"
 
 # run_shown TITLE COMMAND...: runs a command with its output in a file, shows that it is alive, and shows
 # the file's end when it fails.

@@ -233,16 +233,17 @@ void agent_link_drop(struct agent_link *l)
         web_link_end(l->link, STATUS_LEAVES);
 }
 
-void agent_link_stop(struct agent_link *l, const char *reason)
+bool agent_link_stop(struct agent_link *l, const char *reason)
 {
     struct link_bye bye = {.reason = {API_VALUE, reason}};
     if (l->stopped)
-        return;
+        return l->link;
     if (l->up)
         (void)agent_link_send(l, LINK_TYPE_BYE, &bye);
     l->stopped = true;
     if (l->link)
         web_link_end(l->link, STATUS_LEAVES);
+    return l->link;
 }
 
 void agent_link_fini(struct agent_link *l)

@@ -45,8 +45,9 @@ struct agent_link_config {
 struct agent_link *agent_link_create(const struct agent_link_config *config, struct err *err);
 /* Connections from now on are made with these certificates. */
 void agent_link_use(struct agent_link *l, struct web_client *client);
-/* Dials no more; says bye and ends what there is, down() follows. The loop's thread. */
-void agent_link_stop(struct agent_link *l, const char *reason);
+/* Dials no more; says bye and ends what there is. True: there was a connection, whose down()
+ * follows. The loop's thread. */
+bool agent_link_stop(struct agent_link *l, const char *reason);
 bool agent_link_is_up(const struct agent_link *l);
 /* Ends this connection; the next is dialled as after any. */
 void agent_link_drop(struct agent_link *l);

@@ -208,10 +208,8 @@ static void stop_waiting(void *ctx)
 static void stop(struct web_post *p)
 {
     struct agent_uplink *u = container_of(p, struct agent_uplink, stop_post);
-    bool was_up = agent_link_is_up(u->link);
     u->stopping = true;
-    agent_link_stop(u->link, u->reason);
-    if (was_up)
+    if (agent_link_stop(u->link, u->reason))
         web_timer_arm(u->stop_timer, (int64_t)BYE_LIMIT_MS * 1000);
     else
         web_loop_stop(u->web);

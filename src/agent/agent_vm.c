@@ -339,7 +339,7 @@ struct agent_vm *agent_vm_create(const struct agent_host *host, const uint8_t id
     vm->seen.exit_status = -1;
     uuid_format(id, text);
     if (vm_process_path(host->run_root, text, vm->run_dir, err) ||
-        vm_process_path(vm->run_dir, "console", vm->api, err) || /* the longest name in it */
+        vm_process_path(vm->run_dir, "console", vm->console, err) || /* the longest name in it */
         vm_process_path(vm->run_dir, "api", vm->api, err))
         goto failed;
     vm->seen.epoch = vm->tried_epoch = agent_vm_read_epoch(vm->run_dir);
@@ -395,10 +395,60 @@ bool agent_vm_busy(const struct agent_vm *vm)
     return vm->working;
 }
 
+void agent_vm_let_be(struct agent_vm *vm)
+{
+    vm->wanted = false;
+}
+
+const struct vm_want *agent_vm_wanted(const struct agent_vm *vm)
+{
+    return vm->wanted ? &vm->want : NULL;
+}
+
+const char *agent_vm_console(const struct agent_vm *vm)
+{
+    return vm->console;
+}
+
+static int push_button(struct agent_vm *vm, const char *what, struct err *err)
+{
+    if (vm->client && vm->answered && !vm->stopping && tell(vm, what))
+        return 0;
+    return err_set(err, EBUSY, "the VM is %s: only one that runs has buttons",
+                   agent_vm_state_name(vm->seen.state));
+}
+
 int agent_vm_reset(struct agent_vm *vm, struct err *err)
 {
-    if (vm->client && vm->answered && !vm->stopping && tell(vm, "reset"))
-        return 0;
-    return err_set(err, EBUSY, "the VM is %s: only one that runs can be reset",
-                   agent_vm_state_name(vm->seen.state));
+    return push_button(vm, "reset", err);
+}
+
+int agent_vm_press(struct agent_vm *vm, struct err *err)
+{
+    return push_button(vm, "power-button", err);
+}
+
+/* ---- counters ---- */
+
+static void counters_came(void *opaque, int status, const char *body, size_t bytes)
+{
+    struct agent_vm *vm = opaque;
+    agent_vm_counted *done = vm->counted;
+    (void)bytes;
+    vm->counted = NULL;
+    done(vm->counted_opaque, status == 200 ? body : NULL);
+}
+
+int agent_vm_count(struct agent_vm *vm, agent_vm_counted *done, void *opaque)
+{
+    if (!vm->client || !vm->answered)
+        return -ESRCH;
+    if (vm->counted)
+        return -EBUSY;
+    int ret = vm_client_request(vm->client, "GET", VM_API_PATH_COUNTERS, NULL, counters_came, vm);
+    if (ret)
+        return ret;
+    vm->counted = done;
+    vm->counted_opaque = opaque;
+    return 0;
 }

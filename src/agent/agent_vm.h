@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "agent/network_driver.h"
+#include "agent/seed_disk.h"
 #include "agent/volume_driver.h"
 #include "agent/worker.h"
 #include "base/err.h"
@@ -46,6 +47,8 @@ struct vm_want {
     unsigned n_disks, n_ports;
     struct vm_want_disk disks[AGENT_VM_DISKS_MAX];
     struct network_port ports[AGENT_VM_PORTS_MAX];
+    unsigned n_seed; /* files of a disk for cloud-init, the last of its disks; 0: no such disk */
+    struct seed_disk_file seed[SEED_DISK_FILES_MAX];
 };
 
 enum vm_seen_state {
@@ -96,7 +99,21 @@ int agent_vm_want(struct agent_vm *vm, const struct vm_want *want);
 const struct vm_seen *agent_vm_seen(const struct agent_vm *vm);
 /* Whether a worker has it in hand. */
 bool agent_vm_busy(const struct agent_vm *vm);
-/* Resets a running guest, as its button would. Errors: EBUSY, it does not run. */
+/* What is wanted is not known any more: it is left as it is until agent_vm_want() comes. */
+void agent_vm_let_be(struct agent_vm *vm);
+/* What is wanted; NULL: not known. */
+const struct vm_want *agent_vm_wanted(const struct agent_vm *vm);
+/* Presses a running guest's button: reset, or power. Errors: EBUSY, it does not run. */
 int agent_vm_reset(struct agent_vm *vm, struct err *err);
+int agent_vm_press(struct agent_vm *vm, struct err *err);
+
+/* The monitor's counters as their JSON text, terminated and valid during the call; NULL: they could
+ * not be had. */
+typedef void agent_vm_counted(void *opaque, const char *json);
+/* Asks for them. `done` is called once, never before this returns, also when the VM ends or is
+ * destroyed. Errors: EBUSY: they are being asked for; ESRCH: it does not run; ENOMEM. */
+int agent_vm_count(struct agent_vm *vm, agent_vm_counted *done, void *opaque);
+/* The path of the console's socket, where there is a monitor. */
+const char *agent_vm_console(const struct agent_vm *vm);
 
 #endif

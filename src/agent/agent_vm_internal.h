@@ -12,6 +12,7 @@ struct agent_vm {
     bool wanted;         /* one came */
     struct vm_seen seen;
     char run_dir[VM_PROCESS_PATH_BYTES], api[VM_PROCESS_PATH_BYTES];
+    char console[VM_PROCESS_PATH_BYTES];
 
     /* The worker's, while it has the VM: a copy of what is wanted, and what came of it. */
     struct work work;
@@ -34,6 +35,9 @@ struct agent_vm {
     uint64_t tried_epoch;        /* the last that a start was tried for; it is tried once */
     uint64_t resumed_generation; /* the last for which a paused VM was resumed */
     bool remove_failed;          /* with this want: not tried again until another comes */
+
+    agent_vm_counted *counted; /* NULL: nobody has asked */
+    void *counted_opaque;
 };
 
 /* agent_vm_job.c: what blocks. They run on a worker with vm->job, and fill job_err, job_pidfd. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent_vm_internal.h"
@@ -17,16 +18,29 @@ void agent_vm_want_fini(struct vm_want *want)
 {
     free(want->config_json);
     want->config_json = NULL;
+    for (unsigned i = 0; i < want->n_seed; i++) {
+        free((char *)want->seed[i].name);
+        free((char *)want->seed[i].text);
+    }
+    want->n_seed = 0;
 }
 
 int agent_vm_want_copy(struct vm_want *to, const struct vm_want *from)
 {
-    char *json = strdup(from->config_json ? from->config_json : "{}");
-    if (!json)
+    struct vm_want made = *from;
+    bool whole = true;
+    made.config_json = strdup(from->config_json ? from->config_json : "{}");
+    for (unsigned i = 0; i < from->n_seed; i++) {
+        made.seed[i].name = strdup(from->seed[i].name);
+        made.seed[i].text = strdup(from->seed[i].text);
+        whole = whole && made.seed[i].name && made.seed[i].text;
+    }
+    if (!made.config_json || !whole) {
+        agent_vm_want_fini(&made);
         return -ENOMEM;
+    }
     agent_vm_want_fini(to);
-    *to = *from;
-    to->config_json = json;
+    *to = made;
     return 0;
 }
 
@@ -107,6 +121,37 @@ static int add_disks(struct agent_vm *vm, struct vm_config *c)
     return 0;
 }
 
+/* A new one each time: it is written from what is wanted, and never by the guest. */
+static int write_seed(struct agent_vm *vm, const char *path)
+{
+    size_t bytes = 0;
+    CLEANUP_FREE uint8_t *disk = seed_disk_make(vm->job.seed, vm->job.n_seed, &bytes, &vm->job_err);
+    if (!disk)
+        return err_wrap(&vm->job_err, "seed");
+    if (mkdir(vm->run_dir, 0700) < 0 && errno != EEXIST)
+        return err_sys(&vm->job_err, errno, "could not make the run directory %s", vm->run_dir);
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t n = fd < 0 ? -1 : write(fd, disk, bytes);
+    if (n < 0)
+        return err_sys(&vm->job_err, errno, "could not write %s", path);
+    if ((size_t)n < bytes)
+        return err_sys(&vm->job_err, ENOSPC, "could not write %s", path);
+    return 0;
+}
+
+static int add_seed(struct agent_vm *vm, struct vm_config *c)
+{
+    char path[VM_PROCESS_PATH_BYTES];
+    struct vm_config_disk disk = {
+        .id = "seed", .path = path, .format = VM_CONFIG_FORMAT_RAW, .readonly = true, .queues = 1};
+    if (!vm->job.n_seed)
+        return 0;
+    int ret = vm_process_path(vm->run_dir, "seed", path, &vm->job_err);
+    if (!ret)
+        ret = write_seed(vm, path);
+    return ret ? ret : vm_config_add_disk(c, &disk, &vm->job_err);
+}
+
 static int add_nics(struct agent_vm *vm, struct vm_config *c)
 {
     for (unsigned i = 0; i < vm->job.n_ports; i++) {
@@ -121,13 +166,11 @@ static int add_nics(struct agent_vm *vm, struct vm_config *c)
 /* The monitor's whole config. Owns: free(). */
 static char *write_config(struct agent_vm *vm)
 {
-    char console[VM_PROCESS_PATH_BYTES], *json = NULL;
+    char *json = NULL;
     struct vm_config c;
     vm_config_init(&c);
-    int ret = vm_process_path(vm->run_dir, "console", console, &vm->job_err);
-    if (!ret)
-        ret =
-            vm_config_from_json(&c, vm->job.config_json, strlen(vm->job.config_json), &vm->job_err);
+    int ret =
+        vm_config_from_json(&c, vm->job.config_json, strlen(vm->job.config_json), &vm->job_err);
     if (!ret) {
         memcpy(c.uuid, vm->seen.id, sizeof(c.uuid));
         free(c.api_socket);
@@ -135,9 +178,11 @@ static char *write_config(struct agent_vm *vm)
         c.autostart = true;
         c.api_socket = strdup(vm->api);
         c.console.kind = VM_CONFIG_CONSOLE_UNIX;
-        c.console.path = strdup(console);
+        c.console.path = strdup(vm->console);
         ret = add_disks(vm, &c);
     }
+    if (!ret)
+        ret = add_seed(vm, &c);
     if (!ret)
         ret = add_nics(vm, &c);
     if (!ret)

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,21 +238,38 @@ static int check_image(int fd, const char *path, enum volume_format format, stru
     return ret;
 }
 
+/* Copies [at, end), which has no holes. */
+static int copy_range(int from, int to, off_t at, off_t end)
+{
+    while (at < end) {
+        off_t in = at, out = at;
+        ssize_t n = copy_file_range(from, &in, to, &out, (size_t)MIN(end - at, 1 << 30), 0);
+        if (n <= 0)
+            return n ? -errno : -EIO;
+        at += n;
+    }
+    return 0;
+}
+
+/* Shares the extents where the file system can; elsewhere copies what is there, and no holes. */
 static int copy_file(int from, int to, const char *path, struct err *err)
 {
     struct stat st;
+    int ret = 0;
     if (fstat(from, &st) < 0)
         return err_sys(err, errno, "could not read %s", path);
-    for (off_t left = st.st_size; left > 0;) {
-        ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)MIN(left, 1 << 30), 0);
-        if (n <= 0)
-            return err_sys(err, n ? errno : EIO, "could not copy %s", path);
-        left -= n;
+    off_t end = ioctl(to, FICLONE, from) == 0 ? st.st_size : 0;
+    while (!ret && end < st.st_size) {
+        off_t at = lseek(from, end, SEEK_DATA);
+        if (at < 0 && errno == ENXIO)
+            break; /* a hole up to the end */
+        end = at < 0 ? at : lseek(from, at, SEEK_HOLE);
+        ret = end < 0 ? -errno : copy_range(from, to, at, MIN(end, st.st_size));
     }
     /* A raw image is whole sectors. */
-    if (ftruncate(to, (st.st_size + 511) / 512 * 512) < 0)
-        return err_sys(err, errno, "could not copy %s", path);
-    return 0;
+    if (!ret && ftruncate(to, (st.st_size + 511) / 512 * 512) < 0)
+        ret = -errno;
+    return ret ? err_sys(err, -ret, "could not copy %s", path) : 0;
 }
 
 static int file_import(struct volume_driver *d, const uint8_t id[16], const char *path,

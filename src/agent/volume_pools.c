@@ -37,21 +37,20 @@ static int locate(struct volume_driver *d, enum volume_kind kind, const uint8_t 
                   struct volume_driver **pool, struct volume_info *info, struct err *err)
 {
     struct volume_pools *p = pools_of(d);
-    int ret = err_set(err, ENOENT, "no pool of this host has it");
     for (unsigned i = 0; i < p->n; i++) {
         struct volume_info found;
-        ret = p->pools[i].driver->ops->info(p->pools[i].driver, kind, id, &found, err);
+        int ret = p->pools[i].driver->ops->info(p->pools[i].driver, kind, id, &found, NULL);
         if (ret == -ENOENT)
             continue;
         if (ret)
-            return err_wrap(err, "pool %s", p->pools[i].name);
+            return err_sys(err, -ret, "could not look into the pool %s", p->pools[i].name);
         *pool = p->pools[i].driver;
         memcpy(found.pool, p->pools[i].name, sizeof(found.pool));
         if (info)
             *info = found;
         return 0;
     }
-    return ret;
+    return err_set(err, ENOENT, "no pool of this host has it");
 }
 
 static int pools_create(struct volume_driver *d, const struct volume_spec *spec, struct err *err)

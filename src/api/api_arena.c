@@ -7,7 +7,7 @@
 
 #include "base/util.h"
 
-#define CHUNK_BYTES 4096
+#define CHUNK_BYTES ((size_t)4096)
 
 struct api_arena_chunk {
     struct api_arena_chunk *next;
@@ -35,7 +35,7 @@ void *api_arena_alloc(struct api_arena *a, size_t bytes)
         return NULL;
     bytes = align_up(bytes ? bytes : 1, alignof(max_align_t));
     if (!a->chunks || bytes > a->size - a->used) {
-        size_t size = MAX(bytes, (size_t)CHUNK_BYTES);
+        size_t size = MAX(bytes, a->chunk_bytes ? a->chunk_bytes : CHUNK_BYTES);
         if (size > a->limit_bytes - MIN(a->total_bytes, a->limit_bytes))
             return NULL;
         struct api_arena_chunk *c = calloc(1, sizeof(*c) + size);

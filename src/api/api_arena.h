@@ -11,6 +11,7 @@ struct api_arena {
     struct api_arena_chunk *chunks;
     size_t used, size; /* of the newest chunk */
     size_t total_bytes, limit_bytes;
+    size_t chunk_bytes; /* the least that is taken at once; 0: 4 KiB. Small for what is kept long */
 };
 
 /* Allocates nothing yet. limit_bytes bounds all chunks together. */

@@ -95,8 +95,10 @@ struct web_client *web_client_create(struct web_loop *loop, const struct web_cli
         .client_ssl_cert_filepath = config->cert_path,
         .client_ssl_private_key_filepath = config->key_path,
         .alpn = "http/1.1",
-        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
     };
+    /* Only our own authority: one of those that the host trusts could sign for anybody. */
+    if (config->authority_path)
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
     if (check_file(config->authority_path, err) || check_file(config->cert_path, err) ||
         check_file(config->key_path, err))
         return NULL;
@@ -141,7 +143,7 @@ struct web_link *web_link_connect(struct web_client *c, const struct web_link_ta
         .context = c->vhost.loop->lws,
         .vhost = c->vhost.lws,
         .address = target->host,
-        .host = target->host,
+        .host = target->host[0] == '+' ? "localhost" : target->host,
         .port = target->port,
         .path = target->path,
         .ssl_connection = c->config.authority_path ? LCCSCF_USE_SSL : 0,

@@ -33,7 +33,8 @@ struct web_link_ops {
 };
 
 struct web_link_target {
-    const char *host; /* a name or an address; its certificate must say so */
+    /* A name or an address, whose certificate must say so; or '+' and the path of a unix socket. */
+    const char *host;
     uint16_t port;
     const char *path;
     const char *authorization; /* the header's value; may be NULL */

@@ -3,6 +3,7 @@
 #define WEB_WEB_INTERNAL_H
 
 #include <libwebsockets.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -16,6 +17,8 @@
 #define WEB_REPLY_HEADER_BYTES 2048
 /* What is handed to the socket at once. */
 #define WEB_CHUNK_BYTES (64 * 1024)
+/* What is read from a socket at once; libwebsockets' own 4 KiB make long uploads slow. */
+#define WEB_RECEIVE_BYTES (32 * 1024)
 
 struct web_loop {
     struct lws_context *lws;
@@ -23,6 +26,8 @@ struct web_loop {
     pthread_mutex_t lock; /* of the queue below */
     struct web_post *posts, **posts_end;
     struct web_vhost *vhosts;
+    struct web_files *files; /* NULL until the first transfer */
+    bool stopping;           /* web_loop_destroy() has begun */
 };
 
 /* What libwebsockets calls a vhost: a server that listens, or the certificates of a client. First
@@ -53,6 +58,11 @@ struct web_conn {
     struct lws *wsi;
     struct web_request *request;
     struct web_socket *socket;
+    /* The answer is out, but the client still sends a body that nobody wants: it is dropped for a
+     * while, for a connection closed with unread bytes is reset, and the answer lost. */
+    bool draining;
+    uint64_t drained_bytes;
+    int64_t drain_until_us;
 };
 
 struct web_request {
@@ -67,6 +77,9 @@ struct web_request {
     char peer_address[64];
     char *body;
     size_t body_bytes, body_expected;
+    struct web_transfer *upload, *download; /* NULL: the body, the reply is in memory */
+    bool body_in_file;
+    struct web_body_done body_done;
     bool handed_over, replied, closing; /* closing: the body was not read, so nothing may follow */
     char reply_headers[WEB_REPLY_HEADER_BYTES];
     size_t reply_headers_bytes;
@@ -106,10 +119,77 @@ int web_request_begin(struct web_server *s, struct lws *wsi, struct web_conn *co
 int web_request_receive(struct web_request *r, const void *data, size_t bytes);
 int web_request_complete(struct web_conn *conn);
 int web_request_write(struct web_conn *conn);
+/* A body that nobody wants any more. */
+int web_request_drain(struct web_conn *conn, size_t bytes);
 void web_request_abandon(struct web_conn *conn);
 void web_request_free(struct web_request *r);
 /* Reads path, parameters, headers and peer. Returns 0 or the HTTP status to refuse with. */
 int web_request_read(struct web_request *r, struct web_server *s, struct lws *wsi);
+
+/* Bodies that are written to files (web_upload.c): begin and accept return 0 or the HTTP status to
+ * refuse with. */
+int web_upload_begin(struct web_request *r, const struct web_body_file *file);
+int web_upload_receive(struct web_request *r, const void *data, size_t bytes);
+/* All has come; the request is handed over when it is written. */
+void web_upload_complete(struct web_request *r);
+/* The request is whole: to its handler (web_request.c). */
+void web_request_hand_over(struct web_request *r);
+/* Answers with a problem document; nothing may follow on the connection. */
+void web_request_refuse(struct web_request *r, int status);
+
+/* Transfers between a connection and a file (web_files.c): one thread a loop does the I/O, a list
+ * of chunks is in between. All functions are for the loop's thread. */
+struct web_files;
+#define WEB_TRANSFER_MAX_BYTES (4 * WEB_CHUNK_BYTES) /* between the two, about */
+
+struct web_chunk {
+    struct web_chunk *next;
+    size_t bytes, used; /* used: already sent */
+    uint8_t data[WEB_CHUNK_BYTES];
+};
+
+struct web_transfer {
+    struct web_files *files;
+    struct web_transfer *next, **link; /* of all that there are */
+    struct web_transfer *next_queued;
+    bool writes; /* to the file: an upload */
+    /* Under the files' lock. */
+    bool queued, busy, stop;
+    int code; /* errno value: what went wrong with the file */
+    struct web_chunk *chunks, **chunks_end;
+    size_t waiting_bytes; /* in chunks, and in those being written */
+    /* The thread's while busy. */
+    int fd;
+    uint64_t offset, left; /* left: still to be read */
+    EVP_MD_CTX *digest;
+    /* The loop's. */
+    unsigned seen;
+    struct web_request *request; /* NULL: it has gone */
+    /* Something changed: chunks were read or written, or it failed. */
+    void (*news)(struct web_transfer *t);
+    /* Nobody uses the file any more; frees what is the owner's. */
+    void (*release)(struct web_transfer *t);
+    struct web_server *server;
+    void *user;
+    struct web_timer *timer, *after; /* of a lap; of what must wait for libwebsockets */
+    bool paused, paused_once, complete, ended;
+    uint64_t lap_bytes; /* received since the timer was armed */
+};
+
+/* NULL: no memory, or no thread. */
+struct web_transfer *web_files_begin(struct web_loop *l, bool writes, int fd, uint64_t offset,
+                                     uint64_t bytes);
+/* -ENOMEM. */
+int web_files_put(struct web_transfer *t, const void *data, size_t bytes);
+/* Takes up to `bytes` bytes that have been read. */
+size_t web_files_take(struct web_transfer *t, void *data, size_t bytes);
+/* Bytes between the two ends; *code as in the transfer, *busy: the thread has it. */
+size_t web_files_look(struct web_transfer *t, int *code, bool *busy);
+/* Its request has gone: freed at once or when the thread is through with it. */
+void web_files_drop(struct web_transfer *t);
+/* For web_loop_destroy(): the thread ends before the connections, what is left after them. */
+void web_files_stop(struct web_files *f);
+void web_files_destroy(struct web_files *f);
 
 /* Refusals of our own (web_refuse.c): a problem document's text and its length; and a whole answer
  * straight to the socket, where libwebsockets would close without one. */

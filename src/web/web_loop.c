@@ -84,6 +84,7 @@ struct web_loop *web_loop_create(struct err *err)
         .protocols = web_loop_protocols,
         .user = l,
         .max_http_header_data2 = WEB_HEADER_BYTES,
+        .pt_serv_buf_size = WEB_RECEIVE_BYTES,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
     };
     if (l) {
@@ -117,8 +118,11 @@ void web_loop_destroy(struct web_loop *l)
 {
     if (!l)
         return;
+    l->stopping = true;
+    web_files_stop(l->files);
     if (l->lws)
         lws_context_destroy(l->lws);
+    web_files_destroy(l->files);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }

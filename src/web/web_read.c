@@ -74,6 +74,7 @@ static int header_length(struct lws *wsi, const char *name, size_t bytes, int *t
         {"origin", WSI_TOKEN_ORIGIN},
         {"user-agent", WSI_TOKEN_HTTP_USER_AGENT},
         {"range", WSI_TOKEN_HTTP_RANGE},
+        {"content-range", WSI_TOKEN_HTTP_CONTENT_RANGE},
     };
     for (unsigned i = 0; i < ARRAY_LEN(KNOWN); i++)
         if (!strcmp(KNOWN[i].name, name)) {
@@ -162,8 +163,13 @@ const char *web_request_header(const struct web_request *r, const char *name)
 
 const char *web_request_body(const struct web_request *r, size_t *bytes)
 {
-    *bytes = r->body_bytes;
+    *bytes = r->body ? r->body_bytes : 0;
     return r->body ? r->body : "";
+}
+
+const struct web_body_done *web_request_body_done(const struct web_request *r)
+{
+    return r->body_in_file ? &r->body_done : NULL;
 }
 
 const char *web_request_peer_name(const struct web_request *r)

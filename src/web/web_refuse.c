@@ -22,16 +22,24 @@ static const char *title_of(int status)
         return "this token may not do that";
     case 404:
         return "there is nothing at this path";
+    case 408:
+        return "the body came too slowly";
     case 411:
         return "a body needs a Content-Length";
     case 413:
         return "the body is longer than this server takes";
     case 414:
         return "the query has more parameters than this server takes";
+    case 417:
+        return "the only expectation that this server knows is 100-continue";
     case 431:
         return "the request's headers are longer than this server takes";
     case 503:
         return "the server has no memory left for this request";
+    case 500:
+        return "the body could not be kept";
+    case 507:
+        return "there is no room for the body";
     default:
         return "the request is refused";
     }

@@ -3,9 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "web/web_internal.h"
+
+#define DRAIN_S         5
+#define DRAIN_MAX_BYTES (64 * MIB)
 
 void web_request_free(struct web_request *r)
 {
@@ -22,6 +28,10 @@ void web_request_free(struct web_request *r)
     free(r->peer_name);
     free(r->body);
     free(r->reply);
+    if (r->upload)
+        web_files_drop(r->upload);
+    if (r->download)
+        web_files_drop(r->download);
     free(r);
 }
 
@@ -37,7 +47,7 @@ void web_request_abandon(struct web_conn *conn)
         web_request_free(r);
 }
 
-static void hand_over(struct web_request *r)
+void web_request_hand_over(struct web_request *r)
 {
     lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0); /* a reply may take as long as it takes */
     r->handed_over = true;
@@ -58,28 +68,80 @@ static int64_t parse_length(const char *text)
     return value;
 }
 
-/* How long the body will be, or 0 with the status that refuses it. */
-static int check_length(struct web_request *r)
+/* How long the body will be. Returns 0 or the status that refuses it. */
+static int read_length(struct web_request *r)
 {
     char text[32];
     if (lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
         return 411;
-    int bytes = lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    if (bytes <= 0)
+    if (lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
         return 0;
     if (lws_hdr_copy(r->wsi, text, sizeof(text), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
         return 400;
     int64_t length = parse_length(text);
     if (length < 0)
         return 400;
-    if ((uint64_t)length > r->server->config.body_max_bytes)
-        return 413;
     r->body_expected = (size_t)length;
+    return 0;
+}
+
+/* Where the body goes. Returns the same. */
+static int accept_body(struct web_request *r)
+{
+    const struct web_config *c = &r->server->config;
+    struct web_body_file file = {.fd = -1};
+    int where = c->body ? c->body(c->ctx, r, &file) : WEB_BODY_MEMORY;
+    if (where == WEB_BODY_FILE)
+        return web_upload_begin(r, &file);
+    if (where != WEB_BODY_MEMORY)
+        return where;
+    if (r->body_expected > c->body_max_bytes)
+        return 413;
     r->body = malloc(r->body_expected + 1);
     if (!r->body)
         return 503;
     r->body[0] = 0;
     return 0;
+}
+
+/* A client that waits to be told to send its body (RFC 9110, 10.1.1): whether there is one; or 417,
+ * it expects something else. */
+static int read_expectation(struct web_request *r, bool *waits)
+{
+    char text[32];
+    *waits = lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_EXPECT) > 0;
+    if (*waits && (lws_hdr_copy(r->wsi, text, sizeof(text), WSI_TOKEN_HTTP_EXPECT) <= 0 ||
+                   strcasecmp(text, "100-continue") != 0))
+        return 417;
+    return 0;
+}
+
+static int tell_to_go_on(struct web_request *r)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uint8_t *p = r->server->scratch + LWS_PRE;
+    memcpy(p, go_on, sizeof(go_on) - 1);
+    return lws_write(r->wsi, p, sizeof(go_on) - 1, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
+/* 0, the status to refuse with, or -1: the connection is gone. */
+static int prepare_body(struct web_request *r)
+{
+    bool waits = false;
+    int status = read_length(r);
+    if (status || !r->body_expected)
+        return status;
+    status = read_expectation(r, &waits);
+    if (!status)
+        status = accept_body(r);
+    return status || !waits ? status : tell_to_go_on(r);
+}
+
+void web_request_refuse(struct web_request *r, int status)
+{
+    char text[WEB_PROBLEM_BYTES];
+    r->handed_over = r->closing = true;
+    web_reply(r, status, WEB_PROBLEM_TYPE, text, web_problem(text, status));
 }
 
 int web_request_begin(struct web_server *s, struct lws *wsi, struct web_conn *conn)
@@ -98,23 +160,27 @@ int web_request_begin(struct web_server *s, struct lws *wsi, struct web_conn *co
     s->requests = r;
     int status = web_request_read(r, s, wsi);
     if (!status)
-        status = check_length(r);
+        status = prepare_body(r);
+    if (status < 0)
+        return -1;
     if (status) {
-        r->handed_over = r->closing = true;
-        char text[WEB_PROBLEM_BYTES];
-        web_reply(r, status, WEB_PROBLEM_TYPE, text, web_problem(text, status));
+        web_request_refuse(r, status);
         return web_request_write(conn);
     }
     if (r->body_expected)
         return 0; /* more comes, within the time limit that libwebsockets has set */
-    hand_over(r);
+    web_request_hand_over(r);
     return conn->request && r->replied ? web_request_write(conn) : 0;
 }
 
 int web_request_receive(struct web_request *r, const void *data, size_t bytes)
 {
+    if (r->handed_over && r->closing)
+        return 0; /* refused in the middle of it: the answer is on its way */
     if (r->handed_over || bytes > r->body_expected - r->body_bytes)
         return -1;
+    if (r->upload)
+        return web_upload_receive(r, data, bytes);
     memcpy(r->body + r->body_bytes, data, bytes);
     r->body_bytes += bytes;
     r->body[r->body_bytes] = 0;
@@ -128,7 +194,10 @@ int web_request_complete(struct web_conn *conn)
         return 0;
     if (r->body_bytes != r->body_expected)
         return -1;
-    hand_over(r);
+    if (r->upload)
+        web_upload_complete(r);
+    else
+        web_request_hand_over(r);
     return conn->request && r->replied ? web_request_write(conn) : 0;
 }
 
@@ -153,7 +222,50 @@ static uint8_t *write_headers(struct web_request *r, uint8_t *p, uint8_t *end)
     return lws_finalize_http_header(r->wsi, &p, end) ? NULL : p;
 }
 
-/* As much of the reply as one write takes; the rest when the socket has room again. */
+/* The next part of the reply's body into `p`; -1: its file cannot be read. */
+static int64_t next_part(struct web_request *r, uint8_t *p)
+{
+    size_t n = MIN(r->reply_bytes - r->reply_sent, (size_t)WEB_CHUNK_BYTES);
+    int code;
+    bool busy;
+    if (!n)
+        return 0;
+    if (!r->download) {
+        memcpy(p, r->reply + r->reply_sent, n);
+        return (int64_t)n;
+    }
+    n = web_files_take(r->download, p, n);
+    web_files_look(r->download, &code, &busy);
+    return n || !code ? (int64_t)n : -1;
+}
+
+/* The answer is out. What the client still sends of a body that was refused is dropped for a while.
+ */
+static int end_request(struct web_conn *conn)
+{
+    struct web_request *r = conn->request;
+    struct lws *wsi = r->wsi;
+    bool closing = r->closing, unread = r->body_bytes < r->body_expected;
+    conn->request = NULL;
+    web_request_free(r);
+    if (closing && unread) {
+        conn->draining = true;
+        conn->drain_until_us = lws_now_usecs() + DRAIN_S * LWS_US_PER_SEC;
+        shutdown(lws_get_socket_fd(wsi), SHUT_WR);
+        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, DRAIN_S);
+        return 0;
+    }
+    return lws_http_transaction_completed(wsi) || closing ? -1 : 0;
+}
+
+int web_request_drain(struct web_conn *conn, size_t bytes)
+{
+    conn->drained_bytes += bytes;
+    return conn->drained_bytes > DRAIN_MAX_BYTES || lws_now_usecs() > conn->drain_until_us ? -1 : 0;
+}
+
+/* As much of the reply as one write takes; the rest when the socket has room again, or the file has
+ * been read on. */
 int web_request_write(struct web_conn *conn)
 {
     struct web_request *r = conn->request;
@@ -168,12 +280,16 @@ int web_request_write(struct web_conn *conn)
         if (!may_have_body(r))
             r->reply_sent = r->reply_bytes;
     }
-    size_t n = MIN(r->reply_bytes - r->reply_sent, (size_t)WEB_CHUNK_BYTES);
-    if (n)
-        memcpy(p, r->reply + r->reply_sent, n);
-    r->reply_sent += n;
+    int64_t n = next_part(r, p);
+    if (n < 0)
+        return -1;
+    r->reply_sent += (size_t)n;
     bool last = r->reply_sent == r->reply_bytes;
-    size_t bytes = (size_t)(p - start) + n;
+    size_t bytes = (size_t)(p - start) + (size_t)n;
+    if (!bytes && !last) { /* the file's next part is not there yet; its news come here again */
+        lws_set_timeout(r->wsi, NO_PENDING_TIMEOUT, 0);
+        return 0;
+    }
     if (lws_write(r->wsi, start, bytes, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
         return -1;
     /* A client that does not take its answer does not hold it, and the connection, for ever. */
@@ -182,13 +298,7 @@ int web_request_write(struct web_conn *conn)
         lws_callback_on_writable(r->wsi);
         return 0;
     }
-    struct lws *wsi = r->wsi;
-    bool closing = r->closing;
-    conn->request = NULL;
-    web_request_free(r);
-    if (lws_http_transaction_completed(wsi) || closing)
-        return -1;
-    return 0;
+    return end_request(conn);
 }
 
 int web_reply_header(struct web_request *r, const char *name, const char *value)
@@ -222,6 +332,46 @@ void web_reply(struct web_request *r, int status, const char *type, const char *
     if (bytes)
         memcpy(r->reply, body, bytes);
     r->reply_bytes = bytes;
+    r->replied = true;
+    lws_callback_on_writable(r->wsi);
+}
+
+static void on_part(struct web_transfer *t)
+{
+    lws_callback_on_writable(t->request->wsi);
+}
+
+static void close_file(struct web_transfer *t)
+{
+    close(t->fd);
+}
+
+void web_reply_file(struct web_request *r, int status, const char *type, int fd, uint64_t offset,
+                    uint64_t bytes)
+{
+    if (!r->wsi || !r->server) {
+        close(fd);
+        web_request_free(r);
+        return;
+    }
+    r->status = status;
+    bool good = !type || !web_reply_header(r, "content-type", type);
+    /* A HEAD only tells the length. */
+    if (good && bytes && may_have_body(r)) {
+        r->download = web_files_begin(r->server->vhost.loop, false, fd, offset, bytes);
+        if (!r->download) {
+            close(fd);
+            web_reply(r, 503, NULL, NULL, 0);
+            return;
+        }
+        r->download->request = r;
+        r->download->server = r->server;
+        r->download->news = on_part;
+        r->download->release = close_file;
+    } else
+        close(fd);
+    r->status = good ? status : 500;
+    r->reply_bytes = good ? bytes : 0;
     r->replied = true;
     lws_callback_on_writable(r->wsi);
 }

@@ -52,13 +52,19 @@ static int on_http(struct web_server *s, struct lws *wsi, enum lws_callback_reas
     struct web_conn *c = conn_of(wsi);
     if (!c)
         return -1;
+    if (c->draining)
+        return reason == LWS_CALLBACK_HTTP_BODY        ? web_request_drain(c, bytes)
+               : reason == LWS_CALLBACK_HTTP_WRITEABLE ? 0
+                                                       : -1;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
         return web_request_begin(s, wsi, c);
     case LWS_CALLBACK_HTTP_BODY:
+        if (!bytes) /* of a POST whose length is 0: it was handed over, and perhaps answered */
+            return 0;
         return c->request ? web_request_receive(c->request, in, bytes) : -1;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return c->request ? web_request_complete(c) : -1;
+        return c->request ? web_request_complete(c) : 0;
     default:
         return c->request ? web_request_write(c) : 0;
     }

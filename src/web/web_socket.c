@@ -4,17 +4,18 @@
 
 #include "web/web_internal.h"
 
-static const struct web_socket_ops *find_endpoint(const struct web_server *s, const char *path)
+static const struct web_socket_ops *find_endpoint(const struct web_server *s,
+                                                  const struct web_request *r)
 {
     for (const struct web_endpoint *e = s->config.endpoints; e && e->path; e++)
-        if (!strcmp(e->path, path))
+        if (!strcmp(e->path, r->path))
             return e->ops;
-    return NULL;
+    return s->config.find_endpoint ? s->config.find_endpoint(s->config.ctx, r) : NULL;
 }
 
 static int open_socket(struct web_server *s, const struct web_request *r, struct web_conn *conn)
 {
-    const struct web_socket_ops *ops = find_endpoint(s, r->path);
+    const struct web_socket_ops *ops = find_endpoint(s, r);
     if (!ops)
         return 404;
     struct web_socket *socket = calloc(1, sizeof(*socket));
@@ -64,6 +65,11 @@ void web_socket_destroy(struct web_conn *conn)
 int web_socket_send(struct web_socket *socket, const char *data, size_t bytes, bool text)
 {
     return web_stream_send(&socket->stream, data, bytes, text);
+}
+
+size_t web_socket_queued(const struct web_socket *socket)
+{
+    return socket->stream.queued_bytes;
 }
 
 void web_socket_end(struct web_socket *socket, unsigned status)

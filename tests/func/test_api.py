@@ -200,6 +200,8 @@ def a_new_field_reaches_everything_by_one_line():
         check_eq(schemas["VolumePatch"]["properties"]["discard"]["type"], ["boolean", "null"], "null resets it")
         with open(os.path.join(a.top, "src/api/gen/storage.h"), encoding="utf-8") as f:
             check_eq(f.read().count("struct api_bool discard;"), 3, "structs that have it")
+        with open(os.path.join(a.top, "src/cli/cloud/gen/help.c"), encoding="utf-8") as f:
+            check_eq(f.read().count('"Give back.",'), 2, "requests whose help says what it means")
 
 
 @case

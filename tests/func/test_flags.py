@@ -74,7 +74,7 @@ def bash_completes_commands_flags_and_values():
 def the_manual_is_well_formed():
     if not shutil.which("mandoc"):
         skip("no mandoc here")
-    for page in ("virga.1", "virga-vmm.8"):
+    for page in ("virga.1", "virga-agent.8", "virga-vmm.8"):
         out = subprocess.run(["mandoc", "-Tlint", "-Wwarning", os.path.join(TOP, "docs/man", page)],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True).stdout
         check_eq(out, "", page)

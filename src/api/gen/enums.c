@@ -101,8 +101,8 @@ static const char *const problem_code_names[] = {
     "quota.exceeded", "placement.no_host", "placement.conflict", "feature.no_driver",
     "reference.not_found", "image.checksum", "image.not_ready", "operation.not_cancellable",
     "events.too_old", "rate.limited", "server.busy", "server.store", "server.not_leader",
-    "server.internal"};
-const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 43};
+    "host.failed", "server.internal"};
+const struct api_types_enum api_types_problem_code = {"ProblemCode", problem_code_names, 44};
 
 static const char *const reservation_status_state_names[] = {
     "pending", "active", "partial", "ended"};

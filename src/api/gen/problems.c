@@ -44,5 +44,6 @@ const struct api_problem_kind api_problem_kinds[API_PROBLEM_CODE_N] = {
     [API_PROBLEM_CODE_SERVER_BUSY] = {503, "server.busy", "The server cannot take this now"},
     [API_PROBLEM_CODE_SERVER_STORE] = {503, "server.store", "The store does not answer"},
     [API_PROBLEM_CODE_SERVER_NOT_LEADER] = {503, "server.not_leader", "Another server leads"},
+    [API_PROBLEM_CODE_HOST_FAILED] = {502, "host.failed", "The host could not do it"},
     [API_PROBLEM_CODE_SERVER_INTERNAL] = {500, "server.internal", "The server failed"},
 };

@@ -5,7 +5,8 @@
 #include "api/api_types.h"
 #include "api/gen/enums.h"
 
-/* Where volumes lie. */
+/* Where volumes lie. It comes into being with the first host that has a pool of its name; what
+ * hosts have of one name is one pool. */
 struct api_pool {
     /* The id; never changes and is never used again. */
     struct api_text id;
@@ -142,7 +143,7 @@ struct api_volume_restore {
 };
 extern const struct api_types_object api_types_volume_restore;
 
-/* A volume as it was at one moment. */
+/* A volume as it was at one moment. It lies beside its volume, and outlives it. */
 struct api_snapshot {
     /* The id; never changes and is never used again. */
     struct api_text id;
@@ -154,7 +155,7 @@ struct api_snapshot {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* Of which volume. */
+    /* Of which volume; no VM that runs may have it. */
     struct api_text volume;
     /* Ask the guest to write its file systems first. */
     struct api_bool quiesce;
@@ -188,7 +189,8 @@ struct api_snapshot_status {
 };
 extern const struct api_types_object api_types_snapshot_status;
 
-/* What can be said when it is created: Where volumes lie. */
+/* What can be said when it is created: Where volumes lie. It comes into being with the first
+ * host that has a pool of its name; what hosts have of one name is one pool. */
 struct api_pool_create {
     /* Its name. */
     struct api_text name;
@@ -211,7 +213,8 @@ struct api_pool_create {
 };
 extern const struct api_types_object api_types_pool_create;
 
-/* What can be changed: Where volumes lie. */
+/* What can be changed: Where volumes lie. It comes into being with the first host that has a
+ * pool of its name; what hosts have of one name is one pool. */
 struct api_pool_patch {
     /* Its name. */
     struct api_text name;
@@ -305,7 +308,8 @@ struct api_volume_list {
 };
 extern const struct api_types_object api_types_volume_list;
 
-/* What can be said when it is created: A volume as it was at one moment. */
+/* What can be said when it is created: A volume as it was at one moment. It lies beside its
+ * volume, and outlives it. */
 struct api_snapshot_create {
     /* Its name. */
     struct api_text name;
@@ -313,7 +317,7 @@ struct api_snapshot_create {
     struct api_text description;
     /* Free labels. */
     struct api_map labels;
-    /* Of which volume. */
+    /* Of which volume; no VM that runs may have it. */
     struct api_text volume;
     /* Ask the guest to write its file systems first. */
     struct api_bool quiesce;
@@ -322,7 +326,8 @@ struct api_snapshot_create {
 };
 extern const struct api_types_object api_types_snapshot_create;
 
-/* What can be changed: A volume as it was at one moment. */
+/* What can be changed: A volume as it was at one moment. It lies beside its volume, and outlives
+ * it. */
 struct api_snapshot_patch {
     /* Its name. */
     struct api_text name;

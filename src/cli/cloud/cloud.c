@@ -100,6 +100,8 @@ int cloud_main(int argc, char **argv)
         return cloud_complete(argv + 2, stdout);
     if (!strcmp(argv[1], CLOUD_COMPLETE_MANUAL))
         return cloud_complete_manual(stdout);
+    if (!strcmp(argv[1], CLOUD_COMPLETE_TABLE))
+        return cloud_complete_table(stdout);
     if (!is_noun(argv[1]))
         return unknown_noun(argv[1]);
     if (!cloud_command_find(argv[1], NULL, &c))

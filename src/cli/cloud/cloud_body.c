@@ -10,21 +10,6 @@
 #include "cli/cloud/cloud_value.h"
 #include "cli/cloud/cloud_yaml.h"
 
-/* Flags win; objects merge. Spec: RFC 7396, but for null, which stays. */
-static void merge(json_t *base, json_t *over)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach(over, key, v)
-    {
-        json_t *there = json_object_get(base, key);
-        if (json_is_object(there) && json_is_object(v))
-            merge(there, v);
-        else
-            json_object_set(base, key, v);
-    }
-}
-
 static int read_from(const char *path, json_t **body, struct err *err)
 {
     char *text = NULL;
@@ -125,7 +110,7 @@ int cloud_run_body(struct cloud_run *r, const struct api_route *route, json_t **
         out = json_object();
     if (e)
         return e;
-    merge(out, r->args.body);
+    json_object_update_recursive(out, r->args.body); /* flags win */
     e = unset(r, route, out, err);
     e = e ? e : complete(r, out, err);
     if (!e && route->method == API_METHOD_PATCH && !json_object_size(out))

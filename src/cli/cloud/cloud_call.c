@@ -78,7 +78,7 @@ int cloud_run_connect(struct cloud_run *r)
     return r->http ? CLOUD_EXIT_DONE : cloud_run_fail(r, CLOUD_EXIT_USAGE, &err);
 }
 
-static void put_escaped(struct api_buf *b, const char *text)
+void cloud_run_escape(struct api_buf *b, const char *text)
 {
     for (; *text; text++) {
         unsigned char ch = (unsigned char)*text;
@@ -93,7 +93,7 @@ static void put_escaped(struct api_buf *b, const char *text)
 static void put_query_value(struct api_buf *b, const json_t *v)
 {
     if (json_is_string(v)) {
-        put_escaped(b, json_string_value(v));
+        cloud_run_escape(b, json_string_value(v));
     } else if (json_is_array(v)) {
         for (size_t i = 0; i < json_array_size(v); i++) {
             api_buf_puts(b, i ? "," : "");
@@ -101,7 +101,7 @@ static void put_query_value(struct api_buf *b, const json_t *v)
         }
     } else {
         CLEANUP_FREE char *text = json_dumps(v, JSON_ENCODE_ANY);
-        put_escaped(b, text ? text : "");
+        cloud_run_escape(b, text ? text : "");
     }
 }
 
@@ -114,7 +114,7 @@ static void put_path(struct api_buf *b, const struct api_route *route, const str
             api_buf_putc(b, *p++);
             continue;
         }
-        put_escaped(b, c->params[n++]);
+        cloud_run_escape(b, c->params[n++]);
         p = strchr(p, '}') + 1;
     }
     const char *key;

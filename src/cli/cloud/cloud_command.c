@@ -39,6 +39,13 @@ static const struct {
 };
 
 static const struct cloud_command more[] = {
+    {"up", NULL, "Turn this machine into a cloud, or see to it that it is one",
+     "Starts the server and an agent in the background, signs in (profile local), makes a network. "
+     "What is done already is left as it is.",
+     API_OPS, CLOUD_FLAG_ALWAYS | BIT(CLOUD_STATE), CLOUD_COMMAND_LOCAL, "", cloud_run_up},
+    {"down", NULL, "End the cloud's server and agent on this machine",
+     "VMs that run go on; virga up takes them up again. Nothing is lost.", API_OPS,
+     CLOUD_FLAG_ALWAYS | BIT(CLOUD_STATE), CLOUD_COMMAND_LOCAL, "", cloud_run_down},
     {"login", NULL, "Sign in to a server and keep the session in a profile",
      "The password is asked for on the terminal. Without a URL the profile's server is meant.",
      API_OPS,
@@ -112,6 +119,8 @@ static const struct cloud_noun nouns[] = {
     {"settings", "How the cloud is set", "cloud_name,placement_policy"},
     {"server", "What the server is", "version"},
     {"profile", "Servers and sessions that this program knows", "name,current,url,user,project"},
+    {"up", "Turn this machine into a cloud", ""},
+    {"down", "End the cloud on this machine", ""},
     {"login", "Sign in", ""},
     {"logout", "Sign out", ""},
     {"whoami", "Who is signed in", ""},

@@ -189,3 +189,13 @@ int cloud_complete(char **words, FILE *out)
         complete_command(&c, words + 2, n - 2, out);
     return CLOUD_EXIT_DONE;
 }
+
+int cloud_complete_table(FILE *out)
+{
+    struct cloud_command c;
+    unsigned cursor = 0;
+    while (cloud_command_next(&cursor, &c))
+        fprintf(out, "%s %s %s\n", c.op < API_OPS ? api_route_table[c.op].id : "-", c.noun,
+                c.verb ? c.verb : "-");
+    return CLOUD_EXIT_DONE;
+}

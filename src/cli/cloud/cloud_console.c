@@ -26,6 +26,7 @@
 #define ESCAPE_KEY    0x1d /* Ctrl-] */
 #define PIECE_BYTES   1024
 #define MESSAGE_BYTES (1u << 20)
+#define PATH_BYTES    2048
 #define QUEUE_BYTES   (1u << 20)
 
 struct console {
@@ -36,6 +37,7 @@ struct console {
     char piece[PIECE_BYTES];
     size_t piece_bytes; /* 0: the escape key was typed */
     sem_t taken;
+    int open_fd;       /* tells the reader that there is somebody to type to */
     int end_fd;        /* wakes the reader when all is over */
     int signal_fd;     /* a signal is as good as the escape key: the terminal is put back */
     bool opened, left; /* left: by the escape key */
@@ -66,12 +68,25 @@ static void hand_over(struct console *c, const char *data, size_t bytes)
         ;
 }
 
+/* What was read from the terminal. False: the person has had enough. */
+static bool pass_on(struct console *c, const char *data, size_t n)
+{
+    const char *key = c->is_terminal ? memchr(data, ESCAPE_KEY, n) : NULL;
+    size_t bytes = key ? (size_t)(key - data) : n;
+    if (bytes)
+        hand_over(c, data, bytes);
+    if (key)
+        hand_over(c, "", 0);
+    return !key;
+}
+
 static void *read_keys(void *ctx)
 {
     struct console *c = ctx;
     char data[PIECE_BYTES];
+    /* Nothing is read before there is somebody to take it. */
     struct pollfd fds[] = {
-        {STDIN_FILENO, POLLIN, 0}, {c->end_fd, POLLIN, 0}, {c->signal_fd, POLLIN, 0}};
+        {c->open_fd, POLLIN, 0}, {c->end_fd, POLLIN, 0}, {c->signal_fd, POLLIN, 0}};
     while (poll(fds, ARRAY_LEN(fds), -1) >= 0 || errno == EINTR) {
         if (fds[2].revents)
             hand_over(c, "", 0);
@@ -79,23 +94,34 @@ static void *read_keys(void *ctx)
             break;
         if (!fds[0].revents)
             continue;
+        if (fds[0].fd == c->open_fd) {
+            fds[0].fd = STDIN_FILENO;
+            continue;
+        }
         ssize_t n = read(STDIN_FILENO, data, sizeof(data));
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
-        if (n <= 0) {
+        if (n <= 0)
             fds[0].fd = -1; /* what the guest says is still shown */
-            continue;
-        }
-        const char *key = c->is_terminal ? memchr(data, ESCAPE_KEY, (size_t)n) : NULL;
-        size_t bytes = key ? (size_t)(key - data) : (size_t)n;
-        if (bytes)
-            hand_over(c, data, bytes);
-        if (key) {
-            hand_over(c, "", 0);
+        else if (!pass_on(c, data, (size_t)n))
             break;
-        }
     }
     return NULL;
+}
+
+static void set_raw(const struct console *c)
+{
+    if (!c->is_terminal)
+        return;
+    struct termios raw = c->before;
+    cfmakeraw(&raw);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+}
+
+static void wake(int fd)
+{
+    uint64_t one = 1;
+    (void)!write(fd, &one, sizeof(one));
 }
 
 static void on_open(void *session)
@@ -104,6 +130,8 @@ static void on_open(void *session)
     struct winsize size;
     char text[64];
     c->opened = true;
+    set_raw(c);
+    wake(c->open_fd);
     if (!c->is_terminal || ioctl(STDIN_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
         return;
     int n = snprintf(text, sizeof(text), "{\"rows\":%u,\"columns\":%u}", size.ws_row, size.ws_col);
@@ -124,20 +152,10 @@ static void on_message(void *session, const char *data, size_t bytes, bool text)
 static void on_close(void *session, const char *why)
 {
     struct console *c = session;
-    uint64_t one = 1;
     c->link = NULL;
     snprintf(c->why, sizeof(c->why), "%s", why);
-    (void)!write(c->end_fd, &one, sizeof(one));
+    wake(c->end_fd);
     web_loop_stop(c->loop);
-}
-
-static void set_raw(struct console *c)
-{
-    if (!c->is_terminal)
-        return;
-    struct termios raw = c->before;
-    cfmakeraw(&raw);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 }
 
 /* Runs until one side has had enough. */
@@ -148,7 +166,6 @@ static int talk(struct console *c, const struct web_link_target *target, struct 
     c->link = web_link_connect(c->client, target, &ops, c, err);
     if (!c->link)
         return -ECONNREFUSED;
-    set_raw(c);
     int r = pthread_create(&reader, NULL, read_keys, c);
     if (!r) {
         web_loop_run(c->loop);
@@ -190,64 +207,86 @@ static int open_console(struct cloud_run *r, struct console *c, const char *path
 }
 
 /* A ticket rather than the token: it opens this one WebSocket and is worthless after. */
-static int get_path(struct cloud_run *r, char *path, size_t path_bytes)
+static int get_path(struct cloud_run *r, struct api_buf *path)
 {
     json_t *ticket = NULL, *vm = NULL;
     struct cloud_call get = {.op = API_OP_VM_GET, .params = {r->args.words[0]}};
     struct cloud_call make = {.op = API_OP_TICKET_CREATE};
-    const char *kind = json_string_value(json_object_get(r->args.query, "kind"));
     int status = cloud_run_call(r, &get, &vm, NULL);
     status = status ? status : cloud_run_call(r, &make, &ticket, NULL);
-    const char *id = json_string_value(json_object_get(vm, "id"));
-    const char *project = json_string_value(json_object_get(vm, "project"));
-    const char *secret = json_string_value(json_object_get(ticket, "ticket"));
-    if (!status)
-        snprintf(path, path_bytes, "/v1/projects/%s/vms/%s/console?kind=%s&ticket=%s",
-                 project ? project : "", id ? id : "", kind ? kind : "serial",
-                 secret ? secret : "");
+    const char *kind = json_string_value(json_object_get(r->args.query, "kind"));
+    const struct {
+        const char *before, *text;
+    } parts[] = {
+        {"/v1/projects/", json_string_value(json_object_get(vm, "project"))},
+        {"/vms/", json_string_value(json_object_get(vm, "id"))},
+        {"/console?kind=", kind ? kind : "serial"},
+        {"&ticket=", json_string_value(json_object_get(ticket, "ticket"))},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        api_buf_puts(path, parts[i].before);
+        cloud_run_escape(path, parts[i].text ? parts[i].text : "");
+    }
     json_decref(vm);
     json_decref(ticket);
     return status;
 }
 
+/* Signals come to the reader, which ends the talk: the terminal is put back. */
+static void init(struct console *c)
+{
+    static const int numbers[] = {SIGTERM, SIGHUP, SIGINT};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaddset(&signals, numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    *c = (struct console){.typed = {.run = on_typed},
+                          .signal_fd = signalfd(-1, &signals, SFD_CLOEXEC),
+                          .open_fd = eventfd(0, EFD_CLOEXEC),
+                          .end_fd = eventfd(0, EFD_CLOEXEC)};
+    c->is_terminal = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &c->before);
+    sem_init(&c->taken, 0, 0);
+}
+
+static void fini(struct console *c)
+{
+    sem_destroy(&c->taken);
+    close(c->open_fd);
+    close(c->end_fd);
+    close(c->signal_fd);
+}
+
 int cloud_run_console(struct cloud_run *r)
 {
-    struct console c = {.typed = {.run = on_typed}, .end_fd = -1, .signal_fd = -1};
+    struct console c;
     struct err err = {0};
-    char path[512];
+    struct api_buf path;
     if (r->args.n_words != 1) {
         err_set(&err, EINVAL, "one word is needed: the VM; virga vm ls");
         return cloud_run_fail(r, CLOUD_EXIT_USAGE, &err);
     }
-    int status = get_path(r, path, sizeof(path));
-    if (status)
+    api_buf_init(&path, PATH_BYTES);
+    int status = get_path(r, &path);
+    if (status) {
+        api_buf_fini(&path);
         return status;
-    c.is_terminal = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &c.before);
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    c.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    c.end_fd = eventfd(0, EFD_CLOEXEC);
-    sem_init(&c.taken, 0, 0);
+    }
+    init(&c);
     if (c.is_terminal)
         fprintf(stderr, "virga: this is the console of VM \"%s\"; Ctrl-] (^]) ends it\n",
                 r->args.words[0]);
-    int e = open_console(r, &c, path, &err);
-    explicit_bzero(path, sizeof(path));
-    if (!e && !c.opened) {
-        err_set(&err, ECONNREFUSED, "the console could not be opened: %s: see virga vm show %.64s",
-                c.why, r->args.words[0]);
-        e = -ECONNREFUSED;
-    }
+    int e = path.failed ? err_set(&err, EINVAL, "the server's answer is too long for a path")
+                        : open_console(r, &c, path.text, &err);
+    api_buf_fini(&path);
+    if (!e && !c.opened)
+        e = err_set(&err, ECONNREFUSED,
+                    "the console could not be opened: %s: see virga vm show %.64s", c.why,
+                    r->args.words[0]);
     if (e)
         status = cloud_run_fail(r, CLOUD_EXIT_UNREACHABLE, &err);
     else if (c.is_terminal)
         fprintf(stderr, "\nvirga: %s\n", c.left ? "left the console" : "the console was closed");
-    sem_destroy(&c.taken);
-    close(c.end_fd);
-    close(c.signal_fd);
+    fini(&c);
     return status;
 }

@@ -89,8 +89,10 @@ static void print_event(const struct cloud_run *r, const json_t *event)
 
 int cloud_run_event_watch(struct cloud_run *r)
 {
-    const char *limit = r->args.common[CLOUD_LIMIT];
-    uint64_t left = limit ? strtoull(limit, NULL, 10) : UINT64_MAX;
+    uint64_t left = UINT64_MAX;
+    struct err err = {0};
+    if (cloud_run_limit(r, &left, &err))
+        return cloud_run_fail(r, CLOUD_EXIT_USAGE, &err);
     unsigned failures = 0;
     bool began = json_object_get(r->args.query, "after");
     int status = resolve_subject(r);

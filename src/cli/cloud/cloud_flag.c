@@ -48,6 +48,9 @@ const struct cloud_flag_fact cloud_flag_facts[CLOUD_COMMON_N] = {
                        "The profile to use; default: VIRGA_PROFILE, or the one "
                        "chosen by virga profile use."},
     [CLOUD_URL] = {"url", 0, "URL", "The server; default: VIRGA_URL, or the profile's."},
+    [CLOUD_STATE] = {"state", 0, "DIR",
+                     "Where it is kept; default: /var/lib/virga, or of others than root "
+                     "~/.local/share/virga."},
     [CLOUD_DEBUG] = {"debug", 0, NULL, "Print the calls on standard error, without secrets."},
     [CLOUD_HELP] = {"help", 'h', NULL, "What this takes."},
 };
@@ -248,6 +251,17 @@ static const struct cloud_flag *find_exact(const struct cloud_flags *flags, cons
     for (size_t i = 0; i < flags->n; i++)
         if (flags->v[i].place != CLOUD_FLAG_COMMON && same(text, bytes, flags->v[i].path))
             return &flags->v[i];
+    /* The objects on the way, and the short name within. */
+    for (size_t i = 0; i < flags->n; i++) {
+        const char *dot = strrchr(flags->v[i].path, '.');
+        size_t before = dot ? (size_t)(dot - flags->v[i].path) + 1 : 0;
+        if (!before || before >= bytes || strncmp(text, flags->v[i].path, before) != 0)
+            continue;
+        char name[CLOUD_FLAG_NAME_BYTES];
+        short_name(&flags->v[i], name);
+        if (same(text + before, bytes - before, name))
+            return &flags->v[i];
+    }
     return NULL;
 }
 

@@ -39,6 +39,7 @@ enum cloud_flag_common {
     CLOUD_FINGERPRINT,
     CLOUD_PROFILE,
     CLOUD_URL,
+    CLOUD_STATE,
     CLOUD_DEBUG,
     CLOUD_HELP,
     CLOUD_COMMON_N

@@ -221,6 +221,8 @@ static struct curl_slist *headers_of(const struct cloud_http *h,
         list = add(list, "Virga-Project", request->project);
     if (request->media)
         list = add(list, "Content-Type", request->media);
+    else
+        list = curl_slist_append(list, "Content-Type:"); /* curl would say it is a form */
     if (request->if_match)
         list = add(list, "If-Match", request->if_match);
     if (request->idempotent)
@@ -306,8 +308,19 @@ static int explain(const struct cloud_http *h, CURLcode code, struct err *err)
                        h->said, os ? ": " : "", os ? strerror((int)os) : "");
     case CURLE_OPERATION_TIMEDOUT:
         return err_set(err, ETIMEDOUT, "%.200s did not answer in time", h->said);
-    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return err_set(err, EPROTO,
+                       "what answers at %.200s does not speak HTTP: check the URL, and whether it "
+                       "should be https",
+                       h->said);
     case CURLE_SSL_CONNECT_ERROR:
+        return err_set(
+            err, EPROTO,
+            "no TLS can be had with %.200s (%s): check the URL, and whether it should be "
+            "http",
+            h->said, curl_easy_strerror(code));
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
         return err_set(
             err, EPROTO,

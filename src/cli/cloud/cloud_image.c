@@ -118,11 +118,10 @@ static int set_source(struct cloud_run *r, const char *source, FILE **file, int6
     /* Flags may say more of it, such as --sha256. */
     json_t *given = json_object_get(r->args.body, "source");
     if (json_is_object(given))
-        json_object_update_missing(given, made);
-    else
-        json_object_set(r->args.body, "source", made);
-    json_decref(made);
-    return 0;
+        json_object_update_recursive(made, given);
+    return json_object_set_new(r->args.body, "source", made)
+               ? err_set(err, EINVAL, "the source is no UTF-8 text")
+               : 0;
 }
 
 int cloud_run_image_import(struct cloud_run *r)

@@ -74,7 +74,8 @@ static void on_signal(int number)
 }
 
 /* A line without echo. An interrupt ends the reading, not the program. */
-static ssize_t read_silently(int fd, const struct termios *before, char *line, size_t bytes)
+static ssize_t read_silently(int fd, const struct termios *before, const char *prompt, char *line,
+                             size_t bytes)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
     struct sigaction quiet = {.sa_handler = on_signal}, old[ARRAY_LEN(numbers)];
@@ -84,6 +85,7 @@ static ssize_t read_silently(int fd, const struct termios *before, char *line, s
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         sigaction(numbers[i], &quiet, &old[i]);
     tcsetattr(fd, TCSAFLUSH, &silent);
+    dprintf(fd, "%s: ", prompt); /* who is asked may type: nothing is shown any more */
     ssize_t n = read(fd, line, bytes);
     tcsetattr(fd, TCSAFLUSH, before);
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -97,9 +99,8 @@ int cloud_value_ask_secret(const char *prompt, char **text, struct err *err)
     CLEANUP_CLOSE int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
     if (fd < 0 || tcgetattr(fd, &before))
         return err_set(err, ENOTTY, "there is no terminal to ask for a secret");
-    dprintf(fd, "%s: ", prompt);
     char line[1024];
-    ssize_t n = read_silently(fd, &before, line, sizeof(line) - 1);
+    ssize_t n = read_silently(fd, &before, prompt, line, sizeof(line) - 1);
     dprintf(fd, "\n");
     if (n <= 0)
         return err_set(err, EINTR, "nothing was typed");

@@ -72,16 +72,20 @@ static const struct {
     {CLOUD_EXIT_TIME_OUT, "The time of --timeout is over; the operation goes on."},
 };
 
-/* Text for mdoc: no line begins with a dot, no backslash escapes. */
+/* Text for mdoc: no line begins with a dot, no backslash escapes, a sentence begins a line. */
 static void put(const char *text, FILE *out)
 {
     if (*text == '.' || *text == '\'')
         fputs("\\&", out);
     for (; *text; text++) {
-        if (*text == '\\')
+        if (*text == '\\') {
             fputs("\\e", out);
-        else
+        } else if (*text == '.' && text[1] == ' ' && isupper((unsigned char)text[2])) {
+            fputs(".\n", out);
+            text++;
+        } else {
             fputc(*text, out);
+        }
     }
 }
 

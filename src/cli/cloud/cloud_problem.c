@@ -180,6 +180,8 @@ enum cloud_exit cloud_problem_of_answer(const struct cloud_http_answer *a, const
     if (json_is_string(json_object_get(problem, "code"))) {
         if (!json_is_integer(json_object_get(problem, "status")))
             json_object_set_new(problem, "status", json_integer(a->status));
+        if (a->retry_after_s > 0 && !json_object_get(problem, "retry_after_s"))
+            json_object_set_new(problem, "retry_after_s", json_integer(a->retry_after_s));
         result = cloud_problem_show(problem, who, flags, out);
     } else {
         fprintf(out, "virga %s: what answers is no server of virga: status %d, type \"", who,

@@ -14,8 +14,6 @@
 #include "cli/cloud/cloud_text.h"
 #include "cli/cloud/cloud_value.h"
 
-#define PAGE_ITEMS 500
-
 static bool is_on(const struct cloud_run *r, enum cloud_flag_common flag)
 {
     return r->args.common[flag] && !strcmp(r->args.common[flag], "true");
@@ -154,42 +152,6 @@ static int find_etag(struct cloud_run *r, const struct api_route *route, struct 
     return CLOUD_EXIT_DONE;
 }
 
-static int run_list(struct cloud_run *r, struct cloud_call *c)
-{
-    static const struct {
-        enum cloud_flag_common flag;
-        const char *name;
-    } passed[] = {{CLOUD_FILTER, "filter"}, {CLOUD_SORT, "sort"}};
-    json_t *query = json_deep_copy(r->args.query), *items = json_array();
-    const char *limit = r->args.common[CLOUD_LIMIT];
-    size_t most = limit ? strtoul(limit, NULL, 10) : SIZE_MAX;
-    int status = CLOUD_EXIT_DONE;
-    for (size_t i = 0; i < ARRAY_LEN(passed); i++)
-        if (r->args.common[passed[i].flag])
-            json_object_set_new(query, passed[i].name, json_string(r->args.common[passed[i].flag]));
-    c->query = query;
-    for (bool more = true; more && !status && json_array_size(items) < most;) {
-        json_t *page = NULL;
-        size_t n = MIN(most - json_array_size(items), (size_t)PAGE_ITEMS);
-        json_object_set_new(query, "limit", json_integer((json_int_t)n));
-        status = cloud_run_call(r, c, &page, NULL);
-        json_t *cursor = json_object_get(page, "next_cursor");
-        json_array_extend(items, json_object_get(page, "items"));
-        /* A page that is empty and goes on would be asked for without an end. */
-        more = json_is_string(cursor) && json_array_size(json_object_get(page, "items"));
-        if (more)
-            json_object_set(query, "cursor", cursor);
-        json_decref(page);
-    }
-    const char *columns = r->args.common[CLOUD_COLUMNS];
-    if (!status)
-        cloud_print_list(items, r->form,
-                         columns ? columns : cloud_command_noun(r->command.noun).columns, stdout);
-    json_decref(items);
-    json_decref(query);
-    return status;
-}
-
 /* {"token": ..., "secret": ...}: the secret goes into the file that --save names. */
 static int save_secret(const struct cloud_run *r, json_t *answer, struct err *err)
 {
@@ -201,7 +163,7 @@ static int save_secret(const struct cloud_run *r, json_t *answer, struct err *er
     CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     size_t n = strlen(secret);
     if (fd < 0 || write(fd, secret, n) != (ssize_t)n ||
-        (secret[n - 1] != '\n' && write(fd, "\n", 1) != 1))
+        ((!n || secret[n - 1] != '\n') && write(fd, "\n", 1) != 1))
         return err_sys(
             err, errno,
             "--save: could not write %.200s; the secret is lost: remove what was made and "
@@ -303,7 +265,7 @@ static int run_operation(struct cloud_run *r)
     if (asks && ask_if_meant(r, what, &err))
         status = cloud_run_fail(r, CLOUD_EXIT_FAILED, &err);
     else if (route->flags & API_ROUTE_LIST)
-        status = run_list(r, &c);
+        status = cloud_run_list(r, &c);
     else if (route->response_media)
         status = run_download(r, &c);
     else {

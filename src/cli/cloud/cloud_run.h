@@ -55,6 +55,13 @@ struct cloud_call {
  * success (json_null() where there is none) and may be NULL; etag (64 bytes) may be NULL. */
 int cloud_run_call(struct cloud_run *r, const struct cloud_call *c, json_t **answer, char *etag);
 
+/* Appends a text as it may stand in a path or a query. */
+void cloud_run_escape(struct api_buf *b, const char *text);
+/* Prints all pages of a list, in the form, order and columns that were asked for. Returns an exit
+ * status. */
+int cloud_run_list(struct cloud_run *r, struct cloud_call *c);
+/* The number of --limit; *most stays as it is without one. Errors: EINVAL. */
+int cloud_run_limit(const struct cloud_run *r, uint64_t *most, struct err *err);
 /* Follows an operation to its end with progress on the terminal. Takes no reference; *end is the
  * last that was seen of it (may be NULL). Returns the exit status. */
 int cloud_run_follow(struct cloud_run *r, const json_t *operation, json_t **end);
@@ -94,5 +101,7 @@ int cloud_run_profile_use(struct cloud_run *r);
 int cloud_run_profile_set(struct cloud_run *r);
 int cloud_run_profile_rm(struct cloud_run *r);
 int cloud_run_api(struct cloud_run *r);
+int cloud_run_up(struct cloud_run *r);
+int cloud_run_down(struct cloud_run *r);
 
 #endif

@@ -152,17 +152,21 @@ int cloud_run_api(struct cloud_run *r)
     int status = cloud_run_connect(r);
     if (status)
         return status;
+    struct api_route_match m;
+    /* A path that this program does not know may be one of a newer server. */
+    bool known = !api_route_find(method, path, strcspn(path, "?"), &m);
+    unsigned flags = known ? m.route->flags : API_ROUTE_PROJECT;
     struct cloud_http_request q = {
         .method = method,
         .path = path,
-        .project = r->project,
+        .project = flags & API_ROUTE_PROJECT && !m.project[0] ? r->project : NULL,
         .media = !body                        ? NULL
                  : method == API_METHOD_PATCH ? "application/merge-patch+json"
                                               : "application/json",
         .body = body,
         .body_bytes = body ? strlen(body) : 0,
         .if_match = r->args.common[CLOUD_IF_MATCH],
-        .idempotent = method == API_METHOD_POST && strcmp(path, "/v1/sessions") != 0,
+        .idempotent = flags & API_ROUTE_IDEMPOTENT,
     };
     int n = cloud_http_send(r->http, &q, &a, &err);
     if (n)

@@ -22,6 +22,10 @@ int cloud_value_size(const char *text, enum cloud_unit unit, int64_t *value)
     static const char letters[] = "kmgtp";
     char *end;
     errno = 0;
+    if (*text && !text[strspn(text, "0123456789")]) { /* all digits: exactly so many */
+        *value = strtoll(text, &end, 10);
+        return errno ? -EINVAL : 0;
+    }
     double v = strtod(text, &end);
     if (end == text || errno || !isfinite(v) || isspace((unsigned char)*text))
         return -EINVAL;
@@ -86,6 +90,9 @@ static int bad(struct err *err, const char *flag, const char *text, const char *
 static int parse_int(const struct api_types_field *f, const char *flag, const char *text,
                      json_t **out, struct err *err)
 {
+    static const char *const suffixes[] = {
+        [CLOUD_UNIT_NONE] = "",   [CLOUD_UNIT_BYTES] = "B", [CLOUD_UNIT_KIB] = "KiB",
+        [CLOUD_UNIT_MIB] = "MiB", [CLOUD_UNIT_GIB] = "GiB", [CLOUD_UNIT_SECONDS] = "s"};
     size_t stem;
     enum cloud_unit unit = cloud_flag_unit(f->name, &stem);
     int64_t v = 0;
@@ -103,14 +110,12 @@ static int parse_int(const struct api_types_field *f, const char *flag, const ch
         v = strtoll(text, &end, 10);
         r = end == text || *end || errno || isspace((unsigned char)*text) ? -EINVAL : 0;
     }
-    const char *kind = unit == CLOUD_UNIT_NONE ? "a whole number"
-                       : unit == CLOUD_UNIT_SECONDS
-                           ? "a time such as 90s, 5m or 2h, which in s is"
-                           : "a size such as 512MiB or 20GiB, which in the "
-                             "field's unit is";
     if (r || v < f->min || v > f->max) {
-        snprintf(allowed, sizeof(allowed), "%s from %lld to %lld", kind, (long long)f->min,
-                 (long long)f->max);
+        snprintf(allowed, sizeof(allowed), "%s from %lld%s to %lld%s",
+                 unit == CLOUD_UNIT_NONE      ? "a whole number"
+                 : unit == CLOUD_UNIT_SECONDS ? "a time such as 90s, 5m or 2h"
+                                              : "a size such as 512MiB or 20GiB",
+                 (long long)f->min, suffixes[unit], (long long)f->max, suffixes[unit]);
         return bad(err, flag, text, allowed);
     }
     *out = json_integer(v);

@@ -94,10 +94,13 @@ static int end_status(const struct cloud_run *r, const json_t *operation)
 int cloud_run_follow(struct cloud_run *r, const json_t *operation, json_t **end)
 {
     json_t *now = json_deep_copy(operation);
+    const char *project = r->project;
     int64_t limit = r->wait_limit_ms < 0 ? INT64_MAX : now_ms() + r->wait_limit_ms;
     int status = CLOUD_EXIT_DONE;
     while (!status && !has_ended(now) && now_ms() < limit) {
         show_progress(now);
+        /* Where it belongs, which for work on hosts is no project. */
+        r->project = json_string_value(json_object_get(now, "project"));
         int64_t left_s = (limit - now_ms() + 999) / 1000;
         int64_t ask_s = MIN(left_s, shows_progress() ? ASK_TERMINAL_S : ASK_S);
         json_t *query = json_pack("{s:I}", "timeout_s", (json_int_t)ask_s);
@@ -113,8 +116,11 @@ int cloud_run_follow(struct cloud_run *r, const json_t *operation, json_t **end)
             now = next;
         }
     }
+    r->project = project;
     cloud_run_progress_end();
-    if (!status)
+    if (status)
+        fprintf(stderr, "the operation goes on: virga operation wait %s\n", text_of(now, "id"));
+    else
         status = end_status(r, now);
     if (end)
         *end = json_incref(now);

@@ -179,6 +179,21 @@ static int put(yaml_emitter_t *emitter, yaml_event_t *e, int made)
     return made && yaml_emitter_emit(emitter, e) ? 0 : -EIO;
 }
 
+/* The shortest that reads back the same, and with a point: YAML 1.1 takes 1e9 for a text, and any
+ * reader 1 for an integer. */
+static void write_real(double v, char *out, size_t out_bytes)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    size_t mantissa = strcspn(text, "e");
+    snprintf(out, out_bytes, "%.*s%s%s", (int)mantissa, text,
+             memchr(text, '.', mantissa) ? "" : ".0", text + mantissa);
+}
+
 static int write_scalar(yaml_emitter_t *emitter, const json_t *v)
 {
     yaml_event_t e;
@@ -195,7 +210,7 @@ static int write_scalar(yaml_emitter_t *emitter, const json_t *v)
         snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));
         text = number;
     } else if (json_is_real(v)) {
-        snprintf(number, sizeof(number), "%.17g", json_real_value(v));
+        write_real(json_real_value(v), number, sizeof(number));
         text = number;
     } else {
         text = json_is_null(v) ? "null" : json_is_true(v) ? "true" : "false";

@@ -111,13 +111,15 @@ const struct api_types_object link_types_seen = {
     "Seen", sizeof(struct link_seen), 7, seen_fields, NULL};
 
 static const struct api_types_field usage_item_fields[] = {
+    {"vm", offsetof(struct link_usage_item, vm), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
+    {"run", offsetof(struct link_usage_item, run), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 9007199254740991},
     {"object", offsetof(struct link_usage_item, object), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
     {"kind", offsetof(struct link_usage_item, kind), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_usage_item_kind},
     {"meter", offsetof(struct link_usage_item, meter), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_usage_item_meter},
     {"value", offsetof(struct link_usage_item, value), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 9007199254740991},
 };
 const struct api_types_object link_types_usage_item = {
-    "UsageItem", sizeof(struct link_usage_item), 4, usage_item_fields, NULL};
+    "UsageItem", sizeof(struct link_usage_item), 6, usage_item_fields, NULL};
 
 static const struct api_types_field usage_fields[] = {
     {"type", offsetof(struct link_usage, type), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_type},

@@ -185,15 +185,19 @@ struct link_seen {
 };
 extern const struct api_types_object link_types_seen;
 
-/* One counter. */
+/* What a run of a VM has used of something: a counter, known by vm, run, object, kind and meter. */
 struct link_usage_item {
+    /* The VM. */
+    struct api_text vm;
+    /* The run's epoch. Of a VM a lower one comes before a higher one. */
+    struct api_int run;
     /* What was used. */
     struct api_text object;
     /* What it is. */
     struct { enum api_is is; enum link_usage_item_kind v; } kind;
     /* What was counted; egress: from the guest. */
     struct { enum api_is is; enum link_usage_item_meter v; } meter;
-    /* How much since the epoch began; never falls in one. */
+    /* How much since the run began; never falls. */
     struct api_int value;
 };
 extern const struct api_types_object link_types_usage_item;
@@ -205,7 +209,7 @@ struct link_usage {
     struct { enum api_is is; enum link_type v; } type;
     /* What counted: the host. */
     struct api_text source;
-    /* Higher each time that the counters began at zero. */
+    /* Higher each time that the numbers begin anew; the counters do not. */
     struct api_int epoch;
     /* Counts the messages of an epoch. */
     struct api_int number;

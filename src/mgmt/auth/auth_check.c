@@ -36,7 +36,7 @@ static void use(struct auth_table *t, struct auth_table_secret *s, int64_t now_m
     int64_t minute = now_ms / 60000;
     if (session) {
         int64_t last_ms = s->created_ms + AUTH_TABLE_SESSION_LONGEST_MS;
-        int64_t moved_ms = MIN(now_ms + AUTH_TABLE_SESSION_IDLE_MS, last_ms);
+        int64_t moved_ms = MIN(now_ms + t->session_idle_ms, last_ms);
         s->expires_ms = MAX(s->expires_ms, moved_ms);
     }
     auth_table_secret_used(s);

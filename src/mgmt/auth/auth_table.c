@@ -16,6 +16,7 @@ struct auth_table *auth_table_create(struct err *err)
         return NULL;
     }
     auth_link_init(&t->tickets);
+    t->session_idle_ms = AUTH_TABLE_SESSION_IDLE_MS;
     bool failed = auth_map_init(&t->people) || auth_map_init(&t->names) ||
                   auth_map_init(&t->roles) || auth_map_init(&t->bindings) ||
                   auth_map_init(&t->hashes) || auth_map_init(&t->ids);

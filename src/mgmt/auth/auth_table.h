@@ -65,6 +65,10 @@ struct auth_session {
 int auth_table_open_session(struct auth_table *t, const struct auth_id *user, int64_t now_ms,
                             char text[AUTH_TOKEN_BYTES], struct auth_session *session,
                             struct err *err);
+/* After how long without use sessions end; AUTH_TABLE_SESSION_IDLE_MS until it is said. What was
+ * moved already stays. */
+void auth_table_set_session_idle(struct auth_table *t, int64_t idle_ms);
+int64_t auth_table_session_idle(const struct auth_table *t);
 /* Of a session that is there only the end is moved, never back. Errors: ENOMEM, EINVAL. */
 int auth_table_put_session(struct auth_table *t, const struct auth_session *session);
 /* Signs out; `id` is that of the principal. */

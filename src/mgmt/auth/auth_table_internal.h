@@ -95,6 +95,7 @@ struct auth_table {
     size_t n_users;
     struct auth_link tickets; /* all of them, the oldest first */
     unsigned n_tickets;
+    int64_t session_idle_ms;
 };
 
 struct auth_table_person *auth_table_person_find(const struct auth_table *t,

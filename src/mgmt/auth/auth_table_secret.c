@@ -192,7 +192,7 @@ int auth_table_open_session(struct auth_table *t, const struct auth_id *user, in
     struct auth_session made = {
         .user = *user,
         .created_ms = now_ms,
-        .expires_ms = now_ms + AUTH_TABLE_SESSION_IDLE_MS,
+        .expires_ms = now_ms + t->session_idle_ms,
     };
     char secret[AUTH_TOKEN_BYTES];
     int r = auth_token_make(AUTH_TOKEN_SESSION, secret, made.hash, err);
@@ -208,6 +208,16 @@ int auth_table_open_session(struct auth_table *t, const struct auth_id *user, in
     }
     auth_password_wipe(secret, sizeof(secret));
     return r;
+}
+
+void auth_table_set_session_idle(struct auth_table *t, int64_t idle_ms)
+{
+    t->session_idle_ms = idle_ms;
+}
+
+int64_t auth_table_session_idle(const struct auth_table *t)
+{
+    return t->session_idle_ms;
 }
 
 void auth_table_end_session(struct auth_table *t, const struct auth_id *id)

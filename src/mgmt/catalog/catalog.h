@@ -56,6 +56,10 @@ enum catalog_kind {
     CATALOG_KINDS
 };
 
+/* A row of the store that is no object, and not loaded: something (an address, a MAC) that no two
+ * objects may have. */
+#define CATALOG_LEASE 255
+
 /* What is known of an object and not part of the API: never shown. One table for all kinds. */
 struct catalog_own {
     struct api_text secret_sha256; /* TOKEN, HOST_JOIN_TOKEN: of the secret, in hexadecimal */
@@ -79,11 +83,17 @@ struct catalog_own {
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
     struct api_text usage;         /* the interval that is open: mgmt/server/server_usage_row.h */
     struct api_int usage_number;   /* of the last one that was closed */
-    struct api_text swap;          /* VM: the volume that takes the place of its first */
-    struct api_text rescue;        /* VM: the volume that it boots from instead of its first */
-    struct api_text boot;          /* VM: of its host when it was last started */
-    struct api_text operation;     /* HOST: that is under way */
-    struct api_bool force;         /* HOST: its VMs are stopped where they cannot be moved */
+    struct api_bool made;   /* PORT: made for its VM, and ends with it; VOLUME, SNAPSHOT, IMAGE: it
+                               has been there */
+    struct api_int wish;    /* VOLUME, SNAPSHOT, IMAGE: counts changes of what is wanted */
+    struct api_int was_gib; /* VOLUME: its size before the resize under way */
+    struct api_text pool;   /* SNAPSHOT: id of the one where it lies */
+    struct api_text resource;  /* IMAGE: the volume or snapshot that it is copied from */
+    struct api_text swap;      /* VM: the volume that takes the place of its first */
+    struct api_text rescue;    /* VM: the volume that it boots from instead of its first */
+    struct api_text boot;      /* VM: of its host when it was last started */
+    struct api_text operation; /* HOST: that is under way */
+    struct api_bool force;     /* HOST: its VMs are stopped where they cannot be moved */
 };
 extern const struct api_types_object catalog_own_type;
 
@@ -114,6 +124,7 @@ struct catalog_object {
 struct catalog_slot {
     struct catalog_object *now;
     bool writing; /* a new version is on its way to the store */
+    bool leaving; /* and it is its removal */
     void *aux;    /* whatever the server keeps of it */
     /* The catalog's own. */
     struct catalog_slot *next_by_id, *next_by_name;

@@ -8,8 +8,9 @@
 #include "mgmt/catalog/catalog.h"
 
 /* One document's worth; a VM with all its user data is the largest. */
-#define ARENA_MAX_BYTES (8u << 20)
-#define TEXT_MAX_BYTES  STORE_BODY_MAX
+#define ARENA_MAX_BYTES  (8u << 20)
+#define TEXT_MAX_BYTES   STORE_BODY_MAX
+#define KEPT_CHUNK_BYTES 256 /* most versions take a few hundred bytes, and live long */
 
 struct store_id catalog_id(int64_t now_ms)
 {
@@ -113,6 +114,7 @@ static int move_in(struct catalog_object *v)
 {
     struct api_arena arena;
     api_arena_init(&arena, ARENA_MAX_BYTES);
+    arena.chunk_bytes = KEPT_CHUNK_BYTES;
     void *doc = api_json_copy(catalog_kinds[v->kind].type, v->doc, &arena);
     struct catalog_own *own = doc ? api_json_copy(&catalog_own_type, v->own, &arena) : NULL;
     if (!own) {
@@ -189,6 +191,7 @@ struct catalog_object *catalog_parse(const struct store_record *record, struct e
         return NULL;
     }
     v->seq = record->seq;
+    v->arena.chunk_bytes = KEPT_CHUNK_BYTES;
     if (!parse_body(v, &record->body, err))
         return v;
     catalog_unref(v);

@@ -9,11 +9,19 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_claim.h"
+#include "mgmt/server/server_event.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_identity.h"
+#include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
+#include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_link.h"
+#include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
+#include "mgmt/server/server_storage.h"
+#include "mgmt/server/server_sweep.h"
 #include "mgmt/server/server_usage.h"
 #include "mgmt/server/server_vm.h"
 
@@ -24,15 +32,33 @@
 #define MESSAGE_MAX_BYTES (4u << 20)
 #define QUEUE_MAX_BYTES   (16u << 20)
 
-static const char *const headers[] = {
-    "authorization",   "content-type", "virga-project", "if-match",         "if-none-match",
-    "idempotency-key", "virga-seq",    "traceparent",   "virga-request-id", NULL,
+const char *const server_call_headers[] = {
+    "authorization",    "content-type",    "virga-project", "if-match",
+    "if-none-match",    "idempotency-key", "virga-seq",     "traceparent",
+    "virga-request-id", "content-range",   "range",         NULL,
 };
 
 static const struct server_route *const routes[] = {
-    server_compute_routes, server_identity_routes,  server_image_routes,   server_infra_routes,
-    server_network_routes, server_placement_routes, server_storage_routes, server_system_routes,
-    server_vm_routes,      server_operation_routes,
+    server_compute_routes,
+    server_identity_routes,
+    server_image_routes,
+    server_infra_routes,
+    server_network_routes,
+    server_placement_routes,
+    server_storage_routes,
+    server_system_routes,
+    server_vm_routes,
+    server_operation_routes,
+    server_identity_user_routes,
+    server_identity_role_routes,
+    server_identity_token_routes,
+    server_identity_session_routes,
+    server_identity_quota_routes,
+    server_keypair_routes,
+    server_event_routes,
+    server_zone_routes,
+    server_aggregate_routes,
+    server_join_routes,
 };
 
 static void deliver_post(struct web_post *p)
@@ -73,11 +99,15 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     case CATALOG_OPERATION:
         if (after)
             server_operation_changed(s, after);
+        return;
+    case CATALOG_SETTINGS:
+        if (after)
+            server_identity_settings(s, after);
+        server_host_changed(s, slot, before, after);
         break;
     case CATALOG_HOST:
     case CATALOG_ZONE:
     case CATALOG_AGGREGATE:
-    case CATALOG_SETTINGS:
         server_host_changed(s, slot, before, after);
         break;
     case CATALOG_SERVER_GROUP:
@@ -89,10 +119,13 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     default:
         break;
     }
+    server_network_changed(s, before, after);
+    server_storage_changed(s, before, after);
 }
 
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id)
 {
+    server_storage_written(s, kind, id);
     struct catalog_slot *slot = catalog_find(s->catalog, kind, id);
     if (!slot)
         return;
@@ -130,21 +163,41 @@ static int load_claim(struct load *l, const struct store_record *r)
     return 0;
 }
 
+static int load_object(struct server *s, const struct store_record *r, struct err *err)
+{
+    const struct catalog_slot *slot = catalog_find(s->catalog, (enum catalog_kind)r->kind, &r->id);
+    if (slot && slot->now->seq >= r->seq) /* one's own, come back */
+        return 0;
+    struct catalog_object *v = catalog_parse(r, err);
+    if (!v)
+        return -EBADMSG;
+    enum catalog_kind kind = v->kind;
+    if (!catalog_publish(s->catalog, v))
+        return err_set(err, ENOMEM, "no memory for what the store holds");
+    if (s->follow) /* once everything is loaded */
+        server_written(s, kind, &r->id);
+    return 0;
+}
+
+int server_follow_record(struct server *s, const struct store_record *r, struct err *err)
+{
+    if (r->type == STORE_COUNTER) {
+        server_quotas_load(s->quotas, &r->id, r->name, r->value, r->seq);
+    } else if (r->type == STORE_CLAIM) {
+        server_host_generation(s, &r->id, (uint64_t)r->value);
+    } else if (r->type == STORE_OBJECT && r->kind != CATALOG_LEASE) {
+        return load_object(s, r, err);
+    } else if (r->type == STORE_TOMBSTONE && r->kind < CATALOG_KINDS) {
+        catalog_remove(s->catalog, (enum catalog_kind)r->kind, &r->id, r->seq);
+        server_written(s, (enum catalog_kind)r->kind, &r->id);
+    }
+    return 0;
+}
+
 static int load_record(const struct store_record *r, void *ctx)
 {
     struct load *l = ctx;
-    if (r->type == STORE_COUNTER) {
-        server_quotas_load(l->s->quotas, &r->id, r->name, r->value);
-    } else if (r->type == STORE_CLAIM) {
-        return load_claim(l, r);
-    } else if (r->type == STORE_OBJECT) {
-        struct catalog_object *v = catalog_parse(r, l->err);
-        if (!v)
-            return -EBADMSG;
-        if (!catalog_publish(l->s->catalog, v))
-            return err_set(l->err, ENOMEM, "no memory for what the store holds");
-    }
-    return 0;
+    return r->type == STORE_CLAIM ? load_claim(l, r) : server_follow_record(l->s, r, l->err);
 }
 
 static int create_parts(struct server *s, struct err *err)
@@ -171,7 +224,10 @@ static int create_parts(struct server *s, struct err *err)
     s->usage = server_usage_create(s);
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
     s->keys = server_keys_create();
-    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->tick
+    s->networks = server_networks_create();
+    s->storage = server_storage_create(s);
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->networks &&
+                   s->storage && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -188,7 +244,24 @@ static int open_store(struct server *s, struct err *err)
         server_host_generation(s, &load.claims[i].id, (uint64_t)load.claims[i].value);
     free(load.claims);
     server_vm_loaded(s);
-    return r ? r : server_start(s, err);
+    if (r)
+        return r;
+    server_networks_loaded(s);
+    server_events_begin(s, s->seq);
+    uint64_t loaded = s->seq;
+    r = server_start(s, err);
+    if (r == -EEXIST) /* another server was faster */
+        r = store_follow(s->store, &loaded, load_record, &load, err);
+    s->seq = MAX(s->seq, loaded);
+    if (!r)
+        r = server_join_start(s, err);
+    if (!r)
+        r = server_identity_start(s, err);
+    if (!r)
+        r = server_storage_start(s, err);
+    if (!r && s->config.follow_ms)
+        s->follow = server_follow_create(s, loaded, s->config.follow_ms, err);
+    return !r && s->config.follow_ms && !s->follow ? -ENOMEM : r;
 }
 
 static int start_web(struct server *s, struct err *err)
@@ -202,8 +275,9 @@ static int start_web(struct server *s, struct err *err)
         .message_max_bytes = MESSAGE_MAX_BYTES,
         .queue_max_bytes = QUEUE_MAX_BYTES,
         .idle_timeout_s = 60,
-        .headers = headers,
+        .headers = server_call_headers,
         .handle = server_call_begin,
+        .find_endpoint = server_socket_find,
         .ctx = s,
     };
     s->web = web_server_create(s->loop, &config, err);
@@ -221,7 +295,8 @@ struct server *server_create(const struct server_config *config, struct err *err
         return NULL;
     }
     s->config = *config;
-    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err))
+    if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err) &&
+        (s->sweep = server_sweep_create(s, err)))
         return s;
     server_destroy(s);
     return NULL;
@@ -258,14 +333,20 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
-    server_workers_destroy(s->workers);
+    web_timer_destroy(s->session_sweeps);
+    server_follow_end(s->follow);
+    server_workers_destroy(steal_ptr(&s->workers));
     auth_hasher_destroy(s->hasher);
     store_close(s->store);
+    server_sweep_destroy(s->sweep);
+    server_events_end(s);
     web_timer_destroy(s->tick);
+    server_storage_destroy(s->storage);
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);
     server_hosts_destroy(s->hosts);
+    server_follow_destroy(s->follow);
     server_events_destroy(s->events);
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
@@ -274,9 +355,11 @@ void server_destroy(struct server *s)
     catalog_destroy(s->catalog);
     sched_destroy(s->sched);
     server_numbers_fini(&s->groups);
+    server_networks_destroy(s->networks);
     auth_rate_destroy(s->token_rate);
     auth_rate_destroy(s->login_rate);
     auth_table_destroy(s->auth);
+    free(s->description);
     free(s->first_password);
     free(s);
 }

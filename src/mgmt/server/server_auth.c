@@ -1,5 +1,6 @@
 /* Who calls, and in which project: the bridge between calls, the catalog and mgmt/auth. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_start.h"
 
@@ -33,11 +35,41 @@ static const char *bearer(struct server_call *c)
     return value + 7 + strspn(value + 7, " ");
 }
 
+static void rate_header(struct server_call *c, const char *name, unsigned value)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", value);
+    web_reply_header(c->web, name, text);
+}
+
+/* Of a WebSocket, which browsers open without headers. */
+static const char *ticket(struct server_call *c)
+{
+    const char *parameter;
+    for (unsigned i = 0; (parameter = web_request_parameter(c->web, i)); i++)
+        if (!strncmp(parameter, "ticket=", 7))
+            return c->request.route->flags & API_ROUTE_WEBSOCKET ? parameter + 7 : NULL;
+    return NULL;
+}
+
+static int check(struct server_call *c, const char *text)
+{
+    const char *of_query = text ? NULL : ticket(c);
+    if (of_query)
+        return auth_check_ticket(c->s->auth, of_query, strlen(of_query), server_now_ms(), &c->who,
+                                 &c->refusal);
+    return auth_check(c->s->auth, text, text ? strlen(text) : 0, server_now_ms(), &c->who,
+                      &c->refusal);
+}
+
 static int check_rate(struct server_call *c)
 {
     struct auth_rate_limit limit = {.per_min = c->who.rate_limit_per_min};
     struct auth_rate_answer a =
         auth_rate_take(c->s->token_rate, &c->who.token, &limit, clock_now_ns() / 1000);
+    rate_header(c, "ratelimit-limit", a.limit);
+    rate_header(c, "ratelimit-remaining", a.remaining);
+    rate_header(c, "ratelimit-reset", a.reset_s);
     if (a.allowed)
         return 0;
     c->refusal.retry_after_s = a.retry_after_s;
@@ -74,12 +106,27 @@ static void find_project(struct server_call *c, bool signed_in, struct auth_wher
     }
 }
 
+/* What makes something, starts it, or makes it larger. */
+static bool creates_or_starts(const struct api_route *route)
+{
+    switch (route->op) {
+    case API_OP_VM_STOP:
+    case API_OP_VM_PAUSE:
+    case API_OP_VM_SHELVE:
+    case API_OP_VM_MIGRATE:
+    case API_OP_OPERATION_CANCEL:
+        return false;
+    default:
+        return route->method == API_METHOD_POST;
+    }
+}
+
 static int check_project(struct server_call *c)
 {
     const struct catalog_slot *slot = catalog_find(c->s->catalog, CATALOG_PROJECT, &c->project);
     const struct api_project *project = slot ? slot->now->doc : NULL;
-    bool writes = c->request.route->method == API_METHOD_POST;
-    if (!project || !writes || project->enabled.is != API_VALUE || project->enabled.v)
+    if (!project || !creates_or_starts(c->request.route) || project->enabled.is != API_VALUE ||
+        project->enabled.v)
         return 0;
     return api_problem_set(&c->refusal, API_PROBLEM_CODE_PROJECT_DISABLED,
                            "project %s is disabled: ask an administrator", slot->now->name);
@@ -93,8 +140,7 @@ int server_auth_call(struct server_call *c)
     const char *text = bearer(c);
     bool signed_in = false;
     if (text || route->role != API_ROLE_NONE) {
-        int r = auth_check(c->s->auth, text, text ? strlen(text) : 0, server_now_ms(), &c->who,
-                           &c->refusal);
+        int r = check(c, text);
         if (r && (route->role != API_ROLE_NONE))
             return r;
         signed_in = !r;
@@ -104,6 +150,8 @@ int server_auth_call(struct server_call *c)
         int r = check_rate(c);
         if (r)
             return r;
+        if (c->who.first_in_minute)
+            server_identity_used(c);
     }
     bool in_project = route->flags & API_ROUTE_PROJECT;
     if (in_project)
@@ -193,6 +241,8 @@ void server_auth_changed(struct server *s, const struct catalog_object *before,
         auth_table_remove_user(s->auth, &id);
     else if (before->kind == CATALOG_ROLE)
         auth_table_remove_role(s->auth, &id);
+    else if (before->kind == CATALOG_TOKEN && server_identity_is_session(before))
+        auth_table_end_session(s->auth, &id); /* they share their ids: server_session.c */
     else if (before->kind == CATALOG_TOKEN)
         auth_table_remove_token(s->auth, &id);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 
@@ -95,15 +96,11 @@ static int route_and_read(struct server_call *c)
     return r ? r : server_key_begin(c);
 }
 
-void server_call_begin(void *ctx, struct web_request *web)
+static struct server_call *call_new(struct server *s, struct web_request *web)
 {
-    struct server *s = ctx;
     struct server_call *c = malloc(sizeof(*c));
-    s->n_requests++;
-    if (!c) {
-        web_reply(web, 503, NULL, NULL, 0);
-        return;
-    }
+    if (!c)
+        return NULL;
     memset(c, 0, offsetof(struct server_call, refusal));
     memset(&c->explanation, 0, sizeof(*c) - offsetof(struct server_call, explanation));
     api_problem_init(&c->refusal);
@@ -111,8 +108,58 @@ void server_call_begin(void *ctx, struct web_request *web)
     c->s = s;
     c->web = web;
     set_request_id(c);
+    return c;
+}
+
+struct server_call *server_call_socket(struct server *s, const struct web_request *web)
+{
+    struct server_call *c = call_new(s, (struct web_request *)(uintptr_t)web);
+    s->n_requests++;
+    if (c && route_and_read(c) && !c->refusal.set)
+        api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    return c;
+}
+
+void server_call_socket_free(struct server_call *c)
+{
+    call_free(c);
+}
+
+/* True: it goes on when this server has come as far as the caller has seen, or is refused. */
+static bool await_seq(struct server_call *c)
+{
+    const char *text = web_request_header(c->web, "virga-seq");
+    char *end;
+    if (!text)
+        return false;
+    errno = 0;
+    unsigned long long seq = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno) {
+        api_problem_set(&c->refusal, API_PROBLEM_CODE_REQUEST_HEADER_INVALID,
+                        "Virga-Seq is no number: send that of an answer");
+        server_call_refuse(c);
+        return true;
+    }
+    return server_follow_await(c, seq);
+}
+
+void server_call_begin(void *ctx, struct web_request *web)
+{
+    struct server *s = ctx;
+    struct server_call *c = call_new(s, web);
+    s->n_requests++;
+    if (!c) {
+        web_reply(web, 503, NULL, NULL, 0);
+        return;
+    }
     if (server_plain_reply(c))
         return;
+    if (!await_seq(c))
+        server_call_go_on(c);
+}
+
+void server_call_go_on(struct server_call *c)
+{
     if (route_and_read(c))
         server_call_refuse(c);
     else

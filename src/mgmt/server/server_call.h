@@ -10,6 +10,8 @@ struct server;
 struct server_call;
 struct web_request;
 
+/* web_config.headers, of every listener that calls come by; ended by NULL. */
+extern const char *const server_call_headers[];
 /* web_config.handle. */
 void server_call_begin(void *ctx, struct web_request *web);
 

@@ -344,11 +344,6 @@ static void fill_nic(struct server *s, const struct catalog_object *port, struct
     unsigned listed = 0;
     for (unsigned i = 0; i < w->n_addresses; i++) {
         const struct server_network_address *a = &w->addresses[i];
-        /* passt hands out its own addresses. */
-        if (a->dhcp || w->kind == API_NETWORK_KIND_NAT) {
-            *(a->ipv6 ? &nic->dhcp6 : &nic->dhcp4) = true;
-            continue;
-        }
         snprintf(nics->addresses[nics->n][listed], 64, "%s/%u", a->ip, a->prefix_bits);
         nics->lists[nics->n][listed] = nics->addresses[nics->n][listed];
         listed++;

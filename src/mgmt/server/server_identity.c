@@ -1,18 +1,24 @@
-/* Projects, users, roles, tokens, sessions, quotas. */
+/* Projects. */
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/util.h"
-#include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_identity.h"
+#include "mgmt/server/server_ref.h"
 
-/* ---- projects ---- */
-
-/* What belongs to a project keeps it. */
-static int project_remove(struct server_call *c, struct server_txn *t,
-                          const struct catalog_object *v)
+static int check_unreferred(struct server_call *c, const struct catalog_object *project)
 {
-    (void)t;
+    int e = server_ref_unused(c, project, CATALOG_USER, "default_project");
+    if (!e)
+        e = server_ref_unused(c, project, CATALOG_FLAVOR, "projects");
+    if (!e)
+        e = server_ref_unused(c, project, CATALOG_HOST, "dedicated_to");
+    return e ? e : server_ref_unused(c, project, CATALOG_AGGREGATE, "dedicated_to");
+}
+
+/* What belongs to a project keeps it, also what is being made. */
+static int check_empty(struct server_call *c, const struct catalog_object *v)
+{
     for (unsigned kind = CATALOG_NONE + 1; kind < CATALOG_KINDS; kind++) {
         if (!catalog_kinds[kind].in_project || kind == CATALOG_OPERATION)
             continue;
@@ -22,10 +28,49 @@ static int project_remove(struct server_call *c, struct server_txn *t,
                                    "project %s has %zu of kind %s: delete them first", v->name, n,
                                    catalog_kinds[kind].name);
     }
+    for (uint32_t i = 0; i < api_types_quota_used.n_fields; i++)
+        if (server_quota_used(c->s, &v->id, api_types_quota_used.fields[i].name))
+            return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
+                                   "project %s holds %s that are being made: wait for that, then "
+                                   "delete them",
+                                   v->name, api_types_quota_used.fields[i].name);
     return 0;
 }
 
-static const struct server_resource project = {.kind = CATALOG_PROJECT, .remove = project_remove};
+static int project_remove(struct server_call *c, struct server_txn *t,
+                          const struct catalog_object *v)
+{
+    struct catalog_slot *quota = catalog_find(c->s->catalog, CATALOG_QUOTA, &v->id);
+    int e = check_empty(c, v);
+    if (!e)
+        e = check_unreferred(c, v);
+    if (!e)
+        e = server_identity_remove_with(c, t, v);
+    if (!e && quota)
+        e = server_call_wait(c, quota);
+    if (e || !quota)
+        return e;
+    t->quiet = true;
+    server_txn_remove(t, quota);
+    t->quiet = false;
+    return 0;
+}
+
+/* With its quota, which sets no limit yet. */
+static int project_make(struct server_call *c, struct server_txn *t, struct catalog_object *v)
+{
+    static const struct store_id nobody;
+    struct catalog_object *quota = catalog_new(CATALOG_QUOTA, &v->id, &nobody);
+    if (!quota)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    t->quiet = true;
+    server_txn_put(t, NULL, quota, true);
+    t->quiet = false;
+    return 0;
+}
+
+static const struct server_resource project = {
+    .kind = CATALOG_PROJECT, .create = project_make, .remove = project_remove};
 
 static bool project_shown(struct server_call *c, const struct catalog_object *v)
 {
@@ -37,10 +82,19 @@ static int project_create(struct server_call *c)
 {
     return server_resource_create(c, &project);
 }
+
 static int project_get(struct server_call *c)
 {
-    return server_resource_get(c, &project);
+    const struct catalog_slot *slot = server_call_object(c, CATALOG_PROJECT, 0);
+    if (!slot)
+        return -ENOENT;
+    if (project_shown(c, slot->now))
+        return server_resource_get(c, &project);
+    return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_NOT_FOUND,
+                           "no project is called %s here: list them to see which there are",
+                           c->request.match.params[0]);
 }
+
 static int project_list(struct server_call *c)
 {
     return server_list_reply(c, catalog_all(c->s->catalog, CATALOG_PROJECT), project_shown);
@@ -54,86 +108,8 @@ static int project_delete(struct server_call *c)
     return server_resource_delete(c, &project);
 }
 
-/* ---- sessions ---- */
-
-struct login {
-    struct auth_hasher_job job;
-    struct server_call *c;
-    struct store_id user;
-};
-
-static int login_failed(struct server_call *c)
-{
-    return api_problem_set(&c->refusal, API_PROBLEM_CODE_AUTH_FAILED,
-                           "name or password is wrong: try again");
-}
-
-static void session_reply(struct server_call *c, const struct catalog_object *user)
-{
-    char text[AUTH_TOKEN_BYTES], end[SERVER_TIME_BYTES];
-    struct auth_session session;
-    struct err err = {0};
-    struct auth_id id = server_auth_id(&user->id);
-    if (auth_table_open_session(c->s->auth, &id, server_now_ms(), text, &session, &err)) {
-        login_failed(c);
-        server_call_refuse(c);
-        return;
-    }
-    server_meta_time(session.expires_ms, end);
-    struct api_session answer = {.secret = {API_VALUE, text}, .expires_at = {API_VALUE, end}};
-    answer.user.is = API_VALUE;
-    answer.user.v = user->doc;
-    server_call_reply_struct(c, 201, &api_types_session, &answer);
-    auth_password_wipe(text, sizeof(text));
-}
-
-static void login_done(struct auth_hasher_job *job, void *ctx)
-{
-    struct login *l = ctx;
-    struct server_call *c = l->c;
-    const struct catalog_slot *slot = catalog_find(c->s->catalog, CATALOG_USER, &l->user);
-    if (job->result || !slot) {
-        login_failed(c);
-        server_call_refuse(c);
-    } else {
-        session_reply(c, slot->now);
-    }
-    free(l);
-}
-
-static int session_create(struct server_call *c)
-{
-    static const struct store_id nobody;
-    const struct api_session_create *body = c->request.body;
-    const struct catalog_slot *slot =
-        catalog_find_text(c->s->catalog, CATALOG_USER, &nobody, body->user.v);
-    const struct api_user *user = slot ? slot->now->doc : NULL;
-    bool may =
-        user && user->enabled.is == API_VALUE && user->enabled.v && user->password.is == API_VALUE;
-    struct login *l = calloc(1, sizeof(*l));
-    int r = -ENOMEM;
-    if (l) {
-        l->c = c;
-        l->user = may ? slot->now->id : nobody;
-        r = auth_hasher_verify(c->s->hasher, &l->job, body->password.v, strlen(body->password.v),
-                               may ? user->password.v : NULL, login_done, l);
-    }
-    if (!r)
-        return 0;
-    free(l);
-    if (r == -ERANGE)
-        return login_failed(c);
-    c->refusal.retry_after_s = 1;
-    return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY,
-                           "too many are signing in: try again");
-}
-
 const struct server_route server_identity_routes[] = {
-    {API_OP_PROJECT_LIST, project_list},
-    {API_OP_PROJECT_CREATE, project_create},
-    {API_OP_PROJECT_GET, project_get},
-    {API_OP_PROJECT_PATCH, project_patch},
-    {API_OP_PROJECT_DELETE, project_delete},
-    {API_OP_SESSION_CREATE, session_create},
-    {0},
+    {API_OP_PROJECT_LIST, project_list},     {API_OP_PROJECT_CREATE, project_create},
+    {API_OP_PROJECT_GET, project_get},       {API_OP_PROJECT_PATCH, project_patch},
+    {API_OP_PROJECT_DELETE, project_delete}, {0},
 };

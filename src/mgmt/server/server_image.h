@@ -13,8 +13,6 @@
 
 #include "mgmt/server/server_storage.h"
 
-struct server_images;
-
 /* ---- for VMs and volumes ---- */
 
 /* Whether a disk can be made from it: ready, and `size_gib` (0: its own size, which *needs_gib
@@ -77,14 +75,8 @@ void server_image_seen(struct server *s, const struct store_id *host,
 bool server_image_on(const struct server *s, const struct store_id *image,
                      const struct store_id *host);
 
-/* ---- for the server ---- */
-
-struct server_images *server_images_create(struct server *s);
-void server_images_destroy(struct server_images *images);
-void server_image_changed(struct server *s, const struct catalog_object *before,
-                          const struct catalog_object *after);
-void server_image_written(struct server *s, enum catalog_kind kind, const struct store_id *id);
-/* A host has come, or its link has ended. */
-void server_image_host(struct server *s, const struct store_id *host, bool up);
+/* Gives up an import at the user's wish: the image is in state error, the operation is cancelled.
+ * As a handler. Errors: operation.not_cancellable. */
+int server_image_cancel(struct server_call *c, struct server_txn *t, struct catalog_slot *image);
 
 #endif

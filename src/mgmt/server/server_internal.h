@@ -59,13 +59,23 @@ struct server {
     struct server_quotas *quotas;
     struct server_usage *usage;
     struct server_keys *keys;
+    struct server_networks *networks;
+    struct server_storage *storage;
+    struct server_socket *sockets; /* WebSockets that are open */
+    struct server_follow *follow;  /* NULL: nobody else writes to the store */
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;
     struct web_post hashed; /* the hasher has answers */
     uint64_t seq;           /* of the last commit that the catalog shows */
+    struct server_sweep *sweep;
+    bool leads;        /* see server_sweep_leads() */
+    char *description; /* api/openapi.json, once it was asked for */
+    size_t description_bytes;
     uint64_t n_requests, n_refused, n_errors;
     char *first_password;
+    struct server_ref *refs;          /* of transactions under way (server_ref.c) */
+    struct web_timer *session_sweeps; /* server_session.c */
 };
 
 int64_t server_now_ms(void);
@@ -91,6 +101,7 @@ struct server_call {
     enum catalog_kind wait_kind;
     struct store_id wait_id;
     struct server_call *next;
+    void *kept; /* the handler's own, from one run to the next; in the arena */
 };
 
 /* The object that the path names by its param-th parameter, in the call's project where the kind
@@ -114,10 +125,16 @@ void server_call_reply_struct(struct server_call *c, int status,
                               const struct api_types_object *type, const void *object);
 /* The refusal as a problem document. */
 void server_call_refuse(struct server_call *c);
+/* The call begins: route, caller, body, handler. */
+void server_call_go_on(struct server_call *c);
 /* Runs the handler (again). */
 void server_call_run(struct server_call *c);
 /* An object's write has ended, well or not: what follows from its state is done (server.c). */
 void server_written(struct server *s, enum catalog_kind kind, const struct store_id *id);
+/* For a WebSocket: a call with route, caller, project and query, whose refusal is set where it may
+ * not; it is never replied to. NULL: no memory. */
+struct server_call *server_call_socket(struct server *s, const struct web_request *web);
+void server_call_socket_free(struct server_call *c);
 /* Runs again those that waited for an object. */
 void server_call_wake(struct server *s, enum catalog_kind kind, const struct store_id *id);
 
@@ -147,7 +164,7 @@ struct server_txn {
         struct catalog_object *v; /* NULL: no object's operation */
         enum catalog_kind kind;
         struct store_id id;
-        bool removal;
+        bool removal, quiet;
     } * changes; /* beside ops */
     unsigned n_room;
     struct server_hold *holds;
@@ -159,6 +176,7 @@ struct server_txn {
     struct store_text key_answer;  /* what an Idempotency-Key remembers */
     int failed;                    /* the first error of the calls below */
     struct server_txn *next_free;
+    bool quiet; /* puts and removals add no events, and are not what the audit line is about */
 };
 
 /* NULL: no memory, and the call's refusal says so. The calls below remember their errors, and
@@ -229,11 +247,14 @@ struct server_events *server_events_create(struct server *s);
 void server_events_destroy(struct server_events *e);
 /* What goes into the store: a CloudEvent without its id, in the transaction's arena. NULL: no
  * memory. */
+/* Long polls are answered with what they have: before the loop is destroyed. */
+void server_events_end(struct server *s);
 const char *server_event_text(struct server_txn *t, const char *type,
                               const struct catalog_object *about, const char *data);
-/* Shows a committed one to those who listen. */
-void server_event_publish(struct server *s, uint64_t position, const struct store_id *project,
-                          const char *text, size_t bytes);
+/* Those up to that position were before this server. */
+void server_events_begin(struct server *s, uint64_t position);
+/* Shows a committed one to those who listen; rows come in order, one that was shown is left. */
+void server_event_publish(struct server *s, const struct store_row *row);
 
 /* ---- work that blocks (server_worker.c) ---- */
 
@@ -245,7 +266,7 @@ struct server_job {
 struct server_workers *server_workers_create(struct server *s, unsigned n, struct err *err);
 /* Waits for what is being worked on; jobs that had not begun get `done` too. */
 void server_workers_destroy(struct server_workers *w);
-/* Errors: EAGAIN: too many wait. */
+/* Errors: EAGAIN: too many wait, or `w` is NULL: the server ends. */
 int server_workers_submit(struct server_workers *w, struct server_job *j);
 
 /* ---- resources by rule (server_resource.c, server_list.c) ---- */
@@ -260,11 +281,17 @@ struct server_resource {
                  struct catalog_object *v);
     int (*remove)(struct server_call *c, struct server_txn *t, const struct catalog_object *v);
     const char *quota; /* the counter that each one takes 1 of; NULL: none */
+    /* Answers a create in place of the object: called once it is done, with the version as `ctx`;
+     * also when it failed: the refusal is on its way then. */
+    server_txn_done *created;
 };
 int server_resource_create(struct server_call *c, const struct server_resource *r);
 int server_resource_get(struct server_call *c, const struct server_resource *r);
 int server_resource_list(struct server_call *c, const struct server_resource *r);
 int server_resource_patch(struct server_call *c, const struct server_resource *r);
+/* Of an object that the path does not name. */
+int server_resource_patch_slot(struct server_call *c, const struct server_resource *r,
+                               struct catalog_slot *slot);
 int server_resource_delete(struct server_call *c, const struct server_resource *r);
 
 /* A page of the list that the call asks for. `shown` (may be NULL) says whether the caller may see
@@ -277,10 +304,26 @@ int server_list_reply(struct server_call *c, const struct catalog_list *list,
 struct server_quotas *server_quotas_create(void);
 void server_quotas_destroy(struct server_quotas *q);
 void server_quotas_load(struct server_quotas *q, const struct store_id *project,
-                        struct store_text name, int64_t value);
+                        struct store_text name, int64_t value, uint64_t seq);
 /* Takes (delta > 0) or gives back, with the commit. Errors: EDQUOT, the refusal is set. */
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
                      int64_t delta);
 int64_t server_quota_used(struct server *s, const struct store_id *project, const char *name);
+/* The limit of a project, or of all that have none of their own (the quota of id zero); -1: none.
+ */
+int64_t server_quota_limit(struct server *s, const struct store_id *project, const char *name);
+
+/* ---- networks: what is in use (server_network_state.c); see server_network.h ---- */
+
+struct server_networks *server_networks_create(void);
+void server_networks_destroy(struct server_networks *n);
+/* When everything is loaded. */
+void server_networks_loaded(struct server *s);
+/* Told of every change. */
+void server_network_changed(struct server *s, const struct catalog_object *before,
+                            const struct catalog_object *after);
+/* Whether an operation failed with -EEXIST because another server was faster to take an address;
+ * this server knows it then, and will choose another. */
+bool server_network_clash(struct server *s, const struct store_op *op);
 
 #endif

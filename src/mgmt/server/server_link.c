@@ -12,9 +12,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "mgmt/server/server_call.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_vm.h"
 #include "pki/pki.h"
 
@@ -113,6 +116,27 @@ static void take_hello(struct server_link *l, const struct link_hello *hello)
     server_desired_all(l->s, host);
 }
 
+static void take_pools(struct server_link *l, const struct link_pool_state *pools, uint32_t n)
+{
+    struct server_storage_pool out[32];
+    size_t n_out = 0;
+    for (uint32_t i = 0; i < n && n_out < ARRAY_LEN(out); i++) {
+        const struct link_pool_state *p = &pools[i];
+        bool online = p->state.v == LINK_POOL_STATE_STATE_ONLINE;
+        out[n_out++] = (struct server_storage_pool){
+            .name = p->name.v,
+            .location = p->location.is == API_VALUE ? p->location.v : "",
+            .kind = API_POOL_KIND_LOCAL,
+            .size_bytes = p->size_bytes.is == API_VALUE ? (uint64_t)p->size_bytes.v : 0,
+            .free_bytes = p->free_bytes.is == API_VALUE ? (uint64_t)p->free_bytes.v : 0,
+            .reason = online                      ? NULL
+                      : p->reason.is == API_VALUE ? p->reason.v
+                                                  : "it is offline",
+        };
+    }
+    server_storage_pools_seen(l->s, &l->host, out, n_out);
+}
+
 static void take_inventory(struct server_link *l, struct server_host *host,
                            const struct link_inventory *inventory, struct api_arena *arena)
 {
@@ -123,6 +147,8 @@ static void take_inventory(struct server_link *l, struct server_host *host,
     struct catalog_slot *slot = catalog_find(l->s->catalog, CATALOG_HOST, &l->host);
     if (slot)
         server_host_settle(l->s, slot);
+    if (inventory->pools.is == API_VALUE)
+        take_pools(l, inventory->pools.v, inventory->pools.n);
 }
 
 static void take_seen(struct server_link *l, const struct link_seen *seen)
@@ -149,6 +175,10 @@ static void take(struct server_link *l, const struct link_message *m, struct api
         break;
     case LINK_TYPE_SEEN:
         take_seen(l, m->seen);
+        break;
+    case LINK_TYPE_HEARTBEAT:
+        if (m->heartbeat->pools.is == API_VALUE)
+            take_pools(l, m->heartbeat->pools.v, m->heartbeat->pools.n);
         break;
     case LINK_TYPE_BYE:
         log_line(LOG_INFO, "server", "an agent ends");
@@ -200,8 +230,10 @@ static void on_close(void *session)
 {
     struct server_link *l = session;
     struct server_host *host = host_of(l);
-    if (host)
+    if (host) {
         host->link = NULL;
+        server_storage_pools_seen(l->s, &l->host, NULL, 0);
+    }
     free(l);
 }
 
@@ -239,10 +271,13 @@ void server_link_gone(struct server *s, const struct store_id *host, const struc
 
 /* ---- the listener ---- */
 
-static void no_requests(void *ctx, struct web_request *request)
+/* A host that joins has no certificate yet, and knows the server by its authority. */
+static void take_request(void *ctx, struct web_request *request)
 {
-    (void)ctx;
-    web_reply(request, 404, NULL, NULL, 0);
+    if (!strcmp(web_request_path(request), "/v1/host-joins"))
+        server_call_begin(ctx, request);
+    else
+        web_reply(request, 404, NULL, NULL, 0);
 }
 
 static int write_file(const char *path, const char *text, struct err *err)
@@ -268,7 +303,11 @@ static int make_certificate(struct server *s, const char *paths[3], struct err *
     CLEANUP_FREE char *request = key ? pki_request_create(key, err) : NULL;
     CLEANUP_FREE char *cert =
         request ? pki_sign(own->key.v, own->cert.v, request, &subject, err) : NULL;
-    int r = cert ? write_file(paths[0], cert, err) : -EIO;
+    /* With the authority's behind it, by which a host that joins knows us. */
+    CLEANUP_FREE char *chain = cert ? malloc(strlen(cert) + strlen(own->cert.v) + 1) : NULL;
+    if (chain)
+        strcat(strcpy(chain, cert), own->cert.v);
+    int r = chain ? write_file(paths[0], chain, err) : -EIO;
     if (!r)
         r = write_file(paths[1], key, err);
     if (!r)
@@ -296,10 +335,11 @@ int server_link_listen(struct server *s, struct err *err)
         .cert_path = cert,
         .key_path = key,
         .client_ca_path = authority,
-        .body_max_bytes = 4096,
+        .body_max_bytes = 65536,
+        .headers = server_call_headers,
         .message_max_bytes = LINK_MESSAGE_MAX_BYTES,
         .queue_max_bytes = QUEUE_MAX_BYTES,
-        .handle = no_requests,
+        .handle = take_request,
         .endpoints = endpoints,
         .ctx = s,
     };

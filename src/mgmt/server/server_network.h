@@ -69,7 +69,7 @@ struct server_network_wiring {
     bool enabled;  /* false: the cable is unplugged */
     bool spoofing; /* the guest may send from other addresses */
     unsigned n_addresses;
-    struct server_network_address addresses[16]; /* those of the first family first */
+    struct server_network_address addresses[16]; /* in the order of the port */
     unsigned n_dns;
     const char *dns[SERVER_NETWORK_DNS_MAX]; /* addresses of name servers, each once */
     const char *dns_domain;                  /* NULL: none */

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_operation_cancel.h"
 
 /* A call that waits for an operation's end. */
 struct server_waiter {
@@ -215,6 +217,46 @@ static int operation_wait(struct server_call *c)
     return 0;
 }
 
+/* ---- cancelling ---- */
+
+/* Imports of images are what can be given up; NULL: it is of another kind. */
+static struct catalog_slot *import_of(struct server *s, const struct catalog_object *v)
+{
+    const struct api_operation *o = v->doc;
+    struct store_id id;
+    bool may = o->cancellable.is == API_VALUE && o->cancellable.v;
+    return may && o->resource.is == API_VALUE && !catalog_id_parse(o->resource.v, &id)
+               ? catalog_find(s->catalog, CATALOG_IMAGE, &id)
+               : NULL;
+}
+
+static int cancel(struct server_call *c, struct catalog_slot *image)
+{
+    struct server_txn *t = server_txn_begin(c->s, c);
+    if (!t)
+        return -EAGAIN;
+    int r = server_image_cancel(c, t, image);
+    if (r) {
+        server_txn_abandon(t);
+        return r;
+    }
+    for (unsigned i = 0; i < t->store.n_ops; i++)
+        if (t->changes[i].v && t->changes[i].kind == CATALOG_OPERATION)
+            t->answer = t->changes[i].v;
+    t->status = 202;
+    return server_txn_commit(t, NULL, NULL);
+}
+
+int server_operation_cancel_image(struct server_call *c, struct catalog_slot *operation)
+{
+    struct catalog_slot *image = import_of(c->s, operation->now);
+    if (!image)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_OPERATION_NOT_CANCELLABLE,
+                               "operation %s cannot be cancelled: wait for its end",
+                               operation->now->id_text);
+    return cancel(c, image);
+}
+
 static const struct server_resource operation = {.kind = CATALOG_OPERATION};
 
 static int operation_get(struct server_call *c)
@@ -230,5 +272,6 @@ const struct server_route server_operation_routes[] = {
     {API_OP_OPERATION_LIST, operation_list},
     {API_OP_OPERATION_GET, operation_get},
     {API_OP_OPERATION_WAIT, operation_wait},
+    {API_OP_OPERATION_CANCEL, server_operation_cancel},
     {0},
 };

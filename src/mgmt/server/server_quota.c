@@ -13,6 +13,8 @@ struct counter {
     struct store_id project;
     char name[32];
     int64_t used; /* with what is in flight */
+    int64_t stored;
+    uint64_t seq; /* of that */
     struct counter *next;
 };
 
@@ -23,7 +25,8 @@ struct server_quotas {
 struct quota_hold {
     struct server_hold hold;
     struct counter *counter;
-    int64_t delta;
+    const struct server_txn *t;
+    unsigned op; /* of the transaction's */
 };
 
 struct server_quotas *server_quotas_create(void)
@@ -64,12 +67,22 @@ static struct counter *counter_get(struct server_quotas *q, const struct store_i
     return k;
 }
 
+/* What is in flight stays on top. */
+static void set_stored(struct counter *k, uint64_t seq, int64_t value)
+{
+    if (seq <= k->seq)
+        return;
+    k->used += value - k->stored;
+    k->stored = value;
+    k->seq = seq;
+}
+
 void server_quotas_load(struct server_quotas *q, const struct store_id *project,
-                        struct store_text name, int64_t value)
+                        struct store_text name, int64_t value, uint64_t seq)
 {
     struct counter *k = counter_get(q, project, name.data, name.len_bytes);
     if (k)
-        k->used = value;
+        set_stored(k, seq, value);
 }
 
 int64_t server_quota_used(struct server *s, const struct store_id *project, const char *name)
@@ -78,8 +91,7 @@ int64_t server_quota_used(struct server *s, const struct store_id *project, cons
     return k ? k->used : 0;
 }
 
-/* The limit of a project, or of all that have none of their own (the quota of id zero). */
-static int64_t limit_of(struct server *s, const struct store_id *project, const char *name)
+int64_t server_quota_limit(struct server *s, const struct store_id *project, const char *name)
 {
     static const struct store_id zero;
     const struct api_types_field *f = api_types_find(&api_types_quota_limits, name, strlen(name));
@@ -101,8 +113,10 @@ static void hold_end(struct server *s, struct server_hold *h, bool done)
 {
     (void)s;
     const struct quota_hold *q = container_of(h, struct quota_hold, hold);
-    if (!done)
-        q->counter->used -= q->delta;
+    const struct store_op *op = &q->t->ops[q->op];
+    q->counter->used -= op->add.delta;
+    if (done)
+        set_stored(q->counter, op->seq, op->value);
 }
 
 int server_quota_add(struct server_txn *t, const struct store_id *project, const char *name,
@@ -111,7 +125,7 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
     struct server *s = t->s;
     struct counter *k = counter_get(s->quotas, project, name, strlen(name));
     struct quota_hold *h = api_arena_alloc(&t->arena, sizeof(*h));
-    int64_t limit = delta > 0 ? limit_of(s, project, name) : -1;
+    int64_t limit = delta > 0 ? server_quota_limit(s, project, name) : -1;
     if (!delta)
         return 0;
     if (!k || !h) {
@@ -124,12 +138,16 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
                                "delete some, or ask an administrator for more",
                                name, (long long)k->used, (long long)limit, (long long)delta);
     k->used += delta;
-    *h = (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .delta = delta};
-    server_txn_hold(t, &h->hold);
     struct store_op op = {
         .type = STORE_ADD,
         .add = {
             .owner = *project, .name = {k->name, strlen(k->name)}, .delta = delta, .limit = limit}};
+    *h = (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .t = t, .op = t->store.n_ops};
     server_txn_op(t, &op);
+    if (h->op == t->store.n_ops) { /* it has no room */
+        k->used -= delta;
+        return -E2BIG;
+    }
+    server_txn_hold(t, &h->hold);
     return 0;
 }

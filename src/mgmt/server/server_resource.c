@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_ref.h"
 
 static const struct api_types_object *type_of(const struct server_resource *r)
 {
@@ -44,6 +45,8 @@ int server_resource_create(struct server_call *c, const struct server_resource *
     struct catalog_object *v =
         catalog_new(r->kind, &id, catalog_kinds[r->kind].in_project ? &c->project : &nobody);
     int e = v ? merge_body(c, v) : no_memory(c);
+    if (!e && catalog_kinds[r->kind].in_project)
+        e = server_ref_keep_project(t);
     if (!e && r->create)
         e = r->create(c, t, v);
     if (!e && r->quota)
@@ -55,6 +58,8 @@ int server_resource_create(struct server_call *c, const struct server_resource *
     }
     set_location(c, v);
     server_txn_put(t, NULL, v, true);
+    if (r->created)
+        return server_txn_commit(t, r->created, v);
     if (!t->answer) {
         t->answer = v;
         t->status = c->request.route->status;
@@ -95,7 +100,13 @@ static int patched(struct server_call *c, const struct server_resource *r, struc
 int server_resource_patch(struct server_call *c, const struct server_resource *r)
 {
     struct catalog_slot *slot = server_call_object(c, r->kind, 0);
-    int e = slot ? server_call_wait(c, slot) : -ENOENT;
+    return slot ? server_resource_patch_slot(c, r, slot) : -ENOENT;
+}
+
+int server_resource_patch_slot(struct server_call *c, const struct server_resource *r,
+                               struct catalog_slot *slot)
+{
+    int e = server_call_wait(c, slot);
     if (!e)
         e = server_call_match(c, slot->now);
     if (e)
@@ -128,6 +139,8 @@ int server_resource_delete(struct server_call *c, const struct server_resource *
 {
     struct catalog_slot *slot = server_call_object(c, r->kind, 0);
     int e = slot ? server_call_wait(c, slot) : -ENOENT;
+    if (!e)
+        e = server_ref_wait(c, slot);
     if (!e)
         e = server_call_match(c, slot->now);
     if (e)

@@ -9,11 +9,10 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/auth/auth_bootstrap.h"
+#include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
-#include "pki/pki.h"
 
-#define FIRST_MAX      16
-#define AUTHORITY_DAYS 7300
+#define FIRST_MAX 16
 
 struct first {
     struct server *s;
@@ -56,6 +55,7 @@ static void add_project(struct first *f)
     struct catalog_object *v = add(f, CATALOG_PROJECT, &id);
     if (v)
         set(f, v, &((struct api_project *)v->doc)->name, "default");
+    add(f, CATALOG_QUOTA, &id);
 }
 
 static void add_admin(struct first *f, const struct auth_bootstrap *b)
@@ -95,28 +95,12 @@ static void add_flavors(struct first *f)
     }
 }
 
-/* The cloud's own authority, by which servers and hosts know each other. */
-static void add_authority(struct first *f, struct catalog_object *v)
-{
-    struct err err = {0};
-    char *key = pki_key_create(&err);
-    CLEANUP_FREE char *cert = key ? pki_authority_create(key, "virga", AUTHORITY_DAYS, &err) : NULL;
-    if (cert) {
-        set(f, v, &v->own->key, key);
-        set(f, v, &v->own->cert, cert);
-    }
-    f->failed |= !cert;
-    pki_wipe(key);
-    free(key);
-}
-
 static void add_rest(struct first *f)
 {
     static const struct store_id nobody;
     struct store_id id = catalog_id(f->now_ms);
     struct catalog_object *v = add(f, CATALOG_SETTINGS, &nobody);
-    if (v)
-        add_authority(f, v);
+    f->failed |= v && server_join_make_authority(v, NULL);
     v = add(f, CATALOG_QUOTA, &nobody);
     if (v) {
         struct api_quota *quota = v->doc;
@@ -128,6 +112,7 @@ static void add_rest(struct first *f)
         struct api_zone *zone = v->doc;
         set(f, v, &zone->name, "default");
         zone->default_ = (struct api_bool){API_VALUE, true};
+        f->failed |= server_zone_set_status(v) != 0;
     }
     add_flavors(f);
 }

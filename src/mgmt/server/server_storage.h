@@ -109,7 +109,9 @@ void server_storage_pools_seen(struct server *s, const struct store_id *host,
 
 struct server_storage *server_storage_create(struct server *s);
 void server_storage_destroy(struct server_storage *storage);
-/* From catalog_changed. */
+/* After the load: what uploads had brought so far. Blocks. */
+int server_storage_start(struct server *s, struct err *err);
+/* From catalog_changed; images too. */
 void server_storage_changed(struct server *s, const struct catalog_object *before,
                             const struct catalog_object *after);
 /* From server_written(). */

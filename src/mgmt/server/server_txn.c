@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mgmt/server/server_claim.h"
+#include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_key.h"
 
@@ -35,6 +36,7 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
     t->status = 0;
     t->key_answer = (struct store_text){0};
     t->failed = 0;
+    t->quiet = false;
     return t;
 }
 
@@ -85,6 +87,8 @@ static struct store_id actor_of(const struct server_txn *t)
 static void event(struct server_txn *t, const char *verb, const struct catalog_object *v)
 {
     char type[128];
+    if (t->quiet)
+        return;
     snprintf(type, sizeof(type), "virga.%s.%s", catalog_kinds[v->kind].name, verb);
     server_txn_event(t, type, v, strcmp(verb, "deleted") ? v->text : NULL);
 }
@@ -98,7 +102,7 @@ void server_txn_put(struct server_txn *t, struct catalog_slot *slot, struct cata
         return;
     }
     struct server_change *change = &t->changes[t->store.n_ops - 1];
-    *change = (struct server_change){.v = v, .kind = v->kind, .id = v->id};
+    *change = (struct server_change){.v = v, .kind = v->kind, .id = v->id, .quiet = t->quiet};
     int64_t now_ms = server_now_ms();
     failed(t, slot ? server_meta_touch(v, now_ms, by_user) : server_meta_init(v, now_ms));
     if (!t->failed)
@@ -126,13 +130,13 @@ void server_txn_remove(struct server_txn *t, struct catalog_slot *slot)
         return;
     struct catalog_object *v = slot->now;
     t->changes[t->store.n_ops - 1] =
-        (struct server_change){.kind = v->kind, .id = v->id, .removal = true};
+        (struct server_change){.kind = v->kind, .id = v->id, .removal = true, .quiet = t->quiet};
     op->object = (struct store_object){.kind = (uint8_t)v->kind,
                                        .id = v->id,
                                        .when = STORE_IF_SEQ,
                                        .seq = v->seq,
                                        .at_ms = server_now_ms()};
-    slot->writing = true;
+    slot->writing = slot->leaving = true;
     event(t, "deleted", v);
 }
 
@@ -195,7 +199,7 @@ static void free_slots(struct server_txn *t, unsigned from)
         struct catalog_slot *slot =
             change->kind ? catalog_find(t->s->catalog, change->kind, &change->id) : NULL;
         if (slot)
-            slot->writing = false;
+            slot->writing = slot->leaving = false;
     }
 }
 
@@ -246,10 +250,12 @@ static void publish(struct server_txn *t)
             catalog_remove(t->s->catalog, change->kind, &change->id, op->seq);
         }
     }
-    for (unsigned i = 0; i < t->store.n_ops; i++)
-        if (t->ops[i].type == STORE_EVENT)
-            server_event_publish(t->s, t->ops[i].seq, &t->ops[i].row.project,
-                                 t->ops[i].row.body.data, t->ops[i].row.body.len_bytes);
+    for (unsigned i = 0; i < t->store.n_ops && !t->s->follow; i++)
+        if (t->ops[i].type == STORE_EVENT) {
+            struct store_row row = t->ops[i].row;
+            row.position = t->ops[i].seq;
+            server_event_publish(t->s, &row);
+        }
 }
 
 /* What the store said, as people are told it. */
@@ -303,6 +309,8 @@ static void done(struct store_txn *store_txn, void *ctx)
         server_claim_overtaken(t->s, &failed_op->raise.host, (uint64_t)store_txn->current);
     end_holds(t, NULL, !result);
     free_slots(t, 0);
+    if (result == -EEXIST && server_network_clash(t->s, failed_op))
+        result = -ESTALE;
     bool again = result == -ESTALE && c && c->tries++ < SERVER_RETRIES;
     if (result && c && !again)
         refuse(t, result);
@@ -314,7 +322,7 @@ static void done(struct store_txn *store_txn, void *ctx)
         server_call_refuse(c);
     wake_waiting(t);
     txn_free(t);
-    if (again)
+    if (again && !server_follow_again(c))
         server_call_run(c);
 }
 
@@ -343,6 +351,30 @@ static const char *audit_text(struct server_txn *t)
     return text;
 }
 
+/* What the request was about: what it is answered with; of a DELETE the last one that goes; else
+ * the first object. */
+static const struct server_change *audited(const struct server_txn *t)
+{
+    bool removes = t->call->request.route->method == API_METHOD_DELETE;
+    const struct server_change *first = NULL, *removed = NULL;
+    for (unsigned i = 0; i < t->store.n_ops; i++) {
+        const struct server_change *change = &t->changes[i];
+        if (!change->kind || change->quiet)
+            continue;
+        /* What it is answered with, or what it changes first. */
+        if (change->v && change->v == (t->about ? t->about : t->answer) &&
+            change->kind != CATALOG_OPERATION)
+            return change;
+        if (!first && change->v)
+            first = change;
+        if (change->removal)
+            removed = change;
+    }
+    if (removed && (removes || !first))
+        return removed;
+    return first ? first : &t->changes[0];
+}
+
 static void add_audit(struct server_txn *t)
 {
     struct server_call *c = t->call;
@@ -352,18 +384,12 @@ static void add_audit(struct server_txn *t)
         failed(t, -ENOMEM);
         return;
     }
-    /* What it is answered with, or what it changes first; no mere operation where there is more. */
-    const struct catalog_object *about = t->about ? t->about
-                                         : t->answer && t->answer->kind != CATALOG_OPERATION
-                                             ? t->answer
-                                             : NULL;
-    for (unsigned i = 0; i < t->store.n_ops && !about; i++)
-        about = t->changes[i].v;
+    const struct server_change *about = audited(t);
     op->row = (struct store_row){.at_ms = server_now_ms(),
                                  .project = c->project,
-                                 .object = about ? about->id : t->changes[0].id,
+                                 .object = about->id,
                                  .actor = actor_of(t),
-                                 .kind = about ? (uint8_t)about->kind : (uint8_t)t->changes[0].kind,
+                                 .kind = (uint8_t)about->kind,
                                  .name = store_text_of(c->request.route->id),
                                  .body = store_text_of(text)};
 }

@@ -115,6 +115,8 @@ void server_workers_destroy(struct server_workers *w)
 int server_workers_submit(struct server_workers *w, struct server_job *j)
 {
     int r = 0;
+    if (!w)
+        return -EAGAIN; /* the server ends */
     pthread_mutex_lock(&w->lock);
     if (w->n_jobs >= JOBS_MAX || w->closing) {
         r = -EAGAIN;

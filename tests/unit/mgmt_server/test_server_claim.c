@@ -300,12 +300,10 @@ static void after_any_history_what_is_free_is_what_vms_leave(void)
 /* ---- what is there later than its VMs ---- */
 
 static int64_t cpus0[] = {0, 1, 2, 3, 4, 5, 6, 7};
-static struct link_numa_node node = {.node = {API_VALUE, 0},
-                                     .cpus = {API_VALUE, 8, cpus0},
-                                     .memory_mib = {API_VALUE, 16384}};
-static const struct link_inventory inventory = {.cpus = {API_VALUE, 8},
-                                                .memory_mib = {API_VALUE, 16384},
-                                                .numa = {API_VALUE, 1, &node}};
+static struct link_numa_node node = {
+    .node = {API_VALUE, 0}, .cpus = {API_VALUE, 8, cpus0}, .memory_mib = {API_VALUE, 16384}};
+static const struct link_inventory inventory = {
+    .cpus = {API_VALUE, 8}, .memory_mib = {API_VALUE, 16384}, .numa = {API_VALUE, 1, &node}};
 
 static void bring_inventories(void)
 {
@@ -332,9 +330,9 @@ static void a_vm_with_nodes_is_counted_when_its_host_says_what_it_has(void)
                      "{\"name\":\"pinned\",\"vcpus\":4,\"memory_mib\":1024,"
                      "\"cpu_policy\":\"dedicated\"}"),
              201);
-    CHECK_EQ(rig_ask("POST", "/v1/vms",
-                     "{\"name\":\"vm\",\"flavor\":\"pinned\",\"image\":\"image\"}"),
-             202);
+    CHECK_EQ(
+        rig_ask("POST", "/v1/vms", "{\"name\":\"vm\",\"flavor\":\"pinned\",\"image\":\"image\"}"),
+        202);
     CHECK_EQ(claims_on(0), 1);
     REQUIRE(rig_restart());
     CHECK_EQ(claims_on(0), 0); /* what it has is not known yet */
@@ -356,9 +354,9 @@ static void nodes_that_are_in_use_do_not_keep_a_host_enabled(void)
                      "{\"name\":\"pinned\",\"vcpus\":4,\"memory_mib\":1024,"
                      "\"cpu_policy\":\"dedicated\"}"),
              201);
-    CHECK_EQ(rig_ask("POST", "/v1/vms",
-                     "{\"name\":\"vm\",\"flavor\":\"pinned\",\"image\":\"image\"}"),
-             202);
+    CHECK_EQ(
+        rig_ask("POST", "/v1/vms", "{\"name\":\"vm\",\"flavor\":\"pinned\",\"image\":\"image\"}"),
+        202);
     const struct link_inventory none = {.cpus = {API_VALUE, 8}, .memory_mib = {API_VALUE, 16384}};
     server_host_find(rig.s, &rig.hosts[0])->inventory = &none;
     rig_host_state(0, API_HOST_STATUS_STATE_UNREACHABLE);

@@ -129,12 +129,13 @@ def debian_cloud_init():
     return cache.get("debian-cloud-init", inputs, lambda d: rootfs.make_debian(d, packages, seed))
 
 
-def debian_cloud():
-    """The same as it is in a cloud's catalog: what sets it up is the disk labelled CIDATA, see src/seed."""
-    packages = rootfs.read_list(os.path.join(GUEST, "packages")) + ["cloud-init", "cloud-guest-utils", "sudo"]
+def debian_cloud(more=(), size_gib=2):
+    """The same as it is in a cloud's catalog: what sets it up is the disk labelled CIDATA, see src/seed. With further
+    packages, on a disk of that size."""
+    packages = rootfs.read_list(os.path.join(GUEST, "packages")) + ["cloud-init", "cloud-guest-utils", "sudo"] + sorted(more)
     inputs = {"code": _source(debian_cloud) + inspect.getsource(rootfs.make_debian), "packages": debian.versions(*packages),
-              "kernel": kernel.image_package("cloud")}
-    return cache.get("debian-cloud", inputs, lambda d: rootfs.make_debian(d, packages, catalog=True))
+              "kernel": kernel.image_package("cloud"), "size": size_gib}
+    return cache.get("debian-cloud", inputs, lambda d: rootfs.make_debian(d, packages, catalog=True, size=f"{size_gib}G"))
 
 
 def workshop():

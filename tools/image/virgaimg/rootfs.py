@@ -73,7 +73,7 @@ _ISSUE = "Debian GNU/Linux 12 on Virga (\\l): log in as root with the password v
 _CLOUD_CFG = "locale: false\n"
 
 
-def make_debian(dest, packages, seed=None, catalog=False):
+def make_debian(dest, packages, seed=None, catalog=False, size="2G"):
     """disk.img: a whole Debian with a login on ttyS0, root's password virga; vmlinuz, initrd.img.
     seed: {name: text} of what cloud-init finds as its NoCloud data source. catalog: nobody has a password and nothing
     has a name; all that is for cloud-init to say, and the network is systemd-networkd's alone."""
@@ -110,7 +110,7 @@ def make_debian(dest, packages, seed=None, catalog=False):
             shutil.copy(os.path.join(boot, name), os.path.join(dest, "vmlinuz"))
         if name.startswith("initrd.img-"):
             shutil.copy(os.path.join(boot, name), os.path.join(dest, "initrd.img"))
-    disk_image("packing the Debian disk image", tree, os.path.join(dest, "disk.img"), "2G", "virga-root", log)
+    disk_image("packing the Debian disk image", tree, os.path.join(dest, "disk.img"), size, "virga-root", log)
     shutil.rmtree(tree)
     shutil.rmtree(extras)
 

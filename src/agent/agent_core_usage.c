@@ -1,0 +1,145 @@
+/* What is used: each VM's monitor is asked for its counters, the book adds them up, and says. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/agent_core_internal.h"
+#include "base/log.h"
+#include "base/util.h"
+
+#define MS_NS INT64_C(1000000)
+
+static int64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* ---- counters of a monitor ---- */
+
+static uint64_t number(const json_t *device, const char *name)
+{
+    json_int_t v = json_integer_value(json_object_get(device, name));
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+static void count(struct agent_core_vm *v, const uint8_t object[16], enum link_usage_item_kind kind,
+                  enum link_usage_item_meter meter, uint64_t raw)
+{
+    const struct vm_seen *seen = agent_vm_seen(v->vm);
+    struct usage_counter c = {.run = seen->epoch, .kind = kind, .meter = meter};
+    memcpy(c.vm, seen->id, 16);
+    memcpy(c.object, object, 16);
+    int ret = usage_book_count(v->core->usage, &c, raw);
+    if (ret)
+        LOG_LIMITED(LOG_ERROR, "agent", "what was used could not be counted: %s", strerror(-ret));
+}
+
+/* By the places that agent_vm gives to devices: "nic0", "disk0". */
+static void count_all(struct agent_core_vm *v, const struct vm_want *want, const json_t *all)
+{
+    uint64_t egress = 0, ingress = 0;
+    char device[VM_CONFIG_ID_BYTES];
+    const uint8_t *id = agent_vm_seen(v->vm)->id;
+    for (unsigned i = 0; i < want->n_ports; i++) {
+        snprintf(device, sizeof(device), "nic%u", i);
+        const json_t *nic = json_object_get(all, device);
+        uint64_t tx = number(nic, "tx_bytes"), rx = number(nic, "rx_bytes");
+        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_EGRESS_BYTES,
+              tx);
+        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_INGRESS_BYTES,
+              rx);
+        egress += tx;
+        ingress += rx;
+    }
+    for (unsigned i = 0; i < want->n_disks; i++) {
+        snprintf(device, sizeof(device), "disk%u", i);
+        const json_t *disk = json_object_get(all, device);
+        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
+              LINK_USAGE_ITEM_METER_READ_BYTES, number(disk, "read_bytes"));
+        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
+              LINK_USAGE_ITEM_METER_WRITTEN_BYTES, number(disk, "written_bytes"));
+    }
+    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_EGRESS_BYTES, egress);
+    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_INGRESS_BYTES, ingress);
+}
+
+static void counted(void *opaque, const char *text)
+{
+    struct agent_core_vm *v = opaque;
+    const struct vm_want *want = agent_vm_wanted(v->vm);
+    json_t *all = text ? json_loads(text, 0, NULL) : NULL;
+    /* The devices are those of the want that it was started with. */
+    if (json_is_object(all) && want && want->epoch == agent_vm_seen(v->vm)->epoch)
+        count_all(v, want, all);
+    json_decref(all);
+}
+
+void agent_core_usage_read(struct agent_core_vm *v)
+{
+    (void)agent_vm_count(v->vm, counted, v);
+}
+
+/* ---- saying it ---- */
+
+static void say(struct agent_core *c)
+{
+    struct api_arena arena;
+    struct link_usage usage;
+    struct err err = {0};
+    api_arena_init(&arena, 1u << 20);
+    int ret = usage_book_message(c->usage, wall_ms(), &arena, &usage, &err);
+    if (ret < 0) {
+        snprintf(c->usage_problem, sizeof(c->usage_problem), "%.*s",
+                 (int)sizeof(c->usage_problem) - 1, err.msg);
+        LOG_LIMITED(LOG_ERROR, "agent", "what was used cannot be written down: %s", err.msg);
+    } else {
+        c->usage_problem[0] = 0;
+    }
+    if (ret > 0)
+        (void)c->config.ops->send(c->config.opaque, LINK_TYPE_USAGE, &usage);
+    api_arena_fini(&arena);
+}
+
+/* Asks now and says what the last time came to: there is no hurry. */
+static void usage_due(struct loop_timer *t)
+{
+    struct agent_core *c = container_of(t, struct agent_core, usage_timer);
+    for (unsigned i = 0; i < c->n_vms; i++)
+        agent_core_usage_read(c->vms[i]);
+    if (c->up)
+        say(c);
+    loop_timer_arm(c->config.loop, t, loop_now_ns(c->config.loop) + c->usage_ns);
+}
+
+void agent_core_usage_start(struct agent_core *c, int64_t usage_ms)
+{
+    c->usage_ns = usage_ms * MS_NS;
+    loop_timer_arm(c->config.loop, &c->usage_timer, loop_now_ns(c->config.loop) + c->usage_ns);
+}
+
+void agent_core_usage_ack(struct agent_core *c, const struct link_usage_ack *ack)
+{
+    uint8_t source[16];
+    link_uuid(&ack->source, source);
+    if (!memcmp(source, c->config.host, 16))
+        usage_book_ack(c->usage, (uint64_t)ack->epoch.v, (uint64_t)ack->number.v);
+}
+
+static bool is_here(void *opaque, const uint8_t vm[16])
+{
+    return agent_core_find(opaque, vm);
+}
+
+int agent_core_usage_open(struct agent_core *c, struct err *err)
+{
+    c->usage = usage_book_open(c->usage_path, c->config.host, wall_ms(), err);
+    if (!c->usage)
+        return -EIO;
+    usage_book_keep(c->usage, is_here, c);
+    c->usage_timer.expired = usage_due;
+    return 0;
+}

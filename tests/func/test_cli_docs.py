@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The manual page is what the tables say, and every line that docs/cli shows is taken."""
+import contextlib
+import os
+import re
+import subprocess
+import sys
+
+from virgatest import case, check, check_eq, main, program
+from virgatest.cli import EXIT, LIMIT_S, PASSWORD, Home
+from virgatest.fakecloud import Cloud, Plan
+
+TOP = os.environ["VIRGA_TOP"]
+
+
+@case
+def the_manual_page_is_current():
+    out = subprocess.run([program("virga-cloud"), "__manual"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    with open(os.path.join(TOP, "docs/man/virga-cloud.7"), encoding="utf-8") as f:
+        check_eq(f.read() == out, True, "docs/man/virga-cloud.7 is what virga-cloud __manual prints; that it is so")
+
+
+def documented():
+    """[(file, command line)] of docs/cli."""
+    folder = os.path.join(TOP, "docs/cli")
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            text = f.read()
+        for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("$ "):
+                    yield name, line[2:]
+
+
+@case
+def what_the_documents_show_is_taken():
+    lines = list(documented())
+    check(len(lines) > 40, f"only {len(lines)} lines")
+    with Cloud(TOP) as cloud, Home(cloud.url) as home:
+        os.mkdir(home.path("bin"))
+        os.symlink(program("virga"), home.path("bin/virga"))
+        home.write("bin/ssh", "#!/bin/sh\nexit 0\n")
+        os.chmod(home.path("bin/ssh"), 0o755)
+        for name in ("debian.qcow2", "vm.yaml", "user-data", "key.pub"):
+            home.write(name, "name: web\nflavor: small\n" if name == "vm.yaml" else "content of a file that is long enough\n")
+        for page, line in lines:
+            with contextlib.suppress(IndexError, FileNotFoundError):
+                os.unlink(home.path(line.split("--save")[1].split()[0]))
+            if "vm ssh" in line:
+                cloud.plan(Plan(200, {"id": "1", "status": {"addresses": [{"ip": "192.0.2.1", "source": "guest"}]}}))
+            if "event watch" in line:
+                event = {"specversion": "1.0", "id": "8", "source": "x", "type": "t", "time": "T"}
+                cloud.plan(Plan(200, {"items": [event] * 10, "next_after": "8"}))
+            p = subprocess.run(["sh", "-c", line], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=home.dir,
+                               env={**home.env, "PATH": home.path("bin") + ":" + os.environ["PATH"], "VIRGA_CLOUD": program("virga-cloud")},
+                               input=PASSWORD + "\n", timeout=LIMIT_S, check=False)
+            dry = "--dry-run" in line and p.returncode == EXIT["conflict"]
+            check(p.returncode == 0 or dry, f"{page}: {line}: {p.returncode} {p.stdout[-800:]}")
+            for c in cloud.take():
+                check_eq(c.wrong, [], f"{page}: {line}: {c.method} {c.path}")
+            cloud.plans.clear()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Several management servers on one PostgreSQL: each sees what the others write, any of them may die."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import tempfile
+import threading
+
+from virgatest import case, check, check_eq, main
+from virgatest.cloud import Cloud
+from virgatest.pg import Postgres
+from virgatest.ws import WebSocket
+
+SMALL = {"vcpus": 1, "memory_mib": 256}
+ALL = {"Virga-Project": "*"}
+
+
+@contextlib.contextmanager
+def two():
+    """Two servers; both signed in to."""
+    with Postgres() as pg, Cloud("--store", pg.url) as one:
+        state = tempfile.mkdtemp(prefix="virga-cloud-")
+        try:
+            shutil.copy(os.path.join(one.state, "first-password"), state)
+            with Cloud("--store", pg.url, state=state) as other:
+                yield pg, one, other
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def flavor(cloud, name, **headers):
+    """Asks for one."""
+    return cloud.post("/flavors", dict(SMALL, name=name), headers=headers)
+
+
+@case
+def what_one_writes_the_other_shows():
+    """As soon as it has come as far as the answer says."""
+    with two() as (_, one, other):
+        for i in range(10):
+            a, b = (one, other) if i % 2 else (other, one)
+            made = flavor(a, f"f{i}")
+            check_eq(made.status, 201, "created")
+            seen = b.get(f"/flavors/f{i}", headers={"Virga-Seq": made.headers["virga-seq"]})
+            check_eq((seen.status, seen.body), (200, made.body), "shown by the other")
+            changed = b.patch(f"/flavors/f{i}", {"description": "d"}, headers={"If-Match": '"1"'})
+            check_eq(changed.status, 200, "changed by the other")
+            seen = a.get(f"/flavors/f{i}", headers={"Virga-Seq": changed.headers["virga-seq"]})
+            check_eq(seen.body["description"], "d", "shown by the first")
+            gone = a.delete(f"/flavors/f{i}")
+            check_eq(gone.status, 204, "deleted by the first")
+            check_eq(b.get(f"/flavors/f{i}", headers={"Virga-Seq": gone.headers["virga-seq"]}).status, 404, "gone at the other")
+        check_eq(one.get("/flavors", headers={"Virga-Seq": "x"}).code, "request.header_invalid", "a number that is none")
+        late = one.get("/flavors", headers={"Virga-Seq": "9007199254740991"})
+        check_eq((late.status, late.code), (503, "server.busy"), "what nobody has written is not waited for for ever")
+        check("retry-after" in late.headers, "it says when to try again")
+
+
+@case
+def a_stale_view_is_no_reason_to_refuse():
+    """Changes of one object by both at once: all are done, one after the other."""
+    with two() as (_, one, other):
+        check_eq(flavor(one, "f").status, 201, "created")
+        check_eq(other.get("/flavors/f", headers={"Virga-Seq": flavor(one, "g").headers["virga-seq"]}).status, 200, "seen")
+        statuses = []
+
+        def change(cloud):
+            for i in range(40):
+                statuses.append(cloud.patch("/flavors/f", {"description": str(i)}).status)
+
+        threads = [threading.Thread(target=change, args=(c,)) for c in (one, other)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        check_eq(set(statuses), {200}, "all are done")
+        last = one.patch("/flavors/f", {"description": "last"})
+        check_eq(last.headers["etag"], '"82"', "each counted once")
+
+
+@case
+def a_name_is_taken_once_everywhere():
+    """Of two at once on two servers one is told so."""
+    with two() as (_, one, other):
+        for i in range(15):
+            answers = []
+            threads = [threading.Thread(target=lambda c=c, i=i: answers.append(flavor(c, f"f{i}"))) for c in (one, other)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            check_eq(sorted(a.status for a in answers), [201, 409], "one of them")
+            check_eq({a.code for a in answers if a.status == 409}, {"resource.name_taken"}, "the other knows why")
+
+
+@case
+def events_come_once_and_in_one_order():
+    """Streams of both servers bring the same, whoever wrote."""
+    with two() as (_, one, other):
+        n, target = 40, "/v1/events/stream?type=virga.flavor.created"
+        streams = [WebSocket(c.port, target, headers={"Authorization": f"Bearer {c.token}", **ALL}) for c in (one, other)]
+        threads = [threading.Thread(target=lambda c=c, k=k: [flavor(c, f"{k}-{i}") for i in range(n // 2)])
+                   for k, c in (("a", one), ("b", other))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        seen = [[json.loads(ws.receive()) for _ in range(n)] for ws in streams]
+        check_eq(seen[0], seen[1], "the same")
+        numbers = [int(e["id"]) for e in seen[0]]
+        check_eq(numbers, sorted(set(numbers)), "in order, each once")
+        check_eq(len({e["data"]["name"] for e in seen[0]}), n, "all of them")
+        for ws in streams:
+            ws.close()
+
+
+@case
+def a_killed_server_loses_and_doubles_nothing():
+    """Under load one is killed; what was not answered is asked of the other with the same key."""
+    with two() as (_, one, other):
+        done, lock, unsure = {}, threading.Lock(), []
+
+        def create(k):
+            conn = http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)
+            for i in range(1000):
+                name = f"w{k}-{i}"
+                try:
+                    conn.request("POST", "/v1/flavors", body=json.dumps(dict(SMALL, name=name)).encode(), headers={
+                        "Authorization": f"Bearer {one.token}", "Content-Type": "application/json", "Idempotency-Key": name})
+                    r = conn.getresponse()
+                    body = json.loads(r.read())
+                except (OSError, http.client.HTTPException, ValueError):
+                    with lock:
+                        unsure.append(name)
+                    return
+                with lock:
+                    check_eq(r.status, 201, f"{name}: {body}")
+                    done[name] = body["id"]
+                    if len(done) == 150:
+                        one.kill()
+
+        threads = [threading.Thread(target=create, args=(k,)) for k in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        check(len(done) >= 150 and unsure, f"it was killed under load: {len(done)} done, {len(unsure)} unsure")
+        for name, made in list(done.items())[-10:]:
+            again = flavor(other, name, **{"Idempotency-Key": name})
+            check_eq((again.status, again.body["id"]), (201, made), "the other gives the first answer again")
+        for name in unsure:
+            again = flavor(other, name, **{"Idempotency-Key": name})
+            check_eq(again.status, 201, f"{name}: {again}")
+            done[name] = again.body["id"]
+        there, cursor = {}, ""
+        while True:
+            page = other.get(f"/flavors?limit=1000&filter=name%20has%20%22-%22{cursor}").body
+            for f in page["items"]:
+                check(f["name"] not in there, "each name once")
+                there[f["name"]] = f["id"]
+            if "next_cursor" not in page:
+                break
+            cursor = "&cursor=" + page["next_cursor"]
+        check_eq(there, done, "what was accepted is there, and nothing else")
+
+
+main()
