@@ -25,8 +25,8 @@ struct server_quotas {
 struct quota_hold {
     struct server_hold hold;
     struct counter *counter;
-    const struct server_txn *txn;
-    unsigned op; /* its place in txn->ops, which may move */
+    const struct server_txn *t;
+    unsigned op; /* its place in t->ops, which may move */
 };
 
 struct server_quotas *server_quotas_create(void)
@@ -113,7 +113,7 @@ static void hold_end(struct server *s, struct server_hold *h, bool done)
 {
     (void)s;
     const struct quota_hold *q = container_of(h, struct quota_hold, hold);
-    const struct store_op *op = &q->txn->ops[q->op];
+    const struct store_op *op = &q->t->ops[q->op];
     q->counter->used -= op->add.delta;
     if (done)
         set_stored(q->counter, op->seq, op->value);
@@ -142,8 +142,7 @@ int server_quota_add(struct server_txn *t, const struct store_id *project, const
         .type = STORE_ADD,
         .add = {
             .owner = *project, .name = {k->name, strlen(k->name)}, .delta = delta, .limit = limit}};
-    *h = (struct quota_hold){
-        .hold = {.end = hold_end}, .counter = k, .txn = t, .op = t->store.n_ops};
+    *h = (struct quota_hold){.hold = {.end = hold_end}, .counter = k, .t = t, .op = t->store.n_ops};
     server_txn_op(t, &op);
     if (h->op == t->store.n_ops) { /* it has no room */
         k->used -= delta;

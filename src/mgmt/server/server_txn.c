@@ -340,7 +340,9 @@ static const struct server_change *audited(const struct server_txn *t)
         const struct server_change *change = &t->changes[i];
         if (!change->kind || change->quiet)
             continue;
-        if (change->v && change->v == t->answer && change->kind != CATALOG_OPERATION)
+        /* What it is answered with, or what it changes first. */
+        if (change->v && change->v == (t->about ? t->about : t->answer) &&
+            change->kind != CATALOG_OPERATION)
             return change;
         if (!first && change->v)
             first = change;

@@ -63,6 +63,12 @@ int __wrap_server_storage_attach(struct server_call *c, struct server_txn *t,
                                  unsigned index, const struct store_id *host,
                                  struct catalog_object **volume);
 int __wrap_server_storage_release(struct server_txn *t, struct catalog_slot *volume, bool remove);
+void __wrap_server_storage_changed(struct server *s, const struct catalog_object *before,
+                                   const struct catalog_object *after);
+void __wrap_server_storage_written(struct server *s, enum catalog_kind kind,
+                                   const struct store_id *id);
+const struct store_id *__wrap_server_image_host_of(const struct catalog_object *image,
+                                                   struct store_id *host);
 
 int __wrap_store_submit(struct store *s, struct store_txn *txn,
                         void (*done)(struct store_txn *txn, void *ctx), void *ctx)
@@ -123,7 +129,26 @@ void __wrap_web_reply(struct web_request *r, int status, const char *type, const
     snprintf(reply->text, sizeof(reply->text), "%.*s", (int)bytes, body ? body : "");
 }
 
-/* Storage: a volume is its object. */
+/* Storage: a volume is its object, an image is anywhere. */
+void __wrap_server_storage_changed(struct server *s, const struct catalog_object *before,
+                                   const struct catalog_object *after)
+{
+    (void)s, (void)before, (void)after;
+}
+
+void __wrap_server_storage_written(struct server *s, enum catalog_kind kind,
+                                   const struct store_id *id)
+{
+    (void)s, (void)kind, (void)id;
+}
+
+const struct store_id *__wrap_server_image_host_of(const struct catalog_object *image,
+                                                   struct store_id *host)
+{
+    (void)image, (void)host;
+    return NULL;
+}
+
 static int new_volume(struct server_txn *t, struct catalog_object *vm, const struct store_id *host,
                       struct catalog_object **volume)
 {
