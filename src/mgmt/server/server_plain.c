@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_vm.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4"
 
@@ -16,6 +18,25 @@ static void metric(struct api_buf *b, const char *name, const char *type, const 
                    name);
     api_buf_json_number(b, value);
     api_buf_putc(b, '\n');
+}
+
+static double count_hosts(struct server *s)
+{
+    const struct catalog_list *all = catalog_all(s->catalog, CATALOG_HOST);
+    double n = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        const struct server_host *host = all->slots[i]->aux;
+        n += host && host->link;
+    }
+    return n;
+}
+
+static double count_pending(struct server *s)
+{
+    double n = 0;
+    for (const struct server_vm *vm = s->pending_vms; vm; vm = vm->next_pending)
+        n++;
+    return n;
 }
 
 static void write_metrics(struct server *s, struct api_buf *b)
@@ -34,6 +55,9 @@ static void write_metrics(struct server *s, struct api_buf *b)
            (double)status.failed);
     metric(b, "store_queue_length", "gauge", "Transactions that wait.", status.queued);
     metric(b, "store_seq", "gauge", "The number of the last row written.", (double)status.seq);
+    metric(b, "hosts_connected", "gauge", "Hosts whose agents are connected.", count_hosts(s));
+    metric(b, "vms_unsettled", "gauge", "VMs that are on their way to another state.",
+           count_pending(s));
     metric(b, "cpu_seconds_total", "counter", "CPU time of the server.",
            (double)clock_process_cpu_ns() / 1e9);
     api_buf_puts(b, "# HELP virga_objects Objects by kind.\n# TYPE virga_objects gauge\n");
