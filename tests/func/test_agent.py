@@ -440,6 +440,32 @@ def a_host_of_another_cloud_is_not_let_in():
 
 
 @case
+def a_certificate_is_renewed_before_it_is_over():
+    with Cloud() as cloud:
+        def identity():
+            with open(cloud.dir + "/old/identity.pem", encoding="utf-8") as f:
+                return f.read()
+
+        host = cloud.join("old")
+        before = identity()
+        h = cloud.hosts.setdefault(host, Host())
+        agent = cloud.agent("--pool", f"local={cloud.dir}/old-pool", name="old")
+        until = time.monotonic() + PATIENCE_S
+        while identity() == before:
+            check(time.monotonic() < until, agent.log()[-500:])
+            time.sleep(0.05)
+        check("PRIVATE KEY" in identity(), "the key is gone")
+        check(before.split("PRIVATE KEY")[1] != identity().split("PRIVATE KEY")[1], "the key is the old one")
+        cloud.wait("a heartbeat", lambda: "heartbeat" in h.last)
+        cloud.send(host, "cut")
+        cloud.wait("a link by the new certificate", lambda: h.opened == 2 and h.n_full == 2)
+        check_eq(sum('"type":"renew"' in line for line in cloud.lines), 1, "renewals")
+        check_eq(agent.kill(signal.SIGTERM), 0, "exit status")
+        cloud.agent("--pool", f"local={cloud.dir}/old-pool", name="old")
+        cloud.wait("another link", lambda: h.n_full == 3)
+
+
+@case
 def a_fleet_of_fifty_hosts_takes_what_it_is_told():
     with Cloud() as cloud:
         fleet = cloud.agent("--simulate", "50", "--server", cloud.server, name="fleet", env={**os.environ, "VIRGA_JOIN_SECRET": cloud.secret})
