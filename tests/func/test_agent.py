@@ -468,7 +468,8 @@ def a_certificate_is_renewed_before_it_is_over():
 @case
 def a_fleet_of_fifty_hosts_takes_what_it_is_told():
     with Cloud() as cloud:
-        fleet = cloud.agent("--simulate", "50", "--server", cloud.server, name="fleet", env={**os.environ, "VIRGA_JOIN_SECRET": cloud.secret})
+        fleet = cloud.agent("--simulate", "50", "--server", cloud.server, name="fleet",
+                            env={**os.environ, "VIRGA_JOIN_SECRET": cloud.secret})
         cloud.wait("50 heartbeats", lambda: sum("heartbeat" in h.last for h in cloud.hosts.values()) == 50)
         hosts = sorted(name for name, h in cloud.hosts.items() if h.open)
         check(all(cloud.hosts[h].last["hello"]["simulated"] for h in hosts), "simulated")
@@ -495,7 +496,8 @@ def every_flag_is_explained():
     check_eq(sorted(explained), sorted(flags), "flags of the manual")
     for wrong in (["--no-such-flag"], ["--state"], [], ["--state", "/x", "--pool", "relative=x"], ["--state", "/x", "nonsense"],
                   ["--state", "/x", "--simulate", "0"], ["--state", "/x", "--simulate", "5"], ["join", "--state", "/x"]):
-        p = subprocess.run([program("virga-agent"), *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        p = subprocess.run([program("virga-agent"), *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           check=False)
         check_eq(p.returncode, 2, str(wrong))
         check(p.stderr.startswith("virga-agent: ") and len(p.stderr) > 20, p.stderr)
 
