@@ -440,9 +440,36 @@ def a_host_of_another_cloud_is_not_let_in():
 
 
 @case
+def a_certificate_is_renewed_before_it_is_over():
+    with Cloud() as cloud:
+        def identity():
+            with open(cloud.dir + "/old/identity.pem", encoding="utf-8") as f:
+                return f.read()
+
+        host = cloud.join("old")
+        before = identity()
+        h = cloud.hosts.setdefault(host, Host())
+        agent = cloud.agent("--pool", f"local={cloud.dir}/old-pool", name="old")
+        until = time.monotonic() + PATIENCE_S
+        while identity() == before:
+            check(time.monotonic() < until, agent.log()[-500:])
+            time.sleep(0.05)
+        check("PRIVATE KEY" in identity(), "the key is gone")
+        check(before.split("PRIVATE KEY")[1] != identity().split("PRIVATE KEY")[1], "the key is the old one")
+        cloud.wait("a heartbeat", lambda: "heartbeat" in h.last)
+        cloud.send(host, "cut")
+        cloud.wait("a link by the new certificate", lambda: h.opened == 2 and h.n_full == 2)
+        check_eq(sum('"type":"renew"' in line for line in cloud.lines), 1, "renewals")
+        check_eq(agent.kill(signal.SIGTERM), 0, "exit status")
+        cloud.agent("--pool", f"local={cloud.dir}/old-pool", name="old")
+        cloud.wait("another link", lambda: h.n_full == 3)
+
+
+@case
 def a_fleet_of_fifty_hosts_takes_what_it_is_told():
     with Cloud() as cloud:
-        fleet = cloud.agent("--simulate", "50", "--server", cloud.server, name="fleet", env={**os.environ, "VIRGA_JOIN_SECRET": cloud.secret})
+        fleet = cloud.agent("--simulate", "50", "--server", cloud.server, name="fleet",
+                            env={**os.environ, "VIRGA_JOIN_SECRET": cloud.secret})
         cloud.wait("50 heartbeats", lambda: sum("heartbeat" in h.last for h in cloud.hosts.values()) == 50)
         hosts = sorted(name for name, h in cloud.hosts.items() if h.open)
         check(all(cloud.hosts[h].last["hello"]["simulated"] for h in hosts), "simulated")
@@ -469,7 +496,8 @@ def every_flag_is_explained():
     check_eq(sorted(explained), sorted(flags), "flags of the manual")
     for wrong in (["--no-such-flag"], ["--state"], [], ["--state", "/x", "--pool", "relative=x"], ["--state", "/x", "nonsense"],
                   ["--state", "/x", "--simulate", "0"], ["--state", "/x", "--simulate", "5"], ["join", "--state", "/x"]):
-        p = subprocess.run([program("virga-agent"), *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        p = subprocess.run([program("virga-agent"), *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           check=False)
         check_eq(p.returncode, 2, str(wrong))
         check(p.stderr.startswith("virga-agent: ") and len(p.stderr) > 20, p.stderr)
 

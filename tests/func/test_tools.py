@@ -97,7 +97,8 @@ def what_is_installed_lies_where_a_debian_package_has_it():
         check_eq(p.returncode, 0, f"meson install: {p.stdout[-500:]}")
         found = {os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names}
         prefix = next(f for f in found if f.endswith("bin/virga"))[:-len("bin/virga")]
-        for name in ("bin/virga-vmm", "bin/virga-agent", "share/man/man1/virga.1", "share/man/man8/virga-vmm.8", "share/man/man8/virga-agent.8",
+        for name in ("bin/virga-vmm", "bin/virga-agent", "share/man/man1/virga.1", "share/man/man8/virga-vmm.8",
+                     "share/man/man8/virga-agent.8",
                      "share/bash-completion/completions/virga", "share/bash-completion/completions/virga-vmm",
                      "share/zsh/vendor-completions/_virga", "share/fish/vendor_completions.d/virga.fish"):
             check(prefix + name in found, f"{name} is not among {sorted(found)}")

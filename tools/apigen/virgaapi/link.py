@@ -10,7 +10,8 @@ def check_bounds(name, schema):
     """Every text and list has a bound, so that what is read of a peer has one."""
     for key, prop in schema.get("properties", {}).items():
         for p in (prop, prop.get("items", {})):
-            if (p.get("type") == "string" and "enum" not in p and "maxLength" not in p) or (p.get("type") == "array" and "maxItems" not in p):
+            text = p.get("type") == "string" and "enum" not in p
+            if (text and "maxLength" not in p) or (p.get("type") == "array" and "maxItems" not in p):
                 raise ApiError(f"{name}.{key}: maxLength or maxItems is missing")
 
 
