@@ -73,7 +73,8 @@ struct catalog_own {
     struct api_text to_state;      /* VM: where the operation under way leads */
     struct api_text host;          /* VOLUME, SNAPSHOT, IMAGE: where it lies */
     struct api_text vm;            /* VOLUME, PORT: whose it is */
-    struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
+    struct api_int serial;         /* USER: sessions that began earlier have ended, TOKEN: of a
+                                      session, when it began (ms since 1970); PORT: and such */
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
 };
 extern const struct api_types_object catalog_own_type;
