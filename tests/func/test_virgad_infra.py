@@ -121,6 +121,7 @@ def a_host_joins_with_a_certificate():
         host = answer.body["host"]
         check_eq((host["status"]["state"], host["mode"], host["status"]["agent_version"]), ("joining", "active", "0.1.0"), "it joins")
         check_eq(host["zone"], cloud.get("/zones/default").body["id"], "in the default zone")
+        check_eq(host["status"]["address"], "127.0.0.1", "from here")
         paths = {}
         for name in ("ca", "certificate"):
             paths[name] = os.path.join(folder, name)
@@ -146,6 +147,10 @@ def a_host_joins_with_a_certificate():
         check_eq(cloud.get("/host-join-tokens/u").body["uses"], 1, "what was refused is not counted")
         check("PRIVATE" not in json.dumps([cloud.get(p).body for p in ("/hosts", "/host-join-tokens", "/hosts/h1")]), "no key is shown")
         check("PRIVATE KEY" not in cloud.logged(), "nor logged")
+        check_eq(cloud.stop(), 0, "ended")
+        for name in os.listdir(cloud.state):
+            with open(os.path.join(cloud.state, name), "rb") as f:
+                check(token["secret"].encode() not in f.read(), f"{name} does not hold the secret")
 
 
 @case

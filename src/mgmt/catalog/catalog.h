@@ -79,7 +79,8 @@ struct catalog_own {
     struct api_int purge;          /* VM: 1: its volumes are deleted with it */
     struct api_text host;          /* VOLUME, SNAPSHOT, IMAGE: where it lies */
     struct api_text vm;            /* VOLUME, PORT: whose it is */
-    struct api_int serial;         /* SETTINGS: the authority's next serial, PORT: and such */
+    struct api_int serial;         /* USER: sessions that began earlier have ended, TOKEN: of a
+                                      session, when it began (ms since 1970); PORT: and such */
     struct api_text key, cert;     /* SETTINGS: the authority's, PEM */
     struct api_text usage;         /* the interval that is open: mgmt/server/server_usage_row.h */
     struct api_int usage_number;   /* of the last one that was closed */

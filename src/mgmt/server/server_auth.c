@@ -210,6 +210,8 @@ static int put_token(struct server *s, const struct catalog_object *v, struct er
         server_meta_parse_time(doc->expires_at.v, &session.expires_ms) ||
         server_meta_parse_time(doc->created_at.v, &session.created_ms))
         return err_set(err, EINVAL, "it has no times");
+    if (v->own->serial.is == API_VALUE)
+        session.created_ms = v->own->serial.v;
     return auth_table_put_session(s->auth, &session);
 }
 

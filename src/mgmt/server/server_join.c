@@ -244,12 +244,21 @@ static int check_token(struct server_call *c, const struct catalog_slot *slot)
     return 0;
 }
 
+/* Of an IPv4 client of a socket for both kinds, what people know it by. */
+static const char *plain_address(const char *address)
+{
+    static const char mapped[] = "::ffff:";
+    size_t n = sizeof(mapped) - 1;
+    return address && !strncmp(address, mapped, n) && strchr(address + n, '.') ? address + n
+                                                                               : address;
+}
+
 static int set_status(struct server_call *c, struct catalog_object *v)
 {
     const struct api_host_join *body = c->request.body;
     struct api_host *host = v->doc;
     struct api_host_status *status = api_json_new(&api_types_host_status, &v->arena);
-    const char *address = web_request_peer_address(c->web);
+    const char *address = plain_address(web_request_peer_address(c->web));
     if (!status)
         return busy(c);
     host->mode.is = status->state.is = host->status.is = API_VALUE;

@@ -53,6 +53,16 @@ static void session_opened(struct server_txn *t, int result)
     free(o);
 }
 
+/* Not before the user's sessions count again: the clock that said so may be another server's, and
+ * ahead of this one's. */
+static int64_t begin_of(const struct catalog_object *user)
+{
+    int64_t now_ms = server_now_ms(), since_ms = 0;
+    if (user->own->serial.is == API_VALUE)
+        since_ms = user->own->serial.v;
+    return now_ms > since_ms ? now_ms : since_ms;
+}
+
 static struct catalog_object *make_session(struct server_txn *t, const struct catalog_object *user,
                                            struct opened *o)
 {
@@ -71,6 +81,7 @@ static struct catalog_object *make_session(struct server_txn *t, const struct ca
     server_meta_time(server_now_ms() + auth_table_session_idle(t->s->auth), end);
     struct api_token *token = v->doc;
     v->own->session = (struct api_bool){API_VALUE, true};
+    v->own->serial = (struct api_int){API_VALUE, begin_of(user)};
     if (!server_meta_text(v, &v->own->secret_sha256, hex) &&
         !server_meta_text(v, &v->own->user, user->id_text) &&
         !server_meta_text(v, &token->owner, user->id_text) &&

@@ -8,6 +8,7 @@
 #define HOUR_MS INT64_C(3600000)
 
 static struct server *S;
+static int64_t Begin_ms; /* of the sessions to make; 0: not said */
 
 /* A session, or a token, of the first user, as it is stored; *text is its secret. */
 static struct catalog_slot *make(bool session, int64_t ends_ms, char text[AUTH_TOKEN_BYTES])
@@ -27,6 +28,8 @@ static struct catalog_slot *make(bool session, int64_t ends_ms, char text[AUTH_T
     server_identity_hex(hash, sizeof(hash), hex);
     server_meta_time(ends_ms, end);
     v->own->session = (struct api_bool){API_VALUE, session};
+    if (Begin_ms)
+        v->own->serial = (struct api_int){API_VALUE, Begin_ms};
     server_meta_text(v, &v->own->secret_sha256, hex);
     server_meta_text(v, &v->own->user, user);
     server_meta_text(v, &token->owner, user);
@@ -138,6 +141,28 @@ static void more_sessions_than_a_transaction_takes_are_swept_in_turns(void)
     CHECK_EQ(catalog_all(S->catalog, CATALOG_TOKEN)->n, before);
 }
 
+static void sessions_from_before_a_change_of_password_have_ended(void)
+{
+    char text[AUTH_TOKEN_BYTES];
+    int64_t now_ms = server_now_ms();
+    struct server_call c;
+    struct catalog_slot *session = make(true, now_ms + HOUR_MS, text);
+    struct catalog_slot *user = still_first(S, CATALOG_USER);
+    REQUIRE(session && user);
+    CHECK_EQ(use(&c, text, now_ms), -1);
+    struct catalog_object *v = catalog_copy(user->now);
+    v->own->serial = (struct api_int){API_VALUE, now_ms + 5000}; /* by a clock that is ahead */
+    struct server_txn *t = server_txn_begin(S, NULL);
+    server_txn_put(t, user, v, true);
+    REQUIRE(!server_txn_commit(t, NULL, NULL));
+    still_settle(S);
+    CHECK_EQ(use(&c, text, now_ms + 6000), API_PROBLEM_CODE_AUTH_EXPIRED);
+    Begin_ms = now_ms + 5000; /* as session_create() has it */
+    REQUIRE(make(true, now_ms + HOUR_MS, text));
+    Begin_ms = 0;
+    CHECK_EQ(use(&c, text, now_ms), -1);
+}
+
 static void the_settings_say_how_long_a_session_rests(void)
 {
     struct catalog_slot *slot = still_first(S, CATALOG_SETTINGS);
@@ -177,6 +202,7 @@ int main(void)
     TAP_RUN(more_sessions_than_a_transaction_takes_are_swept_in_turns);
     TAP_RUN(the_settings_say_how_long_a_session_rests);
     TAP_RUN(the_key_of_the_authority_is_in_no_text);
+    TAP_RUN(sessions_from_before_a_change_of_password_have_ended);
     server_destroy(S);
     return tap_done();
 }
