@@ -76,7 +76,7 @@ def what_is_refused_is_not_remembered():
 def a_secret_is_not_kept():
     """A retry of what was answered with one is told what was made, not the secret."""
     with Cloud() as cloud:
-        wanted = {"name": "t", "scopes": ["all.write"]}
+        wanted = {"name": "t", "scopes": ["all:write"]}
         first = keyed(cloud, wanted, "k", path="/tokens")
         if first.status == 501:
             skip("this server makes no tokens")
