@@ -107,7 +107,14 @@ static void ws_message(void *session, const char *data, size_t bytes, bool text)
 {
     if (bytes == 3 && !memcmp(data, "end", 3))
         web_socket_end(session, 4001);
-    else if (bytes == 5 && !memcmp(data, "flood", 5))
+    else if (bytes == 5 && !memcmp(data, "queue", 5)) {
+        char waits[100];
+        bool good = !web_socket_queued(session) &&
+                    !web_socket_send(session, F.big, sizeof(waits), false) &&
+                    web_socket_queued(session) == sizeof(waits);
+        memset(waits, good ? 'y' : 'n', sizeof(waits));
+        CHECK_EQ(web_socket_send(session, waits, sizeof(waits), false), 0);
+    } else if (bytes == 5 && !memcmp(data, "flood", 5))
         while (!web_socket_send(session, F.big, 4096, false))
             ;
     else
@@ -122,6 +129,13 @@ static void ws_close(void *session)
 
 static const struct web_socket_ops WS = {ws_open, ws_message, ws_close};
 static const struct web_endpoint ENDPOINTS[] = {{"/ws", &WS}, {NULL, NULL}};
+/* Paths that no table has. */
+static const struct web_socket_ops *find_endpoint(void *ctx, const struct web_request *r)
+{
+    (void)ctx;
+    return strncmp(web_request_path(r), "/things/", 8) ? NULL : &WS;
+}
+
 static const char *const HEADERS[] = {"authorization", "idempotency-key", NULL};
 
 static void *serve(void *arg)
@@ -138,7 +152,8 @@ static struct web_config config(void)
                                .queue_max_bytes = 65536,
                                .headers = HEADERS,
                                .handle = handle,
-                               .endpoints = ENDPOINTS};
+                               .endpoints = ENDPOINTS,
+                               .find_endpoint = find_endpoint};
 }
 
 static void start(void)
@@ -420,6 +435,21 @@ static void a_websocket_takes_and_gives_messages(void)
     close(fd);
 }
 
+static void a_websocket_may_be_found_by_its_path(void)
+{
+    int fd = connected();
+    say(fd, "GET /things/7/console HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Authorization: Bearer t\r\n\r\n");
+    receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
+    CHECK(strstr(REPLY, "HTTP/1.1 101 "));
+    frame(fd, 1, true, "queue", 5); /* how much waits is known: 100 bytes, then nothing */
+    CHECK_EQ(receive(fd, REPLY, 204, NULL), 204);
+    CHECK_EQ(REPLY[102 + 2], 'y');
+    close(fd);
+}
+
 static void a_websocket_message_that_is_too_long_ends_it(void)
 {
     int fd = websocket();
@@ -512,6 +542,7 @@ int main(void)
     TAP_RUN(a_long_reply_arrives_whole);
     TAP_RUN(a_client_that_does_not_take_its_answer_is_given_up);
     TAP_RUN(a_websocket_takes_and_gives_messages);
+    TAP_RUN(a_websocket_may_be_found_by_its_path);
     TAP_RUN(a_websocket_message_that_is_too_long_ends_it);
     TAP_RUN(a_peer_that_does_not_read_cannot_grow_the_queue);
     TAP_RUN(a_websocket_without_rights_or_of_no_endpoint_is_refused);
