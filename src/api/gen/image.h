@@ -81,7 +81,7 @@ extern const struct api_types_object api_types_image_debian;
 struct api_image_status {
     /* Its state. */
     struct { enum api_is is; enum api_image_status_state v; } state;
-    /* Why it failed. */
+    /* Why it failed, or what it waits for. */
     struct api_text reason;
     /* What the content was. */
     struct { enum api_is is; enum api_image_format v; } format;

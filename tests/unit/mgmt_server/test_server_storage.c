@@ -246,6 +246,16 @@ static void touch_in(struct rig *r, void *arg)
     CHECK(slot->writing);
 }
 
+/* Whether the server has begun a change of its own. */
+static void settling_in(struct rig *r, void *arg)
+{
+    static const struct store_id nowhere;
+    struct ask *a = arg;
+    const struct server_storage_fact *f =
+        server_storage_fact_find(r->s->storage, a->kind, &a->id, &nowhere);
+    a->there = f && f->settling;
+}
+
 static void a_report_while_it_is_written_counts_afterwards(void)
 {
     begin();
@@ -254,6 +264,9 @@ static void a_report_while_it_is_written_counts_afterwards(void)
     rig_in(&rig, touch_in, &id);
     say(&id, CATALOG_VOLUME, 1, SERVER_STORAGE_PRESENT, 2, NULL);
     CHECK_STR(rig_state(&rig, "/volumes/v"), "creating");
+    struct ask a = {.kind = CATALOG_VOLUME, .id = id};
+    rig_in(&rig, settling_in, &a);
+    CHECK(!a.there); /* two writes of one object at once */
     store_null_hold(rig.store, false);
     CHECK_STR(rig_end(&rig, operation), "done");
     CHECK_STR(rig_state(&rig, "/volumes/v"), "available");
