@@ -236,12 +236,27 @@ static inline void rig_pools(struct rig *r, const struct store_id *host, uint64_
     rig_in(r, rig_pools_in, &p);
 }
 
+struct rig_there {
+    struct store_id host;
+    bool there;
+};
+
+static inline void rig_there_in(struct rig *r, void *arg)
+{
+    struct rig_there *t = arg;
+    t->there = server_storage_host_exists(r->s, &t->host);
+}
+
 static inline void rig_host(struct rig *r, struct store_id *host, uint64_t size_gib)
 {
     *host = catalog_id(server_now_ms());
+    struct rig_there there = {.host = *host};
     rig_in(r, rig_put_host, host);
-    while (rig_ask(r, "GET", "/hosts?limit=1", NULL) == 0)
-        ;
+    for (int i = 0; i < 10000 && !there.there; i++) { /* it is there when the store has it */
+        rig_in(r, rig_there_in, &there);
+        if (!there.there)
+            usleep(1000);
+    }
     rig_pools(r, host, size_gib, NULL);
     /* Its pool comes into being by a write that nobody waits for. */
     for (int i = 0; i < 1000 && rig_ask(r, "GET", "/pools/local", NULL) != 200; i++)

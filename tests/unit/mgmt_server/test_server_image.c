@@ -320,7 +320,7 @@ static void disk_in(struct rig *r, void *arg)
     const struct server_storage_seen *seen = arg;
     struct store_id of;
     const struct catalog_slot *slot = catalog_find(r->s->catalog, seen->kind, &seen->id);
-    if (server_storage_host_of(slot->now, &of))
+    if (slot && server_storage_host_of(slot->now, &of))
         server_storage_seen(r->s, &of, seen);
 }
 
@@ -345,7 +345,7 @@ static void wish_in(struct rig *r, void *arg)
 {
     struct wish *w = arg;
     const struct catalog_slot *slot = catalog_find(r->s->catalog, CATALOG_VOLUME, &w->id);
-    w->generation = slot->writing ? 1 : server_storage_wish(slot->now);
+    w->generation = slot && !slot->writing ? server_storage_wish(slot->now) : 1;
 }
 
 static int64_t disk_generation(const struct store_id *id)
