@@ -3,7 +3,7 @@
 import json
 import threading
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, skip
 from virgatest.cloud import DESCRIPTION, Cloud
 from virgatest.ws import Refused, WebSocket
 
@@ -166,6 +166,26 @@ def a_stream_is_for_those_who_may():
         with WebSocket(cloud.port, "/v1/projects/default/events/stream", headers={"Authorization": f"Bearer {cloud.token}"}) as ws:
             check_eq(cloud.stop(), 0, "the server ends while it is open")
             ws.close()
+
+
+@case
+def a_ticket_opens_one_stream_and_signing_out_ends_it():
+    """For browsers, which send no headers with a WebSocket."""
+    with Cloud() as cloud:
+        made = cloud.post("/tickets")
+        if made.status == 501:
+            skip("this server makes no tickets")
+        check_eq(made.status, 201, f"a ticket: {made}")
+        target = "/v1/projects/default/events/stream?ticket=" + made.body["ticket"]
+        with WebSocket(cloud.port, target) as ws:
+            try:
+                WebSocket(cloud.port, target)
+                check(False, "it was opened")
+            except Refused as e:
+                check_eq(e.status, 401, "the ticket is used up")
+            check_eq(cloud.delete("/session").status, 204, "signed out")
+            check_eq((ws.receive(), ws.status), (None, 1008), "that ends it")
+        check(made.body["ticket"] not in cloud.logged(), "the ticket is in no log")
 
 
 @case

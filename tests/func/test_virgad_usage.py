@@ -44,7 +44,9 @@ class Store:
     def vm(self, thing, own):
         """A VM, with what is known of it beside its document."""
         self.position += 1
-        doc = {"id": str(thing), "project": str(self.project), "name": f"vm-{thing.int & 0xffff}", "generation": 1}
+        now = stamp(int(time.time() * 1000))
+        doc = {"id": str(thing), "project": str(self.project), "name": f"vm-{thing.int & 0xffff}", "generation": 1, "created_at": now,
+               "updated_at": now, "status": {"state": "running"}}
         self.db.execute("INSERT INTO objects(kind, id, project, name, seq, body) VALUES(9, ?, ?, ?, ?, ?)",
                         (thing.bytes, self.project.bytes, doc["name"], self.position, json.dumps(doc) + "\n" + json.dumps(own)))
 

@@ -151,10 +151,15 @@ static void keep_object(struct server_txn *t)
     set_answer(t, t->status, location, etag, v->text, v->text_bytes);
 }
 
-/* What was made, for whoever is told that the answer is not kept. */
+/* An answer without a body is kept; of others what was made, for whoever is told that they are not.
+ */
 static void keep_nothing(struct server_txn *t)
 {
     const char *location = t->call->location;
+    if (t->call->request.route->status == 204) {
+        set_answer(t, 204, location, "", "", 0);
+        return;
+    }
     char place[UUID_TEXT_BYTES + 64];
     for (unsigned i = 0; i < t->store.n_ops && !location; i++)
         if (t->changes[i].v) {

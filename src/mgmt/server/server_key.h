@@ -32,7 +32,7 @@ bool server_key_look(struct server_call *c);
 /* What the call's transaction remembers: t->answer, or what was given to server_key_keep(). */
 void server_key_add(struct server_txn *t);
 /* For calls that are answered by `done`: the answer that a retry shall get, without secrets; before
- * the commit. What is not given is taken for a secret. */
+ * the commit. What is not given is taken for a secret, unless the answer has no body (204). */
 void server_key_keep(struct server_txn *t, int status, const char *text, size_t bytes);
 
 #endif
