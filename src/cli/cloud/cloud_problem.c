@@ -48,6 +48,7 @@ static const struct {
      "the server's store is full, slow or gone; its operator must look: virga server "
      "health"},
     {"server.internal", "its operator finds the request in the log by its id"},
+    {"host.failed", "look at what the host says (virga host show, its agent's log), and try again"},
     {"server", "try again in a little while"},
     {"idempotency", "try again"},
     {"request", "see what it takes with --help"},

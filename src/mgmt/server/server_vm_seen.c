@@ -39,7 +39,8 @@ static void vm_free(struct server_vm *vm)
 static bool waits(const struct server_vm *vm, const struct catalog_object *v)
 {
     const struct api_vm *doc = v->doc;
-    return vm->tried || server_vm_step(v) || doc->status.v->purge_at.is == API_VALUE;
+    return vm->tried || server_vm_step(v) ||
+           (doc->status.is == API_VALUE && doc->status.v->purge_at.is == API_VALUE);
 }
 
 void server_vm_changed(struct server *s, struct catalog_slot *slot,
