@@ -203,7 +203,8 @@ void server_vm_settle(struct server *s, struct catalog_slot *slot)
 {
     struct server_vm *vm = slot->aux;
     struct catalog_object *now = slot->now;
-    if (!vm || slot->writing || vm->tried || !due(s, now, vm))
+    if (!vm || slot->writing || ((const struct api_vm *)slot->now->doc)->status.is != API_VALUE ||
+        vm->tried || !due(s, now, vm))
         return;
     const char *step = server_vm_step(now);
     if (step && !strcmp(step, "forget")) {
