@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_claim.h"
+#include "mgmt/server/server_command.h"
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
@@ -314,7 +315,7 @@ void server_stop(struct server *s)
 
 uint16_t server_agents_port(const struct server *s)
 {
-    return web_server_port(s->agents_web);
+    return s->agents_web ? web_server_port(s->agents_web) : 0;
 }
 
 uint16_t server_port(const struct server *s)
@@ -333,6 +334,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
+    s->ending = true;
     web_timer_destroy(s->session_sweeps);
     server_follow_end(s->follow);
     server_workers_destroy(steal_ptr(&s->workers));
@@ -342,6 +344,7 @@ void server_destroy(struct server *s)
     server_events_end(s);
     web_timer_destroy(s->tick);
     server_storage_destroy(s->storage);
+    server_command_lost(s, NULL); /* their timers are the loop's */
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);
