@@ -10,6 +10,7 @@
 #include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_claim.h"
+#include "mgmt/server/server_command.h"
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
@@ -338,6 +339,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
+    s->ending = true;
     web_timer_destroy(s->session_sweeps);
     server_follow_end(s->follow);
     server_workers_destroy(steal_ptr(&s->workers));
@@ -348,6 +350,7 @@ void server_destroy(struct server *s)
     web_timer_destroy(s->tick);
     server_storage_destroy(s->storage);
     server_operation_answer_all(s);
+    server_command_lost(s, NULL); /* their timers are the loop's */
     web_loop_destroy(s->loop);
     web_server_destroy(s->web);
     web_server_destroy(s->agents_web);

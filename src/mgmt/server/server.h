@@ -24,7 +24,7 @@ struct server_config {
     const char *agents_name;    /* a name or address by which they reach it; NULL: localhost only */
     const char *cert_path;      /* PEM; NULL: plain HTTP */
     const char *key_path;       /* PEM */
-    const char *state_dir;      /* for certificates and spooled uploads */
+    const char *state_dir;      /* for certificates and spooled uploads; NULL: no agents */
     const char *import_dir;     /* whose files may be imported as images; NULL: none */
     const char *description;    /* path of openapi.json; NULL: not served */
     unsigned follow_ms;         /* how often other servers' commits are asked for; 0: never */

@@ -47,8 +47,12 @@ struct server {
     struct web_timer *tick;
     struct sched *sched;
     struct server_hosts *hosts;
-    struct server_vm *pending_vms; /* see server_vm.h */
-    struct server_numbers groups;  /* server groups, for the scheduler */
+    struct server_vm *pending_vms;   /* see server_vm.h */
+    struct server_command *commands; /* see server_command.h */
+    struct server_console *consoles; /* see server_console.h */
+    uint32_t last_stream;
+    bool ending;                  /* nothing is sent to agents any more */
+    struct server_numbers groups; /* server groups, for the scheduler */
     struct store *store;
     struct catalog *catalog;
     struct web_post deliver;     /* the store has answers */

@@ -13,12 +13,13 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
+#include "mgmt/server/server_command.h"
+#include "mgmt/server/server_console.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_storage.h"
-#include "mgmt/server/server_vm.h"
 #include "pki/pki.h"
 
 #define HEARTBEAT_MS    5000
@@ -58,6 +59,34 @@ void server_link_send(struct server_link *l, enum link_type type, void *body)
     web_socket_end(l->socket, 1013);
 }
 
+void server_link_stream(struct server_link *l, uint32_t stream, const char *data, size_t bytes)
+{
+    struct api_buf b;
+    while (bytes) {
+        size_t n = MIN(bytes, (size_t)LINK_STREAM_DATA_MAX_BYTES);
+        api_buf_init(&b, LINK_STREAM_HEAD_BYTES + LINK_STREAM_DATA_MAX_BYTES);
+        link_stream_write(stream, data, n, &b);
+        int r = b.failed ? -ENOMEM : web_socket_send(l->socket, b.text, b.bytes, false);
+        api_buf_fini(&b);
+        if (r) {
+            web_socket_end(l->socket, 1013);
+            return;
+        }
+        data += n;
+        bytes -= n;
+    }
+}
+
+/* Whoever waits for something of this connection waits in vain. */
+static void forget(struct server_link *l, struct server_host *host)
+{
+    host->link = NULL;
+    server_command_lost(l->s, &l->host);
+    server_console_lost(l->s, &l->host);
+    if (!l->s->ending)
+        server_storage_pools_seen(l->s, &l->host, NULL, 0);
+}
+
 static void refuse(struct server_link *l, enum link_refuse_code code, const char *reason)
 {
     struct link_refuse body = {.reason = {API_VALUE, reason}};
@@ -72,18 +101,18 @@ void server_link_end(struct server_link *l, const char *why)
     struct server_host *host = host_of(l);
     log_line(LOG_INFO, "server", "the connection of a host is closed: %s", why);
     if (host)
-        host->link = NULL;
+        forget(l, host);
     web_socket_end(l->socket, 1001);
 }
 
 /* ---- messages ---- */
 
-static void welcome(struct server_link *l)
+static void welcome(struct server_link *l, int64_t protocol)
 {
     char id[UUID_TEXT_BYTES];
     uuid_format(l->s->config.id.bytes, id);
     struct link_welcome body = {
-        .protocol = {API_VALUE, LINK_PROTOCOL},
+        .protocol = {API_VALUE, MIN(protocol, LINK_PROTOCOL)},
         .server = {API_VALUE, id},
         .heartbeat_ms = {API_VALUE, HEARTBEAT_MS},
         .usage_ms = {API_VALUE, USAGE_MS},
@@ -102,90 +131,41 @@ static void take_hello(struct server_link *l, const struct link_hello *hello)
         refuse(l, LINK_REFUSE_CODE_UNKNOWN_HOST, "this cloud has no such host: join again");
         return;
     }
-    const struct api_host *doc = slot->now->doc;
-    if (doc->status.is == API_VALUE && doc->status.v->state.v == API_HOST_STATUS_STATE_FENCED &&
-        doc->mode.v != API_HOST_MODE_ACTIVE) {
+    if (server_host_fenced(l->s, &l->host)) {
         refuse(l, LINK_REFUSE_CODE_FENCED, "the host is fenced: activate it first");
         return;
     }
-    if (host->link && host->link != l)
+    if (host->link && host->link != l) {
         refuse(host->link, LINK_REFUSE_CODE_REPLACED, "a newer connection of this host came");
+        forget(l, host);
+    }
     host->link = l;
     host->heard_ns = clock_now_ns();
-    welcome(l);
+    link_uuid(&hello->boot, host->boot.bytes);
+    welcome(l, hello->protocol.v);
     server_desired_all(l->s, host);
-}
-
-static void take_pools(struct server_link *l, const struct link_pool_state *pools, uint32_t n)
-{
-    struct server_storage_pool out[32];
-    size_t n_out = 0;
-    for (uint32_t i = 0; i < n && n_out < ARRAY_LEN(out); i++) {
-        const struct link_pool_state *p = &pools[i];
-        bool online = p->state.v == LINK_POOL_STATE_STATE_ONLINE;
-        out[n_out++] = (struct server_storage_pool){
-            .name = p->name.v,
-            .location = p->location.is == API_VALUE ? p->location.v : "",
-            .kind = API_POOL_KIND_LOCAL,
-            .size_bytes = p->size_bytes.is == API_VALUE ? (uint64_t)p->size_bytes.v : 0,
-            .free_bytes = p->free_bytes.is == API_VALUE ? (uint64_t)p->free_bytes.v : 0,
-            .reason = online                      ? NULL
-                      : p->reason.is == API_VALUE ? p->reason.v
-                                                  : "it is offline",
-        };
-    }
-    server_storage_pools_seen(l->s, &l->host, out, n_out);
-}
-
-static void take_inventory(struct server_link *l, struct server_host *host,
-                           const struct link_inventory *inventory, struct api_arena *arena)
-{
-    api_arena_fini(&host->arena);
-    host->arena = *arena;
-    *arena = (struct api_arena){.limit_bytes = LINK_ARENA_BYTES};
-    host->inventory = inventory;
-    struct catalog_slot *slot = catalog_find(l->s->catalog, CATALOG_HOST, &l->host);
-    if (slot)
-        server_host_settle(l->s, slot);
-    if (inventory->pools.is == API_VALUE)
-        take_pools(l, inventory->pools.v, inventory->pools.n);
-}
-
-static void take_seen(struct server_link *l, const struct link_seen *seen)
-{
-    for (uint32_t i = 0; seen->vms.is == API_VALUE && i < seen->vms.n; i++)
-        server_vm_seen(l->s, &l->host, &seen->vms.v[i]);
-    for (uint32_t i = 0; seen->volumes.is == API_VALUE && i < seen->volumes.n; i++)
-        server_desired_volume_seen(l->s, &l->host, &seen->volumes.v[i]);
 }
 
 static void take(struct server_link *l, const struct link_message *m, struct api_arena *arena)
 {
+    struct server_host *host = host_of(l);
     if (m->type == LINK_TYPE_HELLO) {
         take_hello(l, m->hello);
-        return;
+    } else if (host && l->welcomed) {
+        host->heard_ns = clock_now_ns();
+        server_link_take(l->s, host, m, arena);
     }
-    struct server_host *host = host_of(l);
-    if (!host || !l->welcomed)
-        return;
-    host->heard_ns = clock_now_ns();
-    switch (m->type) {
-    case LINK_TYPE_INVENTORY:
-        take_inventory(l, host, m->inventory, arena);
-        break;
-    case LINK_TYPE_SEEN:
-        take_seen(l, m->seen);
-        break;
-    case LINK_TYPE_HEARTBEAT:
-        if (m->heartbeat->pools.is == API_VALUE)
-            take_pools(l, m->heartbeat->pools.v, m->heartbeat->pools.n);
-        break;
-    case LINK_TYPE_BYE:
-        log_line(LOG_INFO, "server", "an agent ends");
-        break;
-    default:
-        break;
-    }
+}
+
+static void take_stream(struct server_link *l, const char *frame, size_t frame_bytes)
+{
+    uint32_t stream;
+    const char *data;
+    size_t bytes;
+    if (link_stream_read(frame, frame_bytes, &stream, &data, &bytes))
+        web_socket_end(l->socket, 1007);
+    else if (host_of(l))
+        server_console_data(l->s, &l->host, stream, data, bytes);
 }
 
 static void on_message(void *session, const char *data, size_t bytes, bool text)
@@ -194,8 +174,10 @@ static void on_message(void *session, const char *data, size_t bytes, bool text)
     struct api_arena arena;
     struct link_message m;
     struct err err = {0};
-    if (!text)
+    if (!text) {
+        take_stream(l, data, bytes);
         return;
+    }
     api_arena_init(&arena, LINK_ARENA_BYTES);
     if (link_read(LINK_AGENT, data, bytes, &arena, &m, &err)) {
         LOG_LIMITED(LOG_WARN, "server", "an agent says what cannot be read: %s", err.msg);
@@ -230,32 +212,30 @@ static void on_close(void *session)
 {
     struct server_link *l = session;
     struct server_host *host = host_of(l);
-    if (host) {
-        host->link = NULL;
-        server_storage_pools_seen(l->s, &l->host, NULL, 0);
-    }
+    if (host)
+        forget(l, host);
     free(l);
 }
 
 /* ---- what is wanted ---- */
 
-static struct server_link *link_to(struct server *s, const struct store_id *id)
+struct server_link *server_link_to(struct server *s, const struct store_id *id)
 {
     struct server_host *host = catalog_id_is_zero(id) ? NULL : server_host_find(s, id);
-    return host && host->link && host->link->welcomed ? host->link : NULL;
+    return host && host->link && host->link->welcomed && !s->ending ? host->link : NULL;
 }
 
 void server_link_want(struct server *s, const struct catalog_object *v)
 {
     struct store_id id = catalog_parent(v);
-    struct server_link *l = link_to(s, &id);
+    struct server_link *l = server_link_to(s, &id);
     if (l)
         server_desired_one(s, l, v);
 }
 
 void server_link_gone(struct server *s, const struct store_id *host, const struct catalog_object *v)
 {
-    struct server_link *l = link_to(s, host);
+    struct server_link *l = server_link_to(s, host);
     const char *ids[] = {v->id_text};
     struct link_gone body = {0};
     if (!l)
@@ -322,6 +302,8 @@ int server_link_listen(struct server *s, struct err *err)
     static const struct web_socket_ops ops = {on_open, on_message, on_close};
     static const struct web_endpoint endpoints[] = {{LINK_PATH, &ops}, {NULL, NULL}};
     char cert[512], key[512], authority[512];
+    if (!s->config.state_dir)
+        return 0; /* nowhere to keep a certificate: no agents */
     const char *paths[] = {cert, key, authority};
     if (!s->config.state_dir)
         return 0; /* no place for certificates: a server without agents */

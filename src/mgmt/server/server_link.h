@@ -16,6 +16,10 @@ int server_link_listen(struct server *s, struct err *err);
 /* Sends a message; `body` is a struct of the type. What does not go out is made up for by the next
  * connection. */
 void server_link_send(struct server_link *l, enum link_type type, void *body);
+/* Bytes of a stream; longer ones go in pieces. */
+void server_link_stream(struct server_link *l, uint32_t stream, const char *data, size_t bytes);
+/* The connection of a host that has been welcomed. NULL: it has none. */
+struct server_link *server_link_to(struct server *s, const struct store_id *host);
 /* Closes; the host is no longer connected when it returns. */
 void server_link_end(struct server_link *l, const char *why);
 
@@ -24,5 +28,11 @@ void server_link_want(struct server *s, const struct catalog_object *v);
 /* Tells the host that it may forget a VM. */
 void server_link_gone(struct server *s, const struct store_id *host,
                       const struct catalog_object *v);
+
+/* Takes what an agent says after its hello (server_link_take.c); an inventory's memory is stolen
+ * from the arena. */
+struct server_host;
+void server_link_take(struct server *s, struct server_host *host, const struct link_message *m,
+                      struct api_arena *arena);
 
 #endif

@@ -11,6 +11,7 @@
 /* Add a line for a new one. */
 static const struct server_socket_route *const routes[] = {
     &server_socket_events,
+    &server_socket_console,
 };
 
 struct server_socket {

@@ -31,6 +31,7 @@ struct server_socket_route {
 };
 /* All of them: the table is in server_socket.c. */
 extern const struct server_socket_route server_socket_events;
+extern const struct server_socket_route server_socket_console;
 
 /* web_config.find_endpoint */
 const struct web_socket_ops *server_socket_find(void *ctx, const struct web_request *request);

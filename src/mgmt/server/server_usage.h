@@ -45,6 +45,8 @@ void server_usage_end(struct server_txn *t, const struct catalog_object *v);
 /* What an agent has counted. */
 struct server_usage_counter {
     struct store_id project, object; /* a VM, a port, a volume */
+    struct store_id
+        by; /* whose epochs these are, where others count the same object; zero: its own */
     enum api_usage_record_meter meter;
     uint64_t epoch, cumulative;
 };

@@ -64,6 +64,8 @@ void server_usage_destroy(struct server_usage *u)
 static struct store_id source_id(const struct server_usage_counter *c)
 {
     struct store_id id = c->object;
+    for (unsigned i = 0; memcmp(&c->by, &c->object, sizeof(id)) != 0 && i < STORE_ID_BYTES; i++)
+        id.bytes[i] ^= c->by.bytes[i];
     id.bytes[STORE_ID_BYTES - 1] ^= (uint8_t)(c->meter + 1);
     return id;
 }

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mgmt/server/server_command.h"
 #include "mgmt/server/server_internal.h"
+#include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_vm_act.h"
 #include "mgmt/server/server_vm_make.h"
 
@@ -151,5 +153,7 @@ const struct server_route server_vm_routes[] = {
     {API_OP_VM_DETACH_VOLUME, server_vm_detach_volume},
     {API_OP_VM_ATTACH_NIC, server_vm_attach_nic},
     {API_OP_VM_DETACH_NIC, server_vm_detach_nic},
+    {API_OP_VM_CONSOLE, server_socket_only},
+    {API_OP_VM_CONSOLE_LOG, server_command_console_log},
     {0},
 };

@@ -40,6 +40,5 @@ int server_vm_resize(struct server_call *c);
 int server_vm_shelve(struct server_call *c);
 int server_vm_unshelve(struct server_call *c);
 int server_vm_migrate(struct server_call *c);
-int server_vm_console_log(struct server_call *c);
 
 #endif

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""VMs through the real path: HTTP in, a real store, agents by mutual TLS that this test plays."""
+import json
+import os
+import re
+import time
+
+from virgatest import case, check, check_eq, main
+from virgatest.agent import Agent
+from virgatest.cloud import DESCRIPTION, TOP, Cloud
+from virgatest.ws import Refused, WebSocket
+
+SMALL = {"name": "vm", "flavor": "tiny", "image": "image"}
+
+
+def until(what, why, timeout=60):
+    """Waits for something that nobody tells of."""
+    deadline = time.monotonic() + timeout
+    while not (got := what()):
+        check(time.monotonic() < deadline, why)
+        time.sleep(0.05)
+    return got
+
+
+def with_image(cloud, agent):
+    """The host is up, and an image is ready there."""
+    until(lambda: cloud.get(f"/hosts/{agent.host}").body["status"]["state"] == "up", "the host is up")
+    made = cloud.post("/images", {"name": "image", "source": {"kind": "url", "url": "http://127.0.0.1:9/image"}})
+    check(made.status in (201, 202), f"an image: {made}")
+    until(lambda: cloud.get("/images/image").body["status"]["state"] == "ready", f"the image is ready: {cloud.get('/images/image')}")
+
+
+def state(cloud, vm="vm"):
+    """Where it is in its life."""
+    answer = cloud.get(f"/vms/{vm}")
+    return answer.body["status"]["state"] if answer.status == 200 else "gone"
+
+
+def done(cloud, answer):
+    """The operation's end, which is a good one."""
+    op = cloud.wait(answer)
+    check_eq(op["state"], "done", f"{op}")
+    return op
+
+
+@case
+def a_vm_lives_and_ends():
+    """Every action, as an agent sees it; answers as they are described."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", dict(SMALL, delete_protection=False)))
+        shown = cloud.get("/vms/vm").body
+        check_eq(DESCRIPTION.errors(DESCRIPTION.schema("Vm"), shown), [], "as described")
+        check_eq((shown["status"]["state"], shown["status"]["host"]), ("running", agent.host), "it runs there")
+        want = agent.wait(lambda: agent.vms.get(shown["id"]), "the agent knows it")
+        check_eq(len(want["disks"]), 1, "it has a disk")
+        check_eq(want["config"]["cpus"]["count"], 1, "and the flavor's CPUs")
+        for action, body, then in (("pause", None, "paused"), ("resume", None, "running"), ("reboot", {"force": True}, "running"),
+                                   ("resize", {"flavor": "medium"}, "running"), ("rescue", None, "rescued"),
+                                   ("unrescue", None, "running"), ("rebuild", {"image": "image"}, "running"), ("shelve", None, "shelved"),
+                                   ("unshelve", None, "running"), ("stop", None, "stopped"), ("start", None, "running")):
+            done(cloud, cloud.post(f"/vms/vm/{action}", body))
+            check_eq(state(cloud), then, action)
+        check_eq(cloud.get("/vms/vm").body["status"]["vcpus"], 2, "resized")
+        check_eq(cloud.post("/vms/vm/start").code, "resource.wrong_state", "it runs already")
+        check_eq(cloud.post("/vms/vm/migrate").code, "feature.no_driver", "its disks lie there")
+        done(cloud, cloud.delete("/vms/vm?purge=true"))
+        check_eq(state(cloud), "gone", "it is gone")
+        agent.wait(lambda: shown["id"] in agent.gone, "the agent may forget it")
+        until(lambda: not cloud.get("/volumes").body["items"], f"its disks too: {cloud.get('/volumes')}")
+
+
+@case
+def a_rescued_vm_boots_from_another_disk():
+    """The rescue's disk comes first, its own behind it; and afterwards it is gone."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        vm = cloud.get("/vms/vm").body["id"]
+        before = agent.vms[vm]["disks"]
+        done(cloud, cloud.post("/vms/vm/rescue"))
+        agent.wait(lambda: len(agent.vms[vm]["disks"]) == 2, "two disks")
+        check_eq(agent.vms[vm]["disks"][1]["volume"], before[0]["volume"], "its own is the second")
+        done(cloud, cloud.post("/vms/vm/unrescue"))
+        agent.wait(lambda: [d["volume"] for d in agent.vms[vm]["disks"]] == [before[0]["volume"]], "its own again")
+
+
+@case
+def a_killed_server_takes_up_what_was_under_way():
+    """kill -9 at each step of a life: what was accepted comes to its end."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        agent.obeys = False
+        for method, path, body, then in (("POST", "/vms", SMALL, "running"), ("POST", "/vms/vm/stop", None, "stopped"),
+                                         ("POST", "/vms/vm/start", None, "running"), ("POST", "/vms/vm/shelve", None, "shelved"),
+                                         ("DELETE", "/vms/vm?purge=true", None, "gone")):
+            begun = cloud.ask(method, path, body)
+            check_eq(begun.status, 202, f"{path}: {begun}")
+            cloud.kill()
+            agent.disconnect()
+            cloud.start()
+            agent.obeys = True
+            agent.connect()
+            done(cloud, begun)
+            check_eq(state(cloud), then, path)
+            agent.obeys = False
+
+
+@case
+def a_host_that_boots_has_its_vms_started():
+    """Those that want it."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", dict(SMALL, name="again")))
+        done(cloud, cloud.post("/vms", dict(SMALL, name="not", autostart=False)))
+        ids = {name: cloud.get(f"/vms/{name}").body["id"] for name in ("again", "not")}
+        agent.disconnect()
+        agent.boot, agent.obeys = "01234567-0123-7123-8123-0123456789ab", False
+        epoch = agent.epochs[ids["again"]]
+        agent.vms.clear()
+        agent.connect()
+        agent.wait(lambda: len(agent.vms) == 2, "it is told again")
+        agent.obeys = True
+        for vm in ids.values():
+            agent.say_vm(vm, "stopped")
+        agent.wait(lambda: agent.vms[ids["again"]]["epoch"] == epoch + 1, "another run is wanted")
+        until(lambda: state(cloud, "again") == "running", "it runs again")
+        check_eq(state(cloud, "not"), "stopped", "the other does not")
+
+
+@case
+def consoles_have_several_watchers():
+    """Output to each, input from each, and the end of what was said before."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        log = cloud.get("/vms/vm/console-log?max_kib=4")
+        check_eq((log.status, log.body["text"]), (200, "what the console said\n"), "its text")
+        check_eq(DESCRIPTION.errors(DESCRIPTION.schema("VmConsoleLog"), log.body), [], "as described")
+        agent.answers["vm_console_log"] = {"ok": False, "reason": "it has said nothing"}
+        check_eq(cloud.get("/vms/vm/console-log").code, "resource.wrong_state", "no text")
+        auth = {"Authorization": f"Bearer {cloud.token}"}
+        with WebSocket(cloud.port, "/v1/vms/vm/console", auth) as a, WebSocket(cloud.port, "/v1/vms/vm/console", auth) as b:
+            check_eq(a.receive(), b"hello from the console", "the first")
+            check_eq(b.receive(), b"hello from the console", "the second")
+            a._send(2, b"typed") # pylint: disable=protected-access
+            agent.wait(lambda: b"typed" in agent.console.values(), "what was typed came")
+            agent.disconnect()
+            check_eq(a.receive(), None, "it ends with the agent's connection")
+        for target, status in (("/v1/vms/vm/console?kind=graphics", 501), ("/v1/vms/none/console", 404), ("/v1/vms/vm/console", 503)):
+            try:
+                with WebSocket(cloud.port, target, auth):
+                    check(False, f"{target} is refused")
+            except Refused as e:
+                check_eq(e.status, status, target)
+        check_eq(cloud.get("/vms/vm/console-log").code, "server.busy", "nobody can say")
+
+
+@case
+def what_agents_count_is_metered_once():
+    """Acknowledged when it is durable; a repeated one changes nothing."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        vm = cloud.get("/vms/vm").body["id"]
+
+        def report(number, value, run=1):
+            item = {"vm": vm, "run": run, "object": vm, "kind": "vm", "meter": "egress_bytes", "value": value}
+            agent.say("usage", source=agent.host, epoch=1, number=number, at="2026-01-01T00:00:00.000Z",
+                      items=[item, dict(item, meter="read_bytes"), dict(item, object=agent.host, kind="port", vm=agent.host)])
+            agent.wait(lambda: any(m["type"] == "usage_ack" and m["number"] == number for m in agent.said), f"{number} is acknowledged")
+        report(1, 1000)
+        report(2, 1000)
+        report(3, 5000)
+        report(4, 10, run=2)
+        done(cloud, cloud.delete("/vms/vm?purge=true"))
+        items = cloud.get("/usage?begin=2020-01-01T00:00:00Z&end=2100-01-01T00:00:00Z").body["items"]
+        sums = {}
+        for item in items:
+            sums[item["meter"]] = sums.get(item["meter"], 0) + item["quantity"]
+        check_eq(sums.get("egress"), 5010, f"bytes of both runs: {items}")
+        check("vcpu_time" in sums and "memory_time" in sums and "vm_time" in sums, f"and what it held: {sums}")
+
+
+@case
+def certificates_are_renewed():
+    """With the new one the agent is let in."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        agent.say("renew", csr=agent.request())
+        agent.wait(lambda: any(m["type"] == "certificate" for m in agent.said), "a certificate")
+        agent.disconnect()
+        agent.said.clear()
+        agent.connect()
+        agent.wait(lambda: any(m["type"] == "welcome" for m in agent.said), "welcome")
+
+
+@case
+def batches_are_made_and_explained():
+    """All or nothing, best effort, dry run."""
+    with Cloud() as cloud, Agent(cloud, "one", cpus=2, memory_mib=8192) as agent:
+        with_image(cloud, agent)
+        many = [dict(SMALL, name=f"b{i}") for i in range(30)]
+        whole = cloud.post("/vm-batches", {"vms": many})
+        check_eq((whole.status, whole.code), (409, "placement.no_host"), f"{whole}")
+        dry = cloud.post("/vm-batches?dry_run=true", {"vms": many})
+        check_eq((dry.status, dry.body["placed"], len(dry.body["vms"])), (200, False, 30), "explained")
+        check_eq(cloud.get("/vms").body["items"], [], "nothing was made")
+        best = cloud.post("/vm-batches", {"vms": many, "mode": "best_effort"})
+        check_eq(best.status, 202, f"{best}")
+        check_eq(DESCRIPTION.errors(DESCRIPTION.schema("VmBatch"), best.body), [], "as described")
+        made = [x for x in best.body["vms"] if "vm" in x]
+        check(0 < len(made) < 30, f"{len(made)} of them")
+        check_eq(len(cloud.get("/vms?limit=100").body["items"]), len(made), "as many as it says")
+        check_eq(len(cloud.get("/volumes?limit=100").body["items"]), len(made), "with a disk each")
+
+
+@case
+def the_page_draws_what_the_description_says():
+    """docs/arch/24-vms.md has each action's row: from, on the way, to."""
+    with open(os.path.join(TOP, "docs/arch/24-vms.md"), encoding="utf-8") as f:
+        page = f.read()
+    rows = dict(re.findall(r"^\| `(vm_\w+)` \| ([^|]*\|[^|]*\|[^|]*) \|", page, re.M))
+    with open(os.path.join(TOP, "api/openapi.json"), encoding="utf-8") as f:
+        paths = json.load(f)["paths"]
+    for methods in paths.values():
+        for operation in methods.values():
+            if not isinstance(operation, dict) or "x-virga-from" not in operation:
+                continue
+            said = rows.pop(operation["operationId"], None)
+            check(said, f"a row for {operation['operationId']}")
+            cells = [c.strip() for c in said.split("|")]
+            check_eq(sorted(re.findall(r"\w+", cells[0])), sorted(operation["x-virga-from"]), f"from: {operation['operationId']}")
+            check_eq(cells[1] or None, operation.get("x-virga-via"), f"via: {operation['operationId']}")
+            if "x-virga-to" in operation:
+                check_eq(cells[2], operation["x-virga-to"], f"to: {operation['operationId']}")
+    check_eq(rows, {}, "no row of what is not there")
+
+
+main()
