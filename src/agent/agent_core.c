@@ -157,40 +157,24 @@ static int make_folder(const char *path, struct err *err)
     return 0;
 }
 
-/* What was being fetched when the last agent ended is fetched anew. */
-static void sweep(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (!dir)
-        return;
-    for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(dir), e->d_name, 0);
-    closedir(dir);
-}
-
 static int make_folders(struct agent_core *c, struct err *err)
 {
     const struct agent_core_config *f = &c->config;
     int n = f->run_root ? snprintf(c->run_root, sizeof(c->run_root), "%s", f->run_root)
                         : snprintf(c->run_root, sizeof(c->run_root), "%s/run", f->state_dir);
-    int m = snprintf(c->incoming, sizeof(c->incoming), "%s/incoming", f->state_dir);
     snprintf(c->usage_path, sizeof(c->usage_path), "%s/usage", f->state_dir);
-    if (n >= (int)sizeof(c->run_root) || m >= (int)sizeof(c->incoming))
+    if (n >= (int)sizeof(c->run_root))
         return err_set(err, ENAMETOOLONG, "the path of the state directory %.60s is too long",
                        f->state_dir);
     int ret = make_folder(f->state_dir, err);
     if (!ret)
         ret = make_folder(c->run_root, err);
-    if (!ret)
-        ret = make_folder(c->incoming, err);
-    if (!ret)
-        sweep(c->incoming);
     return ret;
 }
 
 static int begin(struct agent_core *c, struct err *err)
 {
+    char incoming[512];
     const struct agent_core_config *f = &c->config;
     int ret = make_folders(c, err);
     if (ret)
@@ -206,11 +190,14 @@ static int begin(struct agent_core *c, struct err *err)
                                   .run_root = c->run_root,
                                   .seen = vm_seen,
                                   .opaque = c};
+    snprintf(incoming, sizeof(incoming), "%.400s/incoming", f->state_dir);
+    c->images = image_origin_open(&f->images, incoming, f->volumes, err);
+    if (!c->images)
+        return -EIO;
     const struct agent_volumes_config volumes = {.loop = f->loop,
                                                  .workers = c->workers,
                                                  .pools = f->volumes,
-                                                 .incoming = c->incoming,
-                                                 .images = f->images,
+                                                 .images = c->images,
                                                  .changed = changed,
                                                  .in_use = volume_in_use,
                                                  .opaque = c};
@@ -259,6 +246,7 @@ void agent_core_destroy(struct agent_core *c)
     free(c->vms);
     agent_ports_destroy(c->ports);
     agent_volumes_destroy(c->volumes);
+    image_origin_close(c->images);
     usage_book_close(c->usage);
     free(c);
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/image_source.h"
+#include "agent/image_origin.h"
 #include "agent/network_driver.h"
 #include "agent/volume_driver.h"
 #include "base/err.h"
@@ -38,7 +38,7 @@ struct agent_core_config {
     struct volume_driver *volumes; /* of volume_pools_open(); borrowed, as the next */
     struct network_driver *networks;
     unsigned workers;
-    struct image_source_config images;
+    struct image_origin_config images;
     const struct agent_core_ops *ops;
     void *opaque;
 };

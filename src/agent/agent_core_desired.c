@@ -59,7 +59,7 @@ static int read_vm(const struct link_vm_want *w, struct vm_want *out, struct err
                             .config_json = w->config.is == API_VALUE ? (char *)w->config.v : NULL,
                             .n_disks = MIN(w->disks.n, AGENT_VM_DISKS_MAX),
                             .n_ports = MIN(w->ports.n, AGENT_VM_PORTS_MAX),
-                            .n_seed = MIN(w->seed.n, SEED_DISK_FILES_MAX)};
+                            .n_seed = MIN(w->seed.n, AGENT_VM_SEED_MAX)};
     for (unsigned i = 0; i < out->n_disks; i++)
         read_disk(&w->disks.v[i], &out->disks[i]);
     for (unsigned i = 0; i < out->n_ports; i++) {
@@ -69,8 +69,9 @@ static int read_vm(const struct link_vm_want *w, struct vm_want *out, struct err
     }
     for (unsigned i = 0; i < out->n_seed; i++)
         out->seed[i] =
-            (struct seed_disk_file){.name = link_types_seed_file_name.names[w->seed.v[i].name.v],
-                                    .text = w->seed.v[i].text.v};
+            (struct seed_iso_file){.name = link_types_seed_file_name.names[w->seed.v[i].name.v],
+                                   .data = w->seed.v[i].text.v,
+                                   .bytes = strlen(w->seed.v[i].text.v)};
     return 0;
 }
 

@@ -32,11 +32,12 @@ struct agent_core_result {
 
 struct agent_core {
     struct agent_core_config config;
-    char run_root[VM_PROCESS_PATH_BYTES], incoming[512], usage_path[512];
+    char run_root[VM_PROCESS_PATH_BYTES], usage_path[512];
     struct worker_pool *workers;
     struct agent_host host;
     struct agent_core_vm **vms;
     unsigned n_vms, vms_capacity;
+    struct image_origins *images;
     struct agent_volumes *volumes;
     struct agent_ports *ports;
 

@@ -21,14 +21,15 @@
 #include <stdint.h>
 
 #include "agent/network_driver.h"
-#include "agent/seed_disk.h"
 #include "agent/volume_driver.h"
 #include "agent/worker.h"
 #include "base/err.h"
 #include "io/loop.h"
+#include "seed/seed_iso.h"
 
 #define AGENT_VM_DISKS_MAX 24
 #define AGENT_VM_PORTS_MAX 16
+#define AGENT_VM_SEED_MAX  4
 
 enum vm_power { VM_POWER_ABSENT, VM_POWER_STOPPED, VM_POWER_RUNNING, VM_POWER_PAUSED };
 
@@ -48,7 +49,7 @@ struct vm_want {
     struct vm_want_disk disks[AGENT_VM_DISKS_MAX];
     struct network_port ports[AGENT_VM_PORTS_MAX];
     unsigned n_seed; /* files of a disk for cloud-init, the last of its disks; 0: no such disk */
-    struct seed_disk_file seed[SEED_DISK_FILES_MAX];
+    struct seed_iso_file seed[AGENT_VM_SEED_MAX];
 };
 
 enum vm_seen_state {

@@ -20,9 +20,15 @@ void agent_vm_want_fini(struct vm_want *want)
     want->config_json = NULL;
     for (unsigned i = 0; i < want->n_seed; i++) {
         free((char *)want->seed[i].name);
-        free((char *)want->seed[i].text);
+        free((void *)(uintptr_t)want->seed[i].data);
     }
     want->n_seed = 0;
+}
+
+static void *copy(const void *data, size_t bytes)
+{
+    void *made = malloc(bytes + 1);
+    return made ? memcpy(made, data, bytes) : NULL;
 }
 
 int agent_vm_want_copy(struct vm_want *to, const struct vm_want *from)
@@ -32,8 +38,8 @@ int agent_vm_want_copy(struct vm_want *to, const struct vm_want *from)
     made.config_json = strdup(from->config_json ? from->config_json : "{}");
     for (unsigned i = 0; i < from->n_seed; i++) {
         made.seed[i].name = strdup(from->seed[i].name);
-        made.seed[i].text = strdup(from->seed[i].text);
-        whole = whole && made.seed[i].name && made.seed[i].text;
+        made.seed[i].data = copy(from->seed[i].data, from->seed[i].bytes);
+        whole = whole && made.seed[i].name && made.seed[i].data;
     }
     if (!made.config_json || !whole) {
         agent_vm_want_fini(&made);
@@ -125,8 +131,8 @@ static int add_disks(struct agent_vm *vm, struct vm_config *c)
 static int write_seed(struct agent_vm *vm, const char *path)
 {
     size_t bytes = 0;
-    CLEANUP_FREE uint8_t *disk = seed_disk_make(vm->job.seed, vm->job.n_seed, &bytes, &vm->job_err);
-    if (!disk)
+    CLEANUP_FREE uint8_t *disk = NULL;
+    if (seed_iso_make(vm->job.seed, vm->job.n_seed, 0, &disk, &bytes, &vm->job_err))
         return err_wrap(&vm->job_err, "seed");
     if (mkdir(vm->run_dir, 0700) < 0 && errno != EEXIST)
         return err_sys(&vm->job_err, errno, "could not make the run directory %s", vm->run_dir);

@@ -35,6 +35,7 @@ struct agent_volumes {
     struct work look; /* on a worker while `looking` */
     bool looking, look_again;
     struct listed listed;
+    bool stopping;
     uint64_t changes, look_changes; /* jobs that ended; a list that began before is not news */
 };
 
@@ -110,7 +111,8 @@ static void step(struct agent_volumes *v, struct agent_volumes_entry *e);
 static bool is_final(int code)
 {
     return code == EINVAL || code == EEXIST || code == ENOTSUP || code == EPERM ||
-           code == EBADMSG || code == ENAMETOOLONG || code == ECANCELED;
+           code == EBADMSG || code == ENAMETOOLONG || code == ECANCELED || code == E2BIG ||
+           code == EACCES;
 }
 
 static void job_done(struct work *w)
@@ -125,6 +127,10 @@ static void job_done(struct work *w)
     if (e->there)
         e->info = e->job_info;
     e->generation = e->job.generation;
+    if (e->job_came || !e->there) {
+        e->came = e->job_came;
+        e->result = e->job_result;
+    }
     if (e->job_err.code) {
         int64_t wait_s = MIN((int64_t)RETRY_FIRST_S << MIN(e->failures, 10u), RETRY_MAX_S);
         e->failures++;
@@ -150,8 +156,9 @@ static void step(struct agent_volumes *v, struct agent_volumes_entry *e)
     e->work = (struct work){.run = agent_volumes_job, .done = job_done};
     e->working = true;
     e->retry_ns = 0;
-    e->percent = 0;
-    e->told_percent = 0;
+    e->percent = e->told_percent = 0;
+    e->received_bytes = e->told_bytes = 0;
+    e->stop = v->stopping;
     if (e->state != LINK_VOLUME_SEEN_STATE_FAILED || e->generation != e->want.generation)
         see(v, e, LINK_VOLUME_SEEN_STATE_WORKING, "");
     worker_submit(v->config.workers, &e->work);
@@ -267,8 +274,10 @@ static void ticked(struct loop_timer *t)
     for (unsigned i = 0; i < v->n; i++) {
         struct agent_volumes_entry *e = v->entries[i];
         unsigned percent = e->percent;
-        if (e->working && percent != e->told_percent) {
+        uint64_t bytes = e->received_bytes;
+        if (e->working && (percent != e->told_percent || bytes != e->told_bytes)) {
             e->told_percent = percent;
+            e->told_bytes = bytes;
             tell(v, e);
         }
         step(v, e);
@@ -307,6 +316,7 @@ struct agent_volumes *agent_volumes_create(const struct agent_volumes_config *co
 
 void agent_volumes_stop(struct agent_volumes *v)
 {
+    v->stopping = true;
     for (unsigned i = 0; i < v->n; i++)
         v->entries[i]->stop = true;
 }
@@ -337,11 +347,6 @@ static enum link_volume_kind link_kind_of(enum volume_kind kind)
                                      : LINK_VOLUME_KIND_VOLUME;
 }
 
-static const char *text_or_null(const struct api_text *t)
-{
-    return t->is == API_VALUE ? t->v : NULL;
-}
-
 /* The want as ours; its texts are borrowed. */
 static int read_want(const struct link_volume_want *want, struct agent_volumes_want *w,
                      struct err *err)
@@ -359,8 +364,6 @@ static int read_want(const struct link_volume_want *want, struct agent_volumes_w
         return err_set(err, EINVAL, "a volume has a size");
     if (kind == VOLUME_SNAPSHOT && want->source.is != API_VALUE)
         return err_set(err, EINVAL, "a snapshot is of a volume");
-    if (kind == VOLUME_IMAGE && want->origin.is != API_VALUE)
-        return err_set(err, EINVAL, "an image has an origin");
     if (kind == VOLUME_VOLUME) {
         w->spec.size_bytes = (uint64_t)want->size_bytes.v;
         w->spec.from_source = want->source.is == API_VALUE;
@@ -368,14 +371,7 @@ static int read_want(const struct link_volume_want *want, struct agent_volumes_w
         if (w->spec.from_source && want->source_kind.is != API_VALUE)
             return err_set(err, EINVAL, "a volume is made of an image or a snapshot: say which");
     }
-    if (kind == VOLUME_IMAGE) {
-        w->format = want->format.v == LINK_VOLUME_WANT_FORMAT_RAW ? VOLUME_RAW : VOLUME_QCOW2;
-        w->path = (char *)text_or_null(&want->origin.v->path);
-        w->url = (char *)text_or_null(&want->origin.v->url);
-        w->sha256 = (char *)text_or_null(&want->sha256);
-        w->recipe = want->origin.v->kind.v == LINK_IMAGE_ORIGIN_KIND_DEBIAN;
-    }
-    return 0;
+    return kind == VOLUME_IMAGE ? agent_volumes_image_read(want, w, err) : 0;
 }
 
 int agent_volumes_want(struct agent_volumes *v, const struct link_volume_want *want,
@@ -395,6 +391,8 @@ int agent_volumes_want(struct agent_volumes *v, const struct link_volume_want *w
     if (agent_volumes_want_copy(&e->want, &w))
         return err_set(err, ENOMEM, "could not allocate a volume");
     e->managed = true;
+    if (e->working && !w.present)
+        e->stop = true; /* what is being fetched is not waited for */
     if (first) {
         e->generation = 0;
         tell(v, e);
@@ -462,7 +460,7 @@ static bool describe(struct agent_volumes *v, const struct agent_volumes_entry *
         set_int(&out->progress_percent, e->percent);
     if (e->reason[0])
         out->reason = (struct api_text){API_VALUE, e->reason};
-    return true;
+    return e->kind != VOLUME_IMAGE || agent_volumes_image_describe(e, arena, out);
 }
 
 bool agent_volumes_next(struct agent_volumes *v, bool all, unsigned *at, struct api_arena *arena,

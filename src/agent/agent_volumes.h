@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/image_source.h"
+#include "agent/image_origin.h"
 #include "agent/volume_driver.h"
 #include "agent/worker.h"
 #include "api/api_arena.h"
@@ -24,8 +24,7 @@ struct agent_volumes_config {
     struct loop *loop;
     struct worker_pool *workers;
     struct volume_driver *pools; /* of volume_pools_open() */
-    const char *incoming;        /* a directory for what is being fetched */
-    struct image_source_config images;
+    struct image_origins *images;
     /* Something has changed: agent_volumes_next() has it. In the loop; must not destroy. */
     void (*changed)(void *opaque);
     /* Whether a VM that is managed has that volume. */

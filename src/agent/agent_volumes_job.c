@@ -1,23 +1,18 @@
 /* What making and removing a volume, a snapshot or an image takes, on a worker. Each step may have
  * been done before. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/agent_volumes_internal.h"
-#include "agent/volume_pools.h"
 #include "base/fault.h"
 #include "base/util.h"
-#include "base/uuid.h"
 
 void agent_volumes_want_fini(struct agent_volumes_want *want)
 {
-    free(want->path);
-    free(want->url);
+    free(want->source);
     free(want->sha256);
-    want->path = want->url = want->sha256 = NULL;
+    want->source = want->sha256 = NULL;
 }
 
 static char *copy(const char *text, bool *whole)
@@ -31,8 +26,7 @@ int agent_volumes_want_copy(struct agent_volumes_want *to, const struct agent_vo
 {
     struct agent_volumes_want made = *from;
     bool whole = true;
-    made.path = copy(from->path, &whole);
-    made.url = copy(from->url, &whole);
+    made.source = copy(from->source, &whole);
     made.sha256 = copy(from->sha256, &whole);
     if (!whole) {
         agent_volumes_want_fini(&made);
@@ -54,34 +48,6 @@ static int make_volume(struct agent_volumes_entry *e, struct volume_driver *pool
     return ret ? err_set(&e->job_err, -ret, "could not look at the volume") : 0;
 }
 
-static int make_image(struct agent_volumes_entry *e, struct volume_driver *pools)
-{
-    const struct agent_volumes_config *c = agent_volumes_config_of(e->owner);
-    char id[UUID_TEXT_BYTES], fetched[IMAGE_SOURCE_PATH_BYTES], path[IMAGE_SOURCE_PATH_BYTES];
-    struct volume_info info;
-    if (!pools->ops->info(pools, VOLUME_IMAGE, e->id, &info, NULL))
-        return 0;
-    struct volume_driver *pool = volume_pools_find(pools, e->job.spec.pool, &e->job_err);
-    if (!pool)
-        return -ENOENT;
-    if (e->job.recipe || (!e->job.path && !e->job.url))
-        return err_set(&e->job_err, ENOTSUP, "this host builds no images: import one");
-    uuid_format(e->id, id);
-    if (snprintf(fetched, sizeof(fetched), "%s/%s", c->incoming, id) >= (int)sizeof(fetched))
-        return err_set(&e->job_err, ENAMETOOLONG, "%.80s is too long a path", c->incoming);
-    const struct image_source source = {
-        .path = e->job.path, .url = e->job.url, .sha256 = e->job.sha256};
-    int ret =
-        image_source_get(&c->images, &source, fetched, path, &e->percent, &e->stop, &e->job_err);
-    if (!ret)
-        ret = fault_point("agent_volumes.image.fetched");
-    if (!ret)
-        ret = pool->ops->import(pool, e->id, path, e->job.format, &e->job_err);
-    if (!source.path)
-        unlink(fetched);
-    return ret;
-}
-
 static int make(struct agent_volumes_entry *e, struct volume_driver *pools)
 {
     switch (e->kind) {
@@ -92,7 +58,7 @@ static int make(struct agent_volumes_entry *e, struct volume_driver *pools)
     case VOLUME_IMAGE:
         break;
     }
-    return make_image(e, pools);
+    return agent_volumes_image_make(e, pools);
 }
 
 void agent_volumes_job(struct work *w)
@@ -100,6 +66,7 @@ void agent_volumes_job(struct work *w)
     struct agent_volumes_entry *e = container_of(w, struct agent_volumes_entry, work);
     struct volume_driver *pools = agent_volumes_config_of(e->owner)->pools;
     e->job_err = (struct err){0};
+    e->job_came = false;
     int ret =
         e->job.present ? make(e, pools) : pools->ops->remove(pools, e->kind, e->id, &e->job_err);
     if (!ret)

@@ -11,7 +11,7 @@
 #define SIZE_MAX_GIB  1024
 #define PACKAGE_MAX   63
 #define BUILT_PERCENT 70 /* the rest is the import's */
-#define ARGUMENTS     8
+#define ARGUMENTS     10
 
 struct build {
     const struct image_build *b;
@@ -115,6 +115,10 @@ static int run(struct build *w, unsigned n_packages, struct err *err)
     argv[n++] = b->program;
     argv[n++] = "--size-gib";
     argv[n++] = size;
+    if (b->suite) {
+        argv[n++] = "--suite";
+        argv[n++] = b->suite;
+    }
     for (unsigned i = 0; i < n_packages; i++) {
         argv[n++] = "--package";
         argv[n++] = b->packages[i];
@@ -160,6 +164,7 @@ int image_build_debian(struct image_import *im, const struct image_build *b,
                                      .source = path,
                                      .expects = true,
                                      .format = IMAGE_PROBE_RAW,
+                                     .pool = b->pool,
                                      .progress = importing,
                                      .ctx = &w,
                                      .stop = b->stop};

@@ -10,9 +10,11 @@
 struct image_build {
     uint8_t id[16];
     const char *program;         /* the path of tools/image/build */
+    const char *suite;           /* "bookworm"; NULL: that of this host, the only one it builds */
     unsigned size_gib;           /* of the disk; 0: 2 */
     const char *const *packages; /* further ones, ended by NULL; may be NULL */
     unsigned time_max_s;         /* 0: an hour */
+    struct volume_driver *pool;  /* where it goes; NULL: the importer's driver */
     /* `doing` is a line of the recipe's, for people. percent never goes back. May be NULL. */
     void (*progress)(void *ctx, unsigned percent, const char *doing);
     void *ctx;

@@ -206,7 +206,7 @@ static int store(struct image_import_job *j, const struct image_probe *p, const 
                  struct err *err)
 {
     char path[IMAGE_IMPORT_PATH_BYTES + 16];
-    struct volume_driver *d = j->im->config.driver;
+    struct volume_driver *d = j->request->pool ? j->request->pool : j->im->config.driver;
     if (j->request->stop && atomic_load(j->request->stop))
         return err_set(err, ECANCELED, "canceled");
     image_import_tell(j, IMAGE_IMPORT_STORE, 0, 0);
@@ -244,6 +244,8 @@ int image_import_run(struct image_import *im, const struct image_import_request 
     if (!ret)
         ret = store(&j, &p, name, err);
     end(&j);
+    if (ret == -EBADMSG)
+        *result = j.result;
     if (ret)
         return ret;
     j.result.size_bytes = align_up(p.size_bytes, 512);

@@ -23,7 +23,7 @@ struct image_import;
 struct image_import_config {
     const char *dir;              /* for work in progress, ours alone; best on the pool's file
                                    * system, where an uploaded file need not be copied */
-    struct volume_driver *driver; /* borrowed */
+    struct volume_driver *driver; /* says which images are there, and takes them; borrowed */
     uint64_t max_bytes;           /* of what is read, as it comes */
     uint64_t max_disk_bytes;      /* as a guest sees it */
     unsigned time_max_s;          /* of each program that is run; 0: an hour */
@@ -55,6 +55,7 @@ struct image_import_request {
     uint8_t id[16]; /* the image's; one import at a time */
     enum image_import_kind kind;
     const char *source;             /* path or URL */
+    struct volume_driver *pool;     /* where it goes; NULL: the importer's driver */
     bool expects;                   /* refuse what has not this format, once it is unpacked: */
     enum image_probe_format format; /* (false: whatever it is) */
     const uint8_t *sha256;          /* of the bytes as they come; NULL: not checked */
@@ -74,7 +75,7 @@ struct image_import_result {
 };
 
 /* Imports; an image of that id that is there is fine. Whatever the outcome, nothing is left but the
- * image, if it says 0.
+ * image, if it says 0. With EBADMSG *result holds what came: received_bytes and sha256.
  * Errors: EBADMSG (another SHA-256), EINVAL, ENOTSUP (the content, see agent/image_probe.h; not the
  * format expected), E2BIG, ECANCELED, ETIMEDOUT, ENOSPC; those of agent/image_fetch.h,
  * agent/image_child.h and of the driver. Blocks: for a worker. Threads: any number, for different

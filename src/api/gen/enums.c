@@ -34,8 +34,8 @@ static const char *const image_debian_suite_names[] = {
 const struct api_types_enum api_types_image_debian_suite = {"ImageDebianSuite", image_debian_suite_names, 3};
 
 static const char *const image_format_names[] = {
-    "auto", "raw", "qcow2", "vmdk", "ova"};
-const struct api_types_enum api_types_image_format = {"ImageFormat", image_format_names, 5};
+    "auto", "raw", "qcow2", "vmdk", "ova", "vhdx", "vdi"};
+const struct api_types_enum api_types_image_format = {"ImageFormat", image_format_names, 7};
 
 static const char *const image_os_names[] = {
     "linux", "windows", "bsd", "other"};

@@ -73,6 +73,8 @@ enum api_image_format {
     API_IMAGE_FORMAT_QCOW2,
     API_IMAGE_FORMAT_VMDK,
     API_IMAGE_FORMAT_OVA,
+    API_IMAGE_FORMAT_VHDX,
+    API_IMAGE_FORMAT_VDI,
     API_IMAGE_FORMAT_N
 };
 extern const struct api_types_enum api_types_image_format;

@@ -88,7 +88,7 @@ static const struct api_types_field port_fields[] = {
     {"spoofing", offsetof(struct api_port, spoofing), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .fallback = "false"},
     {"enabled", offsetof(struct api_port, enabled), API_KIND_BOOL, .flags = API_FIELD_REQUIRED, .fallback = "true"},
     {"qos", offsetof(struct api_port, qos), API_KIND_OBJECT, .object = &api_types_port_qos},
-    {"forwards", offsetof(struct api_port, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
+    {"forwards", offsetof(struct api_port, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_port_forward},
     {"status", offsetof(struct api_port, status), API_KIND_OBJECT, .flags = API_FIELD_REQUIRED, .object = &api_types_port_status},
     {"generation", offsetof(struct api_port, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
     {"created_at", offsetof(struct api_port, created_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
@@ -121,7 +121,7 @@ static const struct api_types_field port_status_fields[] = {
     {"addresses", offsetof(struct api_port_status, addresses), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_IP, .min_items = 0, .max_items = 16, .min = 0, .max = 39},
     {"mac", offsetof(struct api_port_status, mac), API_KIND_TEXT, .format = API_FORMAT_MAC, .min = 0, .max = 17},
     {"floating_ip", offsetof(struct api_port_status, floating_ip), API_KIND_TEXT, .format = API_FORMAT_IP, .min = 0, .max = 39},
-    {"forwards", offsetof(struct api_port_status, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
+    {"forwards", offsetof(struct api_port_status, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_status = {
     "PortStatus", sizeof(struct api_port_status), 8, port_status_fields, NULL};
@@ -265,7 +265,7 @@ static const struct api_types_field port_create_fields[] = {
     {"spoofing", offsetof(struct api_port_create, spoofing), API_KIND_BOOL, .fallback = "false"},
     {"enabled", offsetof(struct api_port_create, enabled), API_KIND_BOOL, .fallback = "true"},
     {"qos", offsetof(struct api_port_create, qos), API_KIND_OBJECT, .object = &api_types_port_qos},
-    {"forwards", offsetof(struct api_port_create, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
+    {"forwards", offsetof(struct api_port_create, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_create = {
     "PortCreate", sizeof(struct api_port_create), 11, port_create_fields, &api_types_port};
@@ -287,7 +287,7 @@ static const struct api_types_field port_patch_fields[] = {
     {"spoofing", offsetof(struct api_port_patch, spoofing), API_KIND_BOOL, .flags = API_FIELD_NULLABLE},
     {"enabled", offsetof(struct api_port_patch, enabled), API_KIND_BOOL, .flags = API_FIELD_NULLABLE},
     {"qos", offsetof(struct api_port_patch, qos), API_KIND_OBJECT, .flags = API_FIELD_NULLABLE, .object = &api_types_port_qos_patch},
-    {"forwards", offsetof(struct api_port_patch, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .flags = API_FIELD_NULLABLE, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
+    {"forwards", offsetof(struct api_port_patch, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .flags = API_FIELD_NULLABLE, .min_items = 0, .max_items = 16, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_port_patch = {
     "PortPatch", sizeof(struct api_port_patch), 9, port_patch_fields, &api_types_port};

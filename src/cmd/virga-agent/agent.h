@@ -12,6 +12,8 @@
 
 struct agent_options {
     const char *state_dir, *run_dir, *vmm;
+    const char *image_builder; /* NULL: the one that belongs to this program, if there is one */
+    bool private_urls;
     char server[280]; /* HOST:PORT; "": as the host has joined */
     const char *authority, *cert, *key;
     const char *id; /* of a host without certificates; NULL: by the certificate */

@@ -21,6 +21,8 @@ enum flag {
     POOL,
     BRIDGE,
     IMPORT,
+    IMAGE_BUILDER,
+    PRIVATE_URLS,
     WORKERS,
     LOG,
     NAME,
@@ -45,6 +47,8 @@ static const struct option LONG[] = {
     {"pool", required_argument, NULL, POOL},
     {"bridge", required_argument, NULL, BRIDGE},
     {"import", required_argument, NULL, IMPORT},
+    {"image-builder", required_argument, NULL, IMAGE_BUILDER},
+    {"private-urls", no_argument, NULL, PRIVATE_URLS},
     {"workers", required_argument, NULL, WORKERS},
     {"log", required_argument, NULL, LOG},
     {"name", required_argument, NULL, NAME},
@@ -60,28 +64,31 @@ static const struct option LONG[] = {
 
 void agent_usage(void)
 {
-    fputs("usage: virga-agent --state DIR [flags]              serve this host to its cloud\n"
-          "       virga-agent join --state DIR [flags] SECRET  join a cloud; - reads the secret\n"
-          "       virga-agent --simulate N --state DIR [flags] N hosts that are not there\n"
-          "       virga-agent --help | --version\n"
-          "\n"
-          "flags:\n"
-          "  --state DIR            where the agent keeps what it must not lose\n"
-          "  --run DIR              run directories of VMs (DIR/run); a short path\n"
-          "  --server HOST:PORT     the server (the one that was joined)\n"
-          "  --authority PEM        what the server's certificate is signed by\n"
-          "  --cert PEM --key PEM   what this host shows\n"
-          "  --id UUID              the host's id where it has no certificate\n"
-          "  --vmm PATH             the monitor (virga-vmm beside this program)\n"
-          "  --pool NAME=DIR        a pool of volumes; the first is the default; may be repeated\n"
-          "  --bridge NAME          a bridge that ports may be put on; may be repeated\n"
-          "  --import DIR           images may be taken from files below it; may be repeated\n"
-          "  --workers N            threads for volumes and ports (4)\n"
-          "  --log LEVEL            error, warn, info or debug (info)\n"
-          "  --name NAME            with join: the host's name (its own)\n"
-          "  --sim-cpus N --sim-numa N --sim-memory SIZE --sim-pool SIZE\n"
-          "                         what each simulated host has (64, 2, 256G, 4T)\n",
-          stdout);
+    fputs(
+        "usage: virga-agent --state DIR [flags]              serve this host to its cloud\n"
+        "       virga-agent join --state DIR [flags] SECRET  join a cloud; - reads the secret\n"
+        "       virga-agent --simulate N --state DIR [flags] N hosts that are not there\n"
+        "       virga-agent --help | --version\n"
+        "\n"
+        "flags:\n"
+        "  --state DIR            where the agent keeps what it must not lose\n"
+        "  --run DIR              run directories of VMs (DIR/run); a short path\n"
+        "  --server HOST:PORT     the server (the one that was joined)\n"
+        "  --authority PEM        what the server's certificate is signed by\n"
+        "  --cert PEM --key PEM   what this host shows\n"
+        "  --id UUID              the host's id where it has no certificate\n"
+        "  --vmm PATH             the monitor (virga-vmm beside this program)\n"
+        "  --pool NAME=DIR        a pool of volumes; the first is the default; may be repeated\n"
+        "  --bridge NAME          a bridge that ports may be put on; may be repeated\n"
+        "  --import DIR           images may be taken from files below it; may be repeated\n"
+        "  --image-builder PATH   what builds Debian images (the one installed with this program)\n"
+        "  --private-urls         images may be fetched from addresses that are not public\n"
+        "  --workers N            threads for volumes and ports (4)\n"
+        "  --log LEVEL            error, warn, info or debug (info)\n"
+        "  --name NAME            with join: the host's name (its own)\n"
+        "  --sim-cpus N --sim-numa N --sim-memory SIZE --sim-pool SIZE\n"
+        "                         what each simulated host has (64, 2, 256G, 4T)\n",
+        stdout);
 }
 
 int agent_split_server(const char *text, char host[256], uint16_t *port, struct err *err)
@@ -168,6 +175,9 @@ static int read_value(struct agent_options *o, int option, const char *value, st
         return add(o->bridges, &o->n_bridges, "--bridge", value, err);
     case IMPORT:
         return add(o->imports, &o->n_imports, "--import", value, err);
+    case PRIVATE_URLS:
+        o->private_urls = true;
+        return 0;
     case WORKERS:
         return read_number("--workers", value, 64, &o->workers, err);
     case LOG:
@@ -204,6 +214,8 @@ static const char **text_option(struct agent_options *o, int option)
         return &o->id;
     case VMM:
         return &o->vmm;
+    case IMAGE_BUILDER:
+        return &o->image_builder;
     case NAME:
         return &o->name;
     default:

@@ -37,7 +37,7 @@ struct service {
     const struct agent_options *options;
     struct loop *loop;
     int lock_fd;
-    char vmm[PATH_MAX], host[256], own_prefix[300];
+    char vmm[PATH_MAX], image_builder[PATH_MAX], host[256];
     uint16_t port;
     struct host_identity identity;
     bool has_identity; /* of its own, that can be renewed */
@@ -312,6 +312,37 @@ static int find_monitor(struct service *s, struct err *err)
     return 0;
 }
 
+static bool is_program(const char *path, char real[PATH_MAX])
+{
+    if (realpath(path, real) && !access(real, X_OK))
+        return true;
+    real[0] = 0;
+    return false;
+}
+
+/* In its build folder this program takes the sources' recipe. Installed it never does: they may be
+ * anybody's by then. Without a recipe this host builds no images. */
+static int find_image_builder(struct service *s, struct err *err)
+{
+    char self[PATH_MAX] = "", beside[PATH_MAX + 64];
+    if (s->options->image_builder)
+        return is_program(s->options->image_builder, s->image_builder)
+                   ? 0
+                   : err_sys(err, errno, "could not find the image builder %s",
+                             s->options->image_builder);
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash = n > 0 ? strrchr(self, '/') : NULL;
+    if (!slash)
+        return 0;
+    *slash = 0;
+    snprintf(beside, sizeof(beside), "%s/../share/virga/image/build", self);
+    if (!strcmp(self, VIRGA_BUILD_DIR))
+        is_program(VIRGA_SOURCE_DIR "/tools/image/build", s->image_builder);
+    else if (!is_program(beside, s->image_builder)) /* wherever the whole was moved to */
+        is_program(VIRGA_DATA_DIR "/image/build", s->image_builder);
+    return 0;
+}
+
 static int open_drivers(struct service *s, struct err *err)
 {
     const struct agent_options *o = s->options;
@@ -364,14 +395,12 @@ static int identify(struct service *s, struct err *err)
     }
     if (ret)
         return ret;
-    snprintf(s->own_prefix, sizeof(s->own_prefix), "https://%.280s/", server);
     return agent_split_server(server, s->host, &s->port, err);
 }
 
 static int start_core(struct service *s, struct err *err)
 {
     const struct agent_options *o = s->options;
-    const bool tls = s->has_identity || o->cert;
     const struct agent_core_config c = {
         .loop = s->loop,
         .state_dir = o->state_dir,
@@ -381,10 +410,8 @@ static int start_core(struct service *s, struct err *err)
         .networks = s->networks,
         .workers = o->workers,
         .images = {.folders = o->imports,
-                   .own_prefix = tls ? s->own_prefix : NULL,
-                   .authority_path = s->has_identity ? s->identity.authority_path : o->authority,
-                   .cert_path = s->has_identity ? s->identity.cert_path : o->cert,
-                   .key_path = s->has_identity ? s->identity.cert_path : o->key},
+                   .builder = s->image_builder[0] ? s->image_builder : NULL,
+                   .private_urls = o->private_urls},
         .ops = &CORE_OPS,
         .opaque = s};
     struct agent_core_config whole = c;
@@ -419,6 +446,8 @@ static int start(struct service *s, struct err *err)
     int ret = lock_state(s, err);
     if (!ret)
         ret = find_monitor(s, err);
+    if (!ret)
+        ret = find_image_builder(s, err);
     if (!ret)
         ret = identify(s, err);
     if (!ret)

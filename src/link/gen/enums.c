@@ -9,6 +9,10 @@ static const char *const heartbeat_health_names[] = {
     "ok", "degraded"};
 const struct api_types_enum link_types_heartbeat_health = {"HeartbeatHealth", heartbeat_health_names, 2};
 
+static const char *const image_format_names[] = {
+    "auto", "raw", "qcow2", "vmdk", "ova", "vhdx", "vdi"};
+const struct api_types_enum link_types_image_format = {"ImageFormat", image_format_names, 7};
+
 static const char *const image_origin_kind_names[] = {
     "path", "url", "debian"};
 const struct api_types_enum link_types_image_origin_kind = {"ImageOriginKind", image_origin_kind_names, 3};
@@ -61,8 +65,4 @@ const struct api_types_enum link_types_volume_kind = {"VolumeKind", volume_kind_
 static const char *const volume_seen_state_names[] = {
     "absent", "working", "ready", "failed"};
 const struct api_types_enum link_types_volume_seen_state = {"VolumeSeenState", volume_seen_state_names, 4};
-
-static const char *const volume_want_format_names[] = {
-    "raw", "qcow2"};
-const struct api_types_enum link_types_volume_want_format = {"VolumeWantFormat", volume_want_format_names, 2};
 

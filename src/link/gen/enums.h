@@ -20,6 +20,18 @@ enum link_heartbeat_health {
 };
 extern const struct api_types_enum link_types_heartbeat_health;
 
+enum link_image_format {
+    LINK_IMAGE_FORMAT_AUTO,
+    LINK_IMAGE_FORMAT_RAW,
+    LINK_IMAGE_FORMAT_QCOW2,
+    LINK_IMAGE_FORMAT_VMDK,
+    LINK_IMAGE_FORMAT_OVA,
+    LINK_IMAGE_FORMAT_VHDX,
+    LINK_IMAGE_FORMAT_VDI,
+    LINK_IMAGE_FORMAT_N
+};
+extern const struct api_types_enum link_types_image_format;
+
 enum link_image_origin_kind {
     LINK_IMAGE_ORIGIN_KIND_PATH,
     LINK_IMAGE_ORIGIN_KIND_URL,
@@ -146,12 +158,5 @@ enum link_volume_seen_state {
     LINK_VOLUME_SEEN_STATE_N
 };
 extern const struct api_types_enum link_types_volume_seen_state;
-
-enum link_volume_want_format {
-    LINK_VOLUME_WANT_FORMAT_RAW,
-    LINK_VOLUME_WANT_FORMAT_QCOW2,
-    LINK_VOLUME_WANT_FORMAT_N
-};
-extern const struct api_types_enum link_types_volume_want_format;
 
 #endif

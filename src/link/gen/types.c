@@ -74,7 +74,7 @@ static const struct api_types_field volume_want_fields[] = {
     {"source_kind", offsetof(struct link_volume_want, source_kind), API_KIND_ENUM, .words = &link_types_volume_kind},
     {"source", offsetof(struct link_volume_want, source), API_KIND_TEXT, .format = API_FORMAT_UUID, .min = 0, .max = 36},
     {"origin", offsetof(struct link_volume_want, origin), API_KIND_OBJECT, .object = &link_types_image_origin},
-    {"format", offsetof(struct link_volume_want, format), API_KIND_ENUM, .words = &link_types_volume_want_format, .fallback = "qcow2"},
+    {"format", offsetof(struct link_volume_want, format), API_KIND_ENUM, .words = &link_types_image_format, .fallback = "auto"},
     {"sha256", offsetof(struct link_volume_want, sha256), API_KIND_TEXT, .format = API_FORMAT_SHA256, .min = 0, .max = 64},
 };
 const struct api_types_object link_types_volume_want = {
@@ -119,10 +119,13 @@ static const struct api_types_field volume_seen_fields[] = {
     {"size_bytes", offsetof(struct link_volume_seen, size_bytes), API_KIND_INT, .min = 0, .max = 72057594037927936},
     {"used_bytes", offsetof(struct link_volume_seen, used_bytes), API_KIND_INT, .min = 0, .max = 72057594037927936},
     {"progress_percent", offsetof(struct link_volume_seen, progress_percent), API_KIND_INT, .min = 0, .max = 100},
+    {"received_bytes", offsetof(struct link_volume_seen, received_bytes), API_KIND_INT, .min = 0, .max = 72057594037927936},
+    {"format", offsetof(struct link_volume_seen, format), API_KIND_ENUM, .words = &link_types_image_format},
+    {"sha256", offsetof(struct link_volume_seen, sha256), API_KIND_TEXT, .format = API_FORMAT_SHA256, .min = 0, .max = 64},
     {"reason", offsetof(struct link_volume_seen, reason), API_KIND_TEXT, .min = 0, .max = 511},
 };
 const struct api_types_object link_types_volume_seen = {
-    "VolumeSeen", sizeof(struct link_volume_seen), 10, volume_seen_fields, NULL};
+    "VolumeSeen", sizeof(struct link_volume_seen), 13, volume_seen_fields, NULL};
 
 static const struct api_types_field port_seen_fields[] = {
     {"id", offsetof(struct link_port_seen, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},

@@ -119,8 +119,8 @@ struct link_volume_want {
     struct api_text source;
     /* Of an image: where it comes from. */
     struct { enum api_is is; struct link_image_origin *v; } origin;
-    /* Of an image: what its content is. */
-    struct { enum api_is is; enum link_volume_want_format v; } format;
+    /* Of an image: what its content must be. */
+    struct { enum api_is is; enum link_image_format v; } format;
     /* Of an image: the checksum that the content must have; absent: any. */
     struct api_text sha256;
 };
@@ -190,6 +190,14 @@ struct link_volume_seen {
     struct api_int used_bytes;
     /* While it is worked on, where it is known. */
     struct api_int progress_percent;
+    /* Of an image: how much of it has come. */
+    struct api_int received_bytes;
+    /* Of an image that is ready: what came, or what is kept where that is not known any more.
+     * Not auto. */
+    struct { enum api_is is; enum link_image_format v; } format;
+    /* Of an image: of what came, as long as that is known; also where it is another than was
+     * wanted. */
+    struct api_text sha256;
     /* Why it failed. */
     struct api_text reason;
 };

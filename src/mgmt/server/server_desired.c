@@ -157,6 +157,30 @@ static void set_origin(struct message *m, const struct server_image_want *want,
     }
 }
 
+/* In the order of the API's. */
+static const enum link_image_format FORMATS[API_IMAGE_FORMAT_N] = {
+    [API_IMAGE_FORMAT_AUTO] = LINK_IMAGE_FORMAT_AUTO,
+    [API_IMAGE_FORMAT_RAW] = LINK_IMAGE_FORMAT_RAW,
+    [API_IMAGE_FORMAT_QCOW2] = LINK_IMAGE_FORMAT_QCOW2,
+    [API_IMAGE_FORMAT_VMDK] = LINK_IMAGE_FORMAT_VMDK,
+    [API_IMAGE_FORMAT_OVA] = LINK_IMAGE_FORMAT_OVA,
+    [API_IMAGE_FORMAT_VHDX] = LINK_IMAGE_FORMAT_VHDX,
+    [API_IMAGE_FORMAT_VDI] = LINK_IMAGE_FORMAT_VDI};
+
+static enum link_image_format link_format(enum api_image_format format)
+{
+    return (unsigned)format < API_IMAGE_FORMAT_N ? FORMATS[format] : LINK_IMAGE_FORMAT_AUTO;
+}
+
+/* What it is kept as where the agent does not say. */
+static enum api_image_format format_of(const struct link_volume_seen *seen)
+{
+    for (unsigned i = 0; seen->format.is == API_VALUE && i < API_IMAGE_FORMAT_N; i++)
+        if (FORMATS[i] == seen->format.v && i != API_IMAGE_FORMAT_AUTO)
+            return (enum api_image_format)i;
+    return API_IMAGE_FORMAT_QCOW2;
+}
+
 static void add_image(void *ctx, const struct server_image_want *want)
 {
     struct message *m = ctx;
@@ -165,8 +189,7 @@ static void add_image(void *ctx, const struct server_image_want *want)
     if (!w || want->wish == SERVER_STORAGE_REMOVE)
         return;
     w->format.is = API_VALUE;
-    w->format.v = want->format == API_IMAGE_FORMAT_RAW ? LINK_VOLUME_WANT_FORMAT_RAW
-                                                       : LINK_VOLUME_WANT_FORMAT_QCOW2;
+    w->format.v = link_format(want->format);
     if (want->sha256)
         w->sha256 = text_of(m, want->sha256);
     w->origin.v = api_arena_alloc(&m->arena, sizeof(*w->origin.v));
@@ -199,9 +222,11 @@ static void image_seen(struct server *s, const struct store_id *host,
         .generation = seen->generation.v,
         .state = state_of(seen->state.v),
         .percent = (int)number(&seen->progress_percent),
-        .format = API_IMAGE_FORMAT_QCOW2,
+        .received_bytes = number(&seen->received_bytes),
+        .format = format_of(seen),
         .size_bytes = number(&seen->used_bytes),
         .virtual_size_bytes = number(&seen->size_bytes),
+        .sha256 = seen->sha256.is == API_VALUE ? seen->sha256.v : NULL,
         .reason = seen->reason.is == API_VALUE ? seen->reason.v : NULL,
     };
     server_image_seen(s, host, &out);
@@ -270,6 +295,24 @@ static void add_disks(struct message *m, const struct catalog_object *v, struct 
     }
 }
 
+/* Only passt leads ports in. */
+static void add_forwards(struct message *m, const struct server_network_wiring *w,
+                         struct link_port *p)
+{
+    unsigned n = p->kind.v == LINK_PORT_KIND_USER ? w->n_forwards : 0;
+    if (!n)
+        return;
+    p->forwards.v = api_arena_array(&m->arena, n, sizeof(*p->forwards.v));
+    p->forwards.is = p->forwards.v ? API_VALUE : API_ABSENT;
+    m->failed |= !p->forwards.v;
+    for (unsigned i = 0; p->forwards.v && i < n; i++) {
+        struct link_forward *f = &p->forwards.v[p->forwards.n++];
+        f->udp = (struct api_bool){API_VALUE, w->forwards[i].udp};
+        f->host_port = (struct api_int){API_VALUE, w->forwards[i].host_port};
+        f->guest_port = (struct api_int){API_VALUE, w->forwards[i].guest_port};
+    }
+}
+
 static void add_port(struct message *m, const struct catalog_object *port, struct link_port *p)
 {
     struct server_network_wiring w;
@@ -284,6 +327,7 @@ static void add_port(struct message *m, const struct catalog_object *port, struc
         p->mtu_bytes = (struct api_int){API_VALUE, w.mtu_bytes};
     if (w.bridge)
         p->bridge = text_of(m, w.bridge);
+    add_forwards(m, &w, p);
 }
 
 static void add_ports(struct message *m, const struct catalog_object *v, struct link_vm_want *w)

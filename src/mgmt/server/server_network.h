@@ -47,7 +47,7 @@ const char *server_network_driver(enum api_network_kind kind);
 #define SERVER_NETWORK_IP_BYTES 46
 #define SERVER_NETWORK_DNS_MAX  16
 
-#define SERVER_NETWORK_FORWARDS_MAX 32
+#define SERVER_NETWORK_FORWARDS_MAX 16
 
 struct server_network_address {
     char ip[SERVER_NETWORK_IP_BYTES];
