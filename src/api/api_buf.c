@@ -65,19 +65,27 @@ void api_buf_putc(struct api_buf *b, char ch)
     api_buf_put(b, &ch, 1);
 }
 
+/* What most calls write fits into what is there: then it is formatted once. */
 void api_buf_printf(struct api_buf *b, const char *fmt, ...)
 {
     va_list ap;
-    va_start(ap, fmt);
-    char *text;
-    int n = vasprintf(&text, fmt, ap);
-    va_end(ap);
-    if (n < 0) {
-        b->failed = true;
+    if (!room(b, 0))
         return;
+    size_t left = b->size - b->bytes;
+    va_start(ap, fmt);
+    int n = vsnprintf(b->text + b->bytes, left, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n >= left && room(b, (size_t)n)) {
+        va_start(ap, fmt);
+        n = vsnprintf(b->text + b->bytes, b->size - b->bytes, fmt, ap);
+        va_end(ap);
     }
-    api_buf_put(b, text, (size_t)n);
-    free(text);
+    if (n < 0 || (size_t)n > b->limit_bytes - b->bytes)
+        b->failed = true;
+    if (b->failed)
+        b->text[b->bytes] = '\0';
+    else
+        b->bytes += (size_t)n;
 }
 
 unsigned api_buf_utf8(const char *text, size_t bytes)

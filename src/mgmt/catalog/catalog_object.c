@@ -103,9 +103,9 @@ static char *write_text(const struct catalog_object *v, size_t *bytes)
     api_buf_init(&b, TEXT_MAX_BYTES);
     api_json_write(catalog_kinds[v->kind].type, v->doc, 0, NULL, &b);
     *bytes = b.bytes;
-    char *text = api_buf_steal(&b);
+    char *text = api_buf_steal(&b), *exact = text ? realloc(text, *bytes + 1) : NULL;
     api_buf_fini(&b);
-    return text;
+    return exact ? exact : text; /* it is kept as long as the version */
 }
 
 /* Leaves behind what the document no longer points to, and takes along what it points to elsewhere
@@ -128,18 +128,37 @@ static int move_in(struct catalog_object *v)
     return 0;
 }
 
+/* Whether a struct of the type could hold what answers do not show. */
+static bool may_hide(const struct api_types_object *o)
+{
+    for (uint32_t i = 0; i < o->n_fields; i++) {
+        const struct api_types_field *f = &o->fields[i];
+        bool inside = f->kind == API_KIND_OBJECT ||
+                      (f->kind == API_KIND_LIST && f->item_kind == API_KIND_OBJECT);
+        if (f->flags & API_FIELD_WRITE_ONLY || (inside && may_hide(f->object)))
+            return true;
+    }
+    return false;
+}
+
 int catalog_seal(struct catalog_object *v)
 {
+    const struct api_types_object *type = catalog_kinds[v->kind].type;
     struct api_buf b;
+    size_t text_bytes = 0;
     if (move_in(v))
         return -ENOMEM;
     set_name(v);
+    char *text = write_text(v, &text_bytes);
     api_buf_init(&b, TEXT_MAX_BYTES);
-    api_json_write(catalog_kinds[v->kind].type, v->doc, API_JSON_SECRETS, NULL, &b);
+    if (text && !may_hide(type))
+        api_buf_put(&b, text, text_bytes);
+    else
+        api_json_write(type, v->doc, API_JSON_SECRETS, NULL, &b);
     api_buf_putc(&b, '\n');
     api_json_write(&catalog_own_type, v->own, API_JSON_SECRETS, NULL, &b);
-    size_t body_bytes = b.bytes, text_bytes = 0;
-    char *body = api_buf_steal(&b), *text = write_text(v, &text_bytes);
+    size_t body_bytes = b.bytes;
+    char *body = api_buf_steal(&b);
     api_buf_fini(&b);
     if (!body || !text) {
         free(body);
