@@ -215,6 +215,80 @@ def batches_are_made_and_explained():
 
 
 @case
+def a_host_is_emptied_for_maintenance():
+    """Refused while VMs are there, or they are stopped; then nothing starts there."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        drained = cloud.post("/hosts/one/drain")
+        check_eq((drained.status, drained.code), (501, "feature.no_driver"), f"{drained}")
+        check("vm" in drained.body["detail"], "it names the VM")
+        refused = cloud.post("/hosts/one/maintenance")
+        check_eq((refused.status, refused.code), (409, "resource.in_use"), f"{refused}")
+        done(cloud, cloud.post("/hosts/one/maintenance", {"force": True}))
+        check_eq(cloud.get("/hosts/one").body["mode"], "maintenance", "it is in maintenance")
+        check_eq(state(cloud), "stopped", "the VM was stopped")
+        check_eq(cloud.post("/vms/vm/start").code, "resource.wrong_state", "and is not started there")
+        check_eq(cloud.post("/vms", dict(SMALL, name="other")).code, "placement.no_host", "nor is another one")
+        check_eq(cloud.post("/hosts/one/activate").status, 200, "back")
+        done(cloud, cloud.post("/vms/vm/start"))
+        done(cloud, cloud.delete("/vms/vm?purge=true"))
+        done(cloud, cloud.post("/hosts/one/drain", {"then_maintenance": True}))
+        check_eq(cloud.get("/hosts/one").body["mode"], "maintenance", "empty, it goes on at once")
+
+
+@case
+def a_maintenance_goes_on_after_a_kill_and_may_be_given_up():
+    """It is stored with the host."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        agent.obeys = False
+        begun = cloud.post("/hosts/one/maintenance", {"force": True})
+        check_eq((begun.status, cloud.get("/hosts/one").body["mode"]), (202, "draining"), f"{begun}")
+        cloud.post("/hosts/one/activate")
+        check_eq(cloud.wait(begun)["state"], "failed", "given up")
+        begun = cloud.post("/hosts/one/maintenance", {"force": True})
+        cloud.kill()
+        agent.disconnect()
+        cloud.start()
+        agent.obeys = True
+        agent.connect()
+        done(cloud, begun)
+        check_eq(cloud.get("/hosts/one").body["mode"], "maintenance", "taken up")
+
+
+@case
+def a_fenced_host_is_let_in_when_it_is_activated():
+    """Until then it is refused, and its VMs are lost; what waited for it has ended."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", dict(SMALL, name="runs")))
+        done(cloud, cloud.post("/vms", dict(SMALL, name="ends")))
+        check_eq(cloud.post("/hosts/one/fence", {"confirmed": True}).code, "resource.wrong_state", "it answers")
+        agent.obeys = False
+        stop = cloud.post("/vms/ends/stop")
+        agent.disconnect()
+        until(lambda: cloud.post("/hosts/one/fence", {"confirmed": True}).status == 202, "it is off")
+        check_eq(cloud.post("/hosts/one/fence", {"confirmed": False}).code, "request.invalid", "not confirmed")
+        check_eq(cloud.get("/hosts/one").body["status"]["state"], "fenced", "fenced")
+        done(cloud, stop)
+        until(lambda: state(cloud, "runs") == "lost", "the other is lost")
+        agent.connect()
+        agent.wait(lambda: agent.refused == "fenced", "it is refused")
+        agent.disconnect()
+        check_eq(cloud.post("/hosts/one/activate").status, 200, "activated")
+        agent.boot, agent.obeys = "01234567-0123-7123-8123-0123456789ab", False
+        agent.vms.clear()
+        agent.connect()
+        runs = cloud.get("/vms/runs").body["id"]
+        agent.wait(lambda: runs in agent.vms, "it is told again")
+        agent.obeys = True
+        agent.say_vm(runs, "stopped")
+        until(lambda: state(cloud, "runs") == "running", f"started again: {cloud.get('/vms/runs')}")
+
+
+@case
 def the_page_draws_what_the_description_says():
     """docs/arch/24-vms.md has each action's row: from, on the way, to."""
     with open(os.path.join(TOP, "docs/arch/24-vms.md"), encoding="utf-8") as f:

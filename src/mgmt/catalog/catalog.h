@@ -94,7 +94,6 @@ struct catalog_own {
     struct api_text rescue;    /* VM: the volume that it boots from instead of its first */
     struct api_text boot;      /* VM: of its host when it was last started */
     struct api_text operation; /* HOST: that is under way */
-    struct api_bool force;     /* HOST: its VMs are stopped where they cannot be moved */
 };
 extern const struct api_types_object catalog_own_type;
 

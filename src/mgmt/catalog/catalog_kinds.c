@@ -56,7 +56,7 @@ static const struct api_types_field own_fields[] = {
     OWN_TEXT(key),           OWN_TEXT(cert),      OWN_TEXT(usage),     OWN_INT(usage_number),
     OWN_TEXTS(steps),        OWN_INT(purge),      OWN_BOOL(made),      OWN_INT(wish),
     OWN_INT(was_gib),        OWN_TEXT(pool),      OWN_TEXT(resource),  OWN_TEXT(swap),
-    OWN_TEXT(rescue),        OWN_TEXT(boot),      OWN_TEXT(operation), OWN_BOOL(force),
+    OWN_TEXT(rescue),        OWN_TEXT(boot),      OWN_TEXT(operation),
 };
 
 const struct api_types_object catalog_own_type = {

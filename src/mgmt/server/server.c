@@ -14,6 +14,7 @@
 #include "mgmt/server/server_event.h"
 #include "mgmt/server/server_follow.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_host_empty.h"
 #include "mgmt/server/server_identity.h"
 #include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
@@ -50,6 +51,7 @@ static const struct server_route *const routes[] = {
     server_placement_routes,
     server_storage_routes,
     server_system_routes,
+    server_host_empty_routes,
     server_vm_routes,
     server_operation_routes,
     server_identity_user_routes,

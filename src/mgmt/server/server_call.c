@@ -210,8 +210,11 @@ struct catalog_slot *server_call_object(struct server_call *c, enum catalog_kind
     bool in_project = catalog_kinds[kind].in_project;
     struct catalog_slot *slot =
         catalog_find_text(c->s->catalog, kind, in_project ? &c->project : &nobody, ref);
-    /* An id of another project's is nobody's. */
-    if (slot && in_project && memcmp(&slot->now->project, &c->project, sizeof(c->project)) != 0)
+    /* An id of another project's is nobody's; an operation on the cloud is its operators'. */
+    bool clouds = slot && kind == CATALOG_OPERATION && catalog_id_is_zero(&slot->now->project) &&
+                  c->who.cloud_role >= API_ROLE_OPERATOR;
+    if (slot && in_project && !clouds &&
+        memcmp(&slot->now->project, &c->project, sizeof(c->project)) != 0)
         slot = NULL;
     if (!slot)
         api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_NOT_FOUND,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_claim.h"
+#include "mgmt/server/server_host_empty.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_numbers.h"
@@ -496,6 +497,7 @@ void server_host_tick(struct server *s)
         struct server_host *host = slot->aux;
         if (!host)
             continue;
+        server_host_empty_step(s, slot);
         bool ended = now_ns - host->heard_ns > LEASE_NS;
         if (ended && host->link)
             server_link_end(host->link, "nothing was heard for too long");

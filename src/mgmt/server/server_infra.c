@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mgmt/server/server_host.h"
+#include "mgmt/server/server_host_empty.h"
 #include "mgmt/server/server_ref.h"
 
 static int no_memory(struct server_call *c)
@@ -137,7 +139,9 @@ static int set_mode(struct server_call *c, enum api_host_mode mode)
     if (e)
         return e;
     const struct api_host *now = slot->now->doc;
-    if (now->mode.is == API_VALUE && now->mode.v == mode) {
+    bool fenced = server_host_fenced(c->s, &slot->now->id);
+    bool back = fenced && mode == API_HOST_MODE_ACTIVE;
+    if (now->mode.is == API_VALUE && now->mode.v == mode && !back) {
         server_call_reply_object(c, 200, slot->now);
         return 0;
     }
@@ -150,6 +154,11 @@ static int set_mode(struct server_call *c, enum api_host_mode mode)
     struct api_host *host = v->doc;
     host->mode.is = API_VALUE;
     host->mode.v = mode;
+    server_host_empty_end(t, v);
+    if (back) { /* its agent may come again */
+        host->status.v->state.v = API_HOST_STATUS_STATE_UNREACHABLE;
+        host->status.v->reason = (struct api_text){API_ABSENT, NULL};
+    }
     server_txn_put(t, slot, v, true);
     t->answer = v;
     t->status = 200;

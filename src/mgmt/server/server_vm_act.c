@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_host_empty.h"
 #include "mgmt/server/server_vm.h"
 
 static const char *state_name(enum api_vm_state state)
@@ -58,6 +59,13 @@ int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c)
     if (r)
         return r;
     host = catalog_parent(a->v);
+    int to = c->request.route->to_state;
+    if ((to == API_VM_STATE_RUNNING || to == API_VM_STATE_RESCUED) &&
+        !server_host_empty_may_run(c->s, &host))
+        return server_vm_act_refuse(
+            a, api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
+                               "host %s of VM %s is in maintenance: wait until it is active again",
+                               a->status->host.v, a->slot->now->name));
     if (catalog_id_is_zero(&host) || !server_host_lost(c->s, &host))
         return 0;
     return server_vm_act_refuse(
