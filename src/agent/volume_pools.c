@@ -1,14 +1,25 @@
 #include "agent/volume_pools.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 
+/* What is being worked on: a volume's job and its VM's both make it, a snapshot's and another's
+ * both read a volume, an image may go while a volume is made of it. */
+struct hold {
+    const uint8_t *ids[2]; /* of [1] NULL: only one */
+    struct hold *next;
+};
+
 struct volume_pools {
     struct volume_driver driver;
+    pthread_mutex_t lock;
+    pthread_cond_t released;
+    struct hold *holds;
     unsigned n;
     struct {
         char name[VOLUME_DRIVER_POOL_BYTES];
@@ -19,6 +30,38 @@ struct volume_pools {
 static struct volume_pools *pools_of(struct volume_driver *d)
 {
     return container_of(d, struct volume_pools, driver);
+}
+
+static bool is_held(const struct volume_pools *p, const struct hold *h)
+{
+    for (const struct hold *o = p->holds; o; o = o->next)
+        for (unsigned i = 0; i < 4; i++)
+            if (o->ids[i / 2] && h->ids[i % 2] && !memcmp(o->ids[i / 2], h->ids[i % 2], 16))
+                return true;
+    return false;
+}
+
+/* Both at once, so that nobody waits with one in hand. */
+static void take(struct volume_pools *p, struct hold *h)
+{
+    pthread_mutex_lock(&p->lock);
+    while (is_held(p, h))
+        pthread_cond_wait(&p->released, &p->lock);
+    h->next = p->holds;
+    p->holds = h;
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int release(struct volume_pools *p, struct hold *h, int ret)
+{
+    struct hold **at = &p->holds;
+    pthread_mutex_lock(&p->lock);
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
+    pthread_cond_broadcast(&p->released);
+    pthread_mutex_unlock(&p->lock);
+    return ret;
 }
 
 struct volume_driver *volume_pools_find(struct volume_driver *d, const char *name, struct err *err)
@@ -56,33 +99,43 @@ static int locate(struct volume_driver *d, enum volume_kind kind, const uint8_t 
 static int pools_create(struct volume_driver *d, const struct volume_spec *spec, struct err *err)
 {
     struct volume_driver *pool = volume_pools_find(d, spec->pool, err);
-    return pool ? pool->ops->create(pool, spec, err) : -ENOENT;
+    struct hold h = {.ids = {spec->id, spec->from_source ? spec->source : NULL}};
+    if (!pool)
+        return -ENOENT;
+    take(pools_of(d), &h);
+    return release(pools_of(d), &h, pool->ops->create(pool, spec, err));
 }
 
 static int pools_remove(struct volume_driver *d, enum volume_kind kind, const uint8_t id[16],
                         struct err *err)
 {
     struct volume_pools *p = pools_of(d);
+    struct hold h = {.ids = {id}};
     int ret = 0;
+    take(p, &h);
     for (unsigned i = 0; i < p->n && !ret; i++)
         ret = p->pools[i].driver->ops->remove(p->pools[i].driver, kind, id, err);
-    return ret;
+    return release(p, &h, ret);
 }
 
 static int pools_grow(struct volume_driver *d, const uint8_t id[16], uint64_t size_bytes,
                       struct err *err)
 {
     struct volume_driver *pool;
+    struct hold h = {.ids = {id}};
+    take(pools_of(d), &h);
     int ret = locate(d, VOLUME_VOLUME, id, &pool, NULL, err);
-    return ret ? ret : pool->ops->grow(pool, id, size_bytes, err);
+    return release(pools_of(d), &h, ret ? ret : pool->ops->grow(pool, id, size_bytes, err));
 }
 
 static int pools_snapshot(struct volume_driver *d, const uint8_t id[16], const uint8_t snapshot[16],
                           struct err *err)
 {
     struct volume_driver *pool;
+    struct hold h = {.ids = {id, snapshot}};
+    take(pools_of(d), &h);
     int ret = locate(d, VOLUME_VOLUME, id, &pool, NULL, err);
-    return ret ? ret : pool->ops->snapshot(pool, id, snapshot, err);
+    return release(pools_of(d), &h, ret ? ret : pool->ops->snapshot(pool, id, snapshot, err));
 }
 
 /* Into the first; agents ask the pool that is meant. */
@@ -136,6 +189,8 @@ static void pools_close(struct volume_driver *d)
     struct volume_pools *p = pools_of(d);
     for (unsigned i = 0; i < p->n; i++)
         p->pools[i].driver->ops->close(p->pools[i].driver);
+    pthread_cond_destroy(&p->released);
+    pthread_mutex_destroy(&p->lock);
     free(p);
 }
 
@@ -159,6 +214,8 @@ struct volume_driver *volume_pools_open(struct err *err)
         return NULL;
     }
     p->driver.ops = &OPS;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->released, NULL);
     return &p->driver;
 }
 

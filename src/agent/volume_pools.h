@@ -1,5 +1,7 @@
 /* Several drivers, each with a name, as one: a volume is made in the pool that its spec names, and
- * found in whichever has it. Ids are unique over all pools. */
+ * found in whichever has it. Ids are unique over all pools. What changes one id, or reads it as a
+ * source, waits for what does already: unlike those of a driver, its slots may be called for one id
+ * by several threads at once (import() excepted). */
 #ifndef AGENT_VOLUME_POOLS_H
 #define AGENT_VOLUME_POOLS_H
 

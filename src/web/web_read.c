@@ -114,7 +114,12 @@ static int read_header(struct web_request *r, struct lws *wsi, unsigned i, const
 
 static void read_peer(struct web_request *r, struct lws *wsi)
 {
+    static const char MAPPED[] =
+        "::ffff:"; /* IPv4 on a socket that takes both: RFC 4291, 2.5.5.2 */
     lws_get_peer_simple(wsi, r->peer_address, sizeof(r->peer_address));
+    if (!strncmp(r->peer_address, MAPPED, sizeof(MAPPED) - 1) && strchr(r->peer_address, '.'))
+        memmove(r->peer_address, r->peer_address + sizeof(MAPPED) - 1,
+                strlen(r->peer_address + sizeof(MAPPED) - 1) + 1);
     union lws_tls_cert_info_results *info = malloc(sizeof(*info) + 256);
     if (info && !lws_tls_peer_cert_info(wsi, LWS_TLS_CERT_INFO_VERIFIED, info, 0) &&
         info->verified && !lws_tls_peer_cert_info(wsi, LWS_TLS_CERT_INFO_COMMON_NAME, info, 256))

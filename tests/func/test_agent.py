@@ -29,7 +29,7 @@ class Cloud:
                                         stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         check(words and words[0] == "listening", f"fake-cloud said {words}")
-        self.server, self.secret = f"127.0.0.1:{words[1]}", f"{SECRET}.{words[2]}"
+        self.server, self.secret = f"127.0.0.1:{words[1]}", f"{SECRET}_{words[2]}"
         self.changed = threading.Condition()
         self.lines, self.hosts, self.agents = [], {}, []
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -243,7 +243,7 @@ def a_host_joins_by_the_fingerprint_of_its_cloud():
 
         code, text = join("token", "--server", cloud.server)
         check(code == 1 and "fingerprint" in text, text)
-        code, text = join(f"{SECRET}.{'0' * 64}", "--server", cloud.server)
+        code, text = join(f"{SECRET}_{'0' * 64}", "--server", cloud.server)
         check(code == 1 and "could not ask" in text, text)
         code, text = join("wrong" + cloud.secret[4:], "--server", cloud.server)
         check(code == 1 and "the join token is not known" in text, text)

@@ -105,6 +105,32 @@ def ssh_goes_to_the_best_address():
 
 
 @case
+def ssh_goes_by_a_forward_where_there_is_one():
+    with Cloud(TOP) as cloud, Home(cloud.url) as home:
+        home.write("ssh", '#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        os.chmod(home.path("ssh"), 0o755)
+        env = {"PATH": home.dir + ":" + os.environ["PATH"]}
+        vm = {"id": "1", "name": "web", "nics": [{"port": "p1"}, {"port": "p2"}],
+              "status": {"addresses": [{"ip": "10.0.0.5", "source": "guest"}]}}
+        forwards = [{"protocol": "udp", "guest_port": 22, "host_port": 20001}, {"protocol": "tcp", "guest_port": 80, "host_port": 20002},
+                    {"protocol": "tcp", "guest_port": 22, "host_port": 20003}]
+        ports = [Plan(200, {"id": "p1", "status": {"forwards": forwards[:2]}}),
+                 Plan(200, {"id": "p2", "status": {"host": "h", "forwards": forwards}})]
+        cloud.plan(Plan(200, vm), *ports, Plan(200, {"id": "h", "status": {"address": "192.0.2.7"}}))
+        _, out, _ = home.run("vm", "ssh", "web", env=env, expect="done")
+        check_eq(out.split(), ["-p", "20003", "--", "192.0.2.7"], "words")
+        # A host that the server sees as itself, and one that a member may not look at, are where the server is.
+        for host in (Plan(200, {"id": "h", "status": {"address": "127.0.0.1"}}), problem("auth.forbidden", 403)):
+            cloud.plan(Plan(200, vm), *ports, host)
+            _, out, err = home.run("vm", "ssh", "web", "--", "ls", env=env, expect="done")
+            check_eq((out.split(), err), (["-p", "20003", "--", "127.0.0.1", "ls"], ""), "words")
+        # Ports that cannot be seen lead to the guest's own address.
+        cloud.plan(Plan(200, vm), problem("resource.not_found", 404), Plan(200, {"id": "p2", "status": {}}))
+        _, out, err = home.run("vm", "ssh", "web", env=env, expect="done")
+        check_eq((out.split(), err), (["--", "10.0.0.5"], ""), "words")
+
+
+@case
 def the_api_can_be_called_by_hand():
     with Cloud(TOP) as cloud, Home(cloud.url) as home:
         _, out, _ = home.run("api", "GET", "/v1/flavors?limit=3", expect="done")

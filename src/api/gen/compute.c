@@ -86,7 +86,7 @@ static const struct api_types_field vm_nic_fields[] = {
     {"ip", offsetof(struct api_vm_nic, ip), API_KIND_TEXT, .format = API_FORMAT_IP, .min = 0, .max = 39},
     {"mac", offsetof(struct api_vm_nic, mac), API_KIND_TEXT, .format = API_FORMAT_MAC, .min = 0, .max = 17},
     {"security_groups", offsetof(struct api_vm_nic, security_groups), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_NAME, .min_items = 0, .max_items = 16, .min = 0, .max = 63},
-    {"forwards", offsetof(struct api_vm_nic, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 32, .object = &api_types_port_forward},
+    {"forwards", offsetof(struct api_vm_nic, forwards), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &api_types_port_forward},
 };
 const struct api_types_object api_types_vm_nic = {
     "VmNic", sizeof(struct api_vm_nic), 7, vm_nic_fields, NULL};

@@ -194,7 +194,9 @@ int cloud_run_call(struct cloud_run *r, const struct cloud_call *c, json_t **ans
     };
     int n = path.failed ? err_set(&err, EINVAL, "what was given is too long for a path")
                         : cloud_http_send(r->http, &q, &a, &err);
-    if (n)
+    if (c->quiet && (n || a.status >= 300))
+        status = CLOUD_EXIT_FAILED;
+    else if (n)
         status = cloud_run_fail(r, cloud_problem_of_errno(n), &err);
     else
         status = read_answer(r, c, &a, answer);

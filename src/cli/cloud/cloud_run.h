@@ -48,6 +48,7 @@ struct cloud_call {
     FILE *upload, *download;
     int64_t upload_bytes;
     int64_t timeout_ms;
+    bool quiet; /* a failure is not printed: the answer may do without */
     void (*progress)(void *ctx, int64_t done, int64_t all);
     void *progress_ctx;
 };

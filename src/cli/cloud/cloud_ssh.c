@@ -15,6 +15,7 @@
 #include "cli/cloud/cloud_yaml.h"
 
 #define SSH_WORDS_MAX 64
+#define SSH_PORT      22
 
 static int one_vm(struct cloud_run *r)
 {
@@ -60,11 +61,92 @@ static const char *best_address(const json_t *vm)
     return best;
 }
 
+/* ---- forwards: how guests behind the NAT of a host are reached ---- */
+
+struct target {
+    char address[256];
+    int port; /* 0: ssh's own */
+};
+
+/* The port of its host that leads to the guest's SSH; 0: none does. */
+static int ssh_forward(const json_t *port)
+{
+    const json_t *list = json_object_get(json_object_get(port, "status"), "forwards");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *f = json_array_get(list, i);
+        const char *protocol = json_string_value(json_object_get(f, "protocol"));
+        if (json_integer_value(json_object_get(f, "guest_port")) == SSH_PORT &&
+            (!protocol || !strcmp(protocol, "tcp")))
+            return (int)json_integer_value(json_object_get(f, "host_port"));
+    }
+    return 0;
+}
+
+/* Where we found the server is where a host is that it sees as itself. */
+static void server_address(const struct cloud_run *r, struct target *t)
+{
+    const char *at = r->url ? strstr(r->url, "://") : NULL;
+    at = at ? at + 3 : "127.0.0.1";
+    bool brackets = *at == '[';
+    snprintf(t->address, sizeof(t->address), "%.*s",
+             (int)strcspn(at + brackets, brackets ? "]" : ":/"), at + brackets);
+}
+
+/* Members may not look at hosts: without an address of it, it is taken to be the server's. */
+static void host_address(struct cloud_run *r, const char *host, struct target *t)
+{
+    json_t *answer = NULL;
+    unsigned char bytes[16];
+    struct cloud_call c = {.op = API_OP_HOST_GET, .params = {host}, .quiet = true};
+    server_address(r, t);
+    if (!host || cloud_run_call(r, &c, &answer, NULL))
+        return;
+    const char *ip =
+        json_string_value(json_object_get(json_object_get(answer, "status"), "address"));
+    bool four = ip && inet_pton(AF_INET, ip, bytes) == 1;
+    if ((four && bytes[0] != 127) ||
+        (!four && ip && inet_pton(AF_INET6, ip, bytes) == 1 && strcmp(ip, "::1") != 0))
+        snprintf(t->address, sizeof(t->address), "%s", ip);
+    json_decref(answer);
+}
+
+static bool forwarded(struct cloud_run *r, const json_t *vm, struct target *t)
+{
+    const json_t *nics = json_object_get(vm, "nics");
+    for (size_t i = 0; i < json_array_size(nics); i++) {
+        json_t *port = NULL;
+        struct cloud_call c = {
+            .op = API_OP_PORT_GET,
+            .params = {json_string_value(json_object_get(json_array_get(nics, i), "port"))},
+            .quiet = true};
+        if (!c.params[0] || cloud_run_call(r, &c, &port, NULL))
+            continue;
+        t->port = ssh_forward(port);
+        if (t->port)
+            host_address(
+                r, json_string_value(json_object_get(json_object_get(port, "status"), "host")), t);
+        json_decref(port);
+        if (t->port)
+            return true;
+    }
+    return false;
+}
+
+static bool find_target(struct cloud_run *r, const json_t *vm, struct target *t)
+{
+    if (forwarded(r, vm, t))
+        return true;
+    const char *address = best_address(vm);
+    snprintf(t->address, sizeof(t->address), "%s", address ? address : "");
+    return address;
+}
+
 int cloud_run_ssh(struct cloud_run *r)
 {
     struct err err = {0};
     json_t *vm = NULL;
-    char *words[SSH_WORDS_MAX + 8];
+    struct target to = {0};
+    char *words[SSH_WORDS_MAX + 10], port[16];
     size_t n = 0;
     struct cloud_call c = {.op = API_OP_VM_GET};
     int status = one_vm(r);
@@ -72,8 +154,7 @@ int cloud_run_ssh(struct cloud_run *r)
     status = status ? status : cloud_run_call(r, &c, &vm, NULL);
     if (status)
         return status;
-    const char *address = best_address(vm);
-    if (!address) {
+    if (!find_target(r, vm, &to)) {
         err_set(
             &err, ENOENT,
             "\"%.64s\" has no address that can be reached yet: see virga vm show, or use virga vm "
@@ -86,8 +167,13 @@ int cloud_run_ssh(struct cloud_run *r)
             words[n++] = (char *)"-l";
             words[n++] = (char *)r->args.common[CLOUD_USER];
         }
+        if (to.port) {
+            snprintf(port, sizeof(port), "%d", to.port);
+            words[n++] = (char *)"-p";
+            words[n++] = port;
+        }
         words[n++] = (char *)"--";
-        words[n++] = (char *)address;
+        words[n++] = to.address;
         for (char **p = r->args.rest; p && *p && n < SSH_WORDS_MAX; p++)
             words[n++] = *p;
         words[n] = NULL;

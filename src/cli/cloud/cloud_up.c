@@ -298,16 +298,35 @@ static int start_agent(struct up *u)
     return cloud_daemon_start(&u->virga_agent, argv, &err) ? fail(u, &err) : 0;
 }
 
-static const char *host_state(const json_t *hosts, const char *name)
+/* The state of the one of a list that has the name (NULL: of any that is in the state). */
+static bool has_state(const json_t *list, const char *name, const char *state)
 {
     size_t i;
-    const json_t *host;
-    json_array_foreach(json_object_get(hosts, "items"), i, host)
+    const json_t *one;
+    json_array_foreach(json_object_get(list, "items"), i, one)
     {
-        if (!strcmp(json_string_value(json_object_get(host, "name")), name))
-            return json_string_value(json_object_get(json_object_get(host, "status"), "state"));
+        const char *is =
+            json_string_value(json_object_get(json_object_get(one, "status"), "state"));
+        if ((!name || !strcmp(json_string_value(json_object_get(one, "name")), name)) && is &&
+            !strcmp(is, state))
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+/* A server that was started again takes its hosts to be up until their leases end: only what a host
+ * has told, such as its pools, says that it is. */
+static int look_at_host(struct up *u, bool *up)
+{
+    json_t *hosts = NULL, *pools = NULL;
+    struct cloud_call call = {.op = API_OP_HOST_LIST};
+    int status = cloud_run_call(u->r, &call, &hosts, NULL);
+    call.op = API_OP_POOL_LIST;
+    status = status ? status : cloud_run_call(u->r, &call, &pools, NULL);
+    *up = !status && has_state(hosts, u->host, "up") && has_state(pools, NULL, "online");
+    json_decref(hosts);
+    json_decref(pools);
+    return status;
 }
 
 static int wait_for_host(struct up *u)
@@ -316,12 +335,8 @@ static int wait_for_host(struct up *u)
     char words[400];
     int64_t end_ns = clock_now_ns() + (int64_t)START_LIMIT_MS * 1000000;
     for (;;) {
-        json_t *answer = NULL;
-        struct cloud_call call = {.op = API_OP_HOST_LIST};
-        int status = cloud_run_call(u->r, &call, &answer, NULL);
-        const char *state = status ? NULL : host_state(answer, u->host);
-        bool up = state && !strcmp(state, "up");
-        json_decref(answer);
+        bool up;
+        int status = look_at_host(u, &up);
         if (status || up)
             return status;
         if (!cloud_daemon_pid(&u->virga_agent) || clock_now_ns() > end_ns) {

@@ -21,9 +21,10 @@ struct server_txn;
 
 /* What a VM gets that names no NICs: a NIC in the project's only network, or without one of its own
  * in the only one that is shared with it (nic->network is set, in the call's arena). *none: there
- * is no network at all, and nic is untouched. Errors: EINVAL (several: the refusal names them),
+ * is no network at all, and nic is untouched. `ssh`: in a network of kind nat, where guests are
+ * reached by forwards only, port 22 is forwarded. Errors: EINVAL (several: the refusal names them),
  * EAGAIN (no memory). */
-int server_network_default_nic(struct server_call *c, struct api_vm_nic *nic, bool *none);
+int server_network_default_nic(struct server_call *c, bool ssh, struct api_vm_nic *nic, bool *none);
 
 /* The port of a VM's NIC: a new one, or one that exists and is free (nic->port), with its VM set.
  * Its addresses, MAC and host ports are taken now, and given back if the transaction fails.

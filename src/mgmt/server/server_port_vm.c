@@ -7,6 +7,8 @@
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_port_internal.h"
 
+#define SSH_PORT 22
+
 /* ---- what a port shows of its VM ---- */
 
 static bool runs(const struct api_vm_status *status)
@@ -89,7 +91,24 @@ static size_t candidates(struct server_call *c, const struct catalog_slot **firs
     return n;
 }
 
-int server_network_default_nic(struct server_call *c, struct api_vm_nic *nic, bool *none)
+/* A guest that somebody has a key for is meant to be reached. */
+static int forward_ssh(struct server_call *c, const struct catalog_object *network,
+                       struct api_vm_nic *nic)
+{
+    if (((const struct api_network *)network->doc)->kind.v != API_NETWORK_KIND_NAT)
+        return 0;
+    nic->forwards.v = api_arena_array(&c->arena, 1, sizeof(*nic->forwards.v));
+    if (!nic->forwards.v)
+        return server_network_no_memory(c);
+    nic->forwards.is = API_VALUE;
+    nic->forwards.n = 1;
+    nic->forwards.v[0].protocol.is = API_VALUE;
+    nic->forwards.v[0].protocol.v = API_PORT_FORWARD_PROTOCOL_TCP;
+    nic->forwards.v[0].guest_port = (struct api_int){API_VALUE, SSH_PORT};
+    return 0;
+}
+
+int server_network_default_nic(struct server_call *c, bool ssh, struct api_vm_nic *nic, bool *none)
 {
     const struct catalog_slot *slot = NULL;
     char names[256];
@@ -107,7 +126,7 @@ int server_network_default_nic(struct server_call *c, struct api_vm_nic *nic, bo
     if (!id)
         return server_network_no_memory(c);
     nic->network = (struct api_text){API_VALUE, id};
-    return 0;
+    return ssh ? forward_ssh(c, slot->now, nic) : 0;
 }
 
 static int refuse_nic(struct server_call *c, const struct server_network_where *where,

@@ -131,7 +131,10 @@ static int show_nics(struct make *m, const struct api_vm_nic *nics)
     if (!list)
         return no_memory(m);
     for (uint32_t i = 0; i < m->n_ports; i++) {
-        list[i] = nics[i];
+        const struct api_vm_nic *nic = api_json_copy(&api_types_vm_nic, &nics[i], &m->v->arena);
+        if (!nic)
+            return no_memory(m);
+        list[i] = *nic;
         list[i].port = (struct api_text){API_VALUE, m->ports[i]};
     }
     m->vm->nics.v = list;
@@ -147,7 +150,8 @@ static int make_ports(struct make *m)
     uint32_t n = m->vm->nics.is == API_VALUE ? m->vm->nics.n : 0;
     bool none = false;
     struct catalog_object *port;
-    int r = nics ? 0 : server_network_default_nic(m->c, &only, &none);
+    int r =
+        nics ? 0 : server_network_default_nic(m->c, m->vm->keypair.is == API_VALUE, &only, &none);
     if (!nics && !none) {
         nics = &only;
         n = 1;

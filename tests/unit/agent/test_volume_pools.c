@@ -2,6 +2,9 @@
 #include "agent/volume_pools.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "agent/network_kinds.h"
@@ -118,10 +121,73 @@ static void a_port_is_plugged_by_the_driver_that_it_needs(void)
     both->ops->close(both);
 }
 
+/* ---- threads ---- */
+
+struct slow {
+    struct volume_driver driver;
+    _Atomic int inside;
+    _Atomic bool overlapped;
+};
+
+static int slow_create(struct volume_driver *d, const struct volume_spec *s, struct err *err)
+{
+    struct slow *slow = container_of(d, struct slow, driver);
+    (void)s, (void)err;
+    if (++slow->inside > 1)
+        slow->overlapped = true;
+    for (unsigned i = 0; i < 200; i++)
+        sched_yield();
+    slow->inside--;
+    return 0;
+}
+
+static int slow_remove(struct volume_driver *d, enum volume_kind kind, const uint8_t id[16],
+                       struct err *err)
+{
+    (void)kind, (void)id;
+    return slow_create(d, NULL, err);
+}
+
+static void slow_close(struct volume_driver *d)
+{
+    (void)d;
+}
+
+static void *use_slow(void *arg)
+{
+    struct volume_spec s = spec(*(int *)arg ? A : B, "");
+    s.from_source = true;
+    memcpy(s.source, IMAGE, 16);
+    for (unsigned i = 0; i < 20; i++) {
+        pools->ops->create(pools, &s, NULL);
+        pools->ops->remove(pools, VOLUME_IMAGE, IMAGE, NULL);
+    }
+    return NULL;
+}
+
+/* Two threads for each of two volumes, which are made of one image that goes. */
+static void what_is_in_one_hand_waits_for_it(void)
+{
+    static const struct volume_driver_ops ops = {
+        .create = slow_create, .remove = slow_remove, .close = slow_close};
+    static int which[4] = {0, 1, 0, 1};
+    struct slow slow = {.driver = {&ops}};
+    pthread_t threads[4];
+    pools = volume_pools_open(NULL);
+    CHECK_EQ(volume_pools_add(pools, "slow", &slow.driver, NULL), 0);
+    for (unsigned i = 0; i < 4; i++)
+        REQUIRE(!pthread_create(&threads[i], NULL, use_slow, &which[i]));
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(!slow.overlapped);
+    pools->ops->close(pools);
+}
+
 int main(void)
 {
     TAP_RUN(a_volume_is_made_where_it_belongs_and_found_wherever_it_is);
     TAP_RUN(a_name_is_taken_once_and_an_unknown_one_is_refused);
     TAP_RUN(a_port_is_plugged_by_the_driver_that_it_needs);
+    TAP_RUN(what_is_in_one_hand_waits_for_it);
     return tap_done();
 }
