@@ -1,14 +1,24 @@
 #include "agent/volume_pools.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 
+/* An id on which a worker is at work; on its stack. */
+struct busy {
+    const uint8_t *id;
+    struct busy *next;
+};
+
 struct volume_pools {
     struct volume_driver driver;
+    pthread_mutex_t lock; /* of `busy` */
+    pthread_cond_t ended;
+    struct busy *busy;
     unsigned n;
     struct {
         char name[VOLUME_DRIVER_POOL_BYTES];
@@ -30,6 +40,37 @@ struct volume_driver *volume_pools_find(struct volume_driver *d, const char *nam
             return p->pools[i].driver;
     err_set(err, ENOENT, "this host has no pool%s%s", any ? "" : " ", any ? "" : name);
     return NULL;
+}
+
+static bool is_busy(const struct volume_pools *p, const uint8_t id[16])
+{
+    for (const struct busy *b = p->busy; b; b = b->next)
+        if (!memcmp(b->id, id, 16))
+            return true;
+    return false;
+}
+
+/* A volume may be wanted by itself and as the disk of a VM: two workers then, and drivers are
+ * called for one id at a time. */
+static void begin(struct volume_pools *p, struct busy *b, const uint8_t id[16])
+{
+    pthread_mutex_lock(&p->lock);
+    while (is_busy(p, id))
+        pthread_cond_wait(&p->ended, &p->lock);
+    *b = (struct busy){id, p->busy};
+    p->busy = b;
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void end(struct volume_pools *p, struct busy *b)
+{
+    pthread_mutex_lock(&p->lock);
+    struct busy **at = &p->busy;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    pthread_cond_broadcast(&p->ended);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* The pool that has it. *info may be NULL. */
@@ -56,16 +97,25 @@ static int locate(struct volume_driver *d, enum volume_kind kind, const uint8_t 
 static int pools_create(struct volume_driver *d, const struct volume_spec *spec, struct err *err)
 {
     struct volume_driver *pool = volume_pools_find(d, spec->pool, err);
-    return pool ? pool->ops->create(pool, spec, err) : -ENOENT;
+    struct busy busy;
+    if (!pool)
+        return -ENOENT;
+    begin(pools_of(d), &busy, spec->id);
+    int ret = pool->ops->create(pool, spec, err);
+    end(pools_of(d), &busy);
+    return ret;
 }
 
 static int pools_remove(struct volume_driver *d, enum volume_kind kind, const uint8_t id[16],
                         struct err *err)
 {
     struct volume_pools *p = pools_of(d);
+    struct busy busy;
     int ret = 0;
+    begin(p, &busy, id);
     for (unsigned i = 0; i < p->n && !ret; i++)
         ret = p->pools[i].driver->ops->remove(p->pools[i].driver, kind, id, err);
+    end(p, &busy);
     return ret;
 }
 
@@ -73,16 +123,26 @@ static int pools_grow(struct volume_driver *d, const uint8_t id[16], uint64_t si
                       struct err *err)
 {
     struct volume_driver *pool;
+    struct busy busy;
+    begin(pools_of(d), &busy, id);
     int ret = locate(d, VOLUME_VOLUME, id, &pool, NULL, err);
-    return ret ? ret : pool->ops->grow(pool, id, size_bytes, err);
+    if (!ret)
+        ret = pool->ops->grow(pool, id, size_bytes, err);
+    end(pools_of(d), &busy);
+    return ret;
 }
 
 static int pools_snapshot(struct volume_driver *d, const uint8_t id[16], const uint8_t snapshot[16],
                           struct err *err)
 {
     struct volume_driver *pool;
+    struct busy busy;
+    begin(pools_of(d), &busy, id);
     int ret = locate(d, VOLUME_VOLUME, id, &pool, NULL, err);
-    return ret ? ret : pool->ops->snapshot(pool, id, snapshot, err);
+    if (!ret)
+        ret = pool->ops->snapshot(pool, id, snapshot, err);
+    end(pools_of(d), &busy);
+    return ret;
 }
 
 /* Into the first; agents ask the pool that is meant. */
@@ -136,6 +196,8 @@ static void pools_close(struct volume_driver *d)
     struct volume_pools *p = pools_of(d);
     for (unsigned i = 0; i < p->n; i++)
         p->pools[i].driver->ops->close(p->pools[i].driver);
+    pthread_cond_destroy(&p->ended);
+    pthread_mutex_destroy(&p->lock);
     free(p);
 }
 
@@ -158,6 +220,8 @@ struct volume_driver *volume_pools_open(struct err *err)
         err_set(err, ENOMEM, "could not allocate the pools");
         return NULL;
     }
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->ended, NULL);
     p->driver.ops = &OPS;
     return &p->driver;
 }

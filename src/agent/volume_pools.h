@@ -1,5 +1,6 @@
 /* Several drivers, each with a name, as one: a volume is made in the pool that its spec names, and
- * found in whichever has it. Ids are unique over all pools. */
+ * found in whichever has it. Ids are unique over all pools. Its operations may be called by several
+ * workers for one id: they wait for each other, since drivers take one at a time. */
 #ifndef AGENT_VOLUME_POOLS_H
 #define AGENT_VOLUME_POOLS_H
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
@@ -113,7 +114,9 @@ static void take_hello(struct server_link *l, const struct link_hello *hello)
     host->link = l;
     host->heard_ns = clock_now_ns();
     welcome(l);
+    (void)fault_point("server_link.hello.welcomed");
     server_desired_all(l->s, host);
+    (void)fault_point("server_link.hello.told");
 }
 
 static void take_pools(struct server_link *l, const struct link_pool_state *pools, uint32_t n)
@@ -172,9 +175,12 @@ static void take(struct server_link *l, const struct link_message *m, struct api
     switch (m->type) {
     case LINK_TYPE_INVENTORY:
         take_inventory(l, host, m->inventory, arena);
+        (void)fault_point("server_link.inventory.taken");
         break;
     case LINK_TYPE_SEEN:
+        (void)fault_point("server_link.seen.begin");
         take_seen(l, m->seen);
+        (void)fault_point("server_link.seen.taken");
         break;
     case LINK_TYPE_HEARTBEAT:
         if (m->heartbeat->pools.is == API_VALUE)
@@ -249,8 +255,11 @@ void server_link_want(struct server *s, const struct catalog_object *v)
 {
     struct store_id id = catalog_parent(v);
     struct server_link *l = link_to(s, &id);
-    if (l)
-        server_desired_one(s, l, v);
+    if (!l)
+        return;
+    (void)fault_point("server_link.want.begin");
+    server_desired_one(s, l, v);
+    (void)fault_point("server_link.want.said");
 }
 
 void server_link_gone(struct server *s, const struct store_id *host, const struct catalog_object *v)
