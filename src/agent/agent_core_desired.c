@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/agent_core_internal.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -137,6 +138,7 @@ static void end_full(struct agent_core *c, int64_t seq)
 void agent_core_desired(struct agent_core *c, const struct link_desired *d)
 {
     struct err err = {0};
+    (void)fault_point("agent_core.desired.begin");
     if (d->full.v && !c->collecting)
         begin_full(c);
     for (uint32_t i = 0; i < d->vms.n; i++)
@@ -150,6 +152,7 @@ void agent_core_desired(struct agent_core *c, const struct link_desired *d)
     for (uint32_t i = 0; i < d->ports.n; i++)
         if (agent_ports_want(c->ports, &d->ports.v[i], &err))
             complain(&d->ports.v[i].id, &err);
+    (void)fault_point("agent_core.desired.taken");
     c->desired_seq = MAX(c->desired_seq, d->seq.v);
     if (d->full.v && !d->more.v)
         end_full(c, d->seq.v);
@@ -159,6 +162,7 @@ void agent_core_desired(struct agent_core *c, const struct link_desired *d)
 void agent_core_gone(struct agent_core *c, const struct link_gone *g)
 {
     uint8_t id[16];
+    (void)fault_point("agent_core.gone.begin");
     for (uint32_t i = 0; i < g->vms.n; i++) {
         link_uuid(&(struct api_text){API_VALUE, g->vms.v[i]}, id);
         struct agent_core_vm *v = agent_core_find(c, id);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/agent_core_internal.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -136,8 +137,11 @@ static int say_part(struct agent_core *c, struct cursor *at)
     bool empty = !seen.vms.n && !seen.volumes.n && !seen.ports.n;
     if (at->all)
         seen.more = (struct api_bool){API_VALUE, more};
-    if (!ret && (at->all || !empty))
+    if (!ret && (at->all || !empty)) {
+        (void)fault_point("agent_core.seen.begin");
         ret = c->config.ops->send(c->config.opaque, LINK_TYPE_SEEN, &seen);
+        (void)fault_point("agent_core.seen.said");
+    }
     api_arena_fini(&arena);
     return ret ? ret : more;
 }

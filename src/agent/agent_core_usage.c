@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "agent/agent_core_internal.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -99,8 +100,11 @@ static void say(struct agent_core *c)
     } else {
         c->usage_problem[0] = 0;
     }
-    if (ret > 0)
+    if (ret > 0) {
+        (void)fault_point("agent_core.usage.written");
         (void)c->config.ops->send(c->config.opaque, LINK_TYPE_USAGE, &usage);
+        (void)fault_point("agent_core.usage.said");
+    }
     api_arena_fini(&arena);
 }
 

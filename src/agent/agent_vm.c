@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/agent_vm_internal.h"
+#include "base/fault.h"
 #include "base/util.h"
 #include "base/uuid.h"
 #include "vmmapi/vm_api.h"
@@ -76,6 +77,13 @@ static void forget_process(struct agent_vm *vm)
     vm->stopping = vm->button_pressed = vm->plug_pulled = false;
 }
 
+/* Of a process that is not our child (another agent's was it) the kernel tells no status: but one
+ * that ended by itself has removed its socket, and one that was killed has not. */
+static bool was_killed(const struct agent_vm *vm)
+{
+    return vm->seen.exit_status < 0 && access(vm->api, F_OK) == 0;
+}
+
 static void process_ended(struct loop_fd *w, uint32_t events)
 {
     (void)events;
@@ -83,10 +91,13 @@ static void process_ended(struct loop_fd *w, uint32_t events)
     char words[160], reason[256];
     vm->seen.exit_status = vm_process_reap(vm->pidfd);
     bool meant = vm->stopping;
+    (void)fault_point("agent_vm.exit.seen");
     forget_process(vm);
     read_last_words(vm, words, sizeof(words));
     if (meant)
         see(vm, VM_SEEN_STOPPED, "it was stopped");
+    else if (was_killed(vm))
+        see(vm, VM_SEEN_FAILED, "its monitor was killed");
     else if (vm->seen.exit_status <= 0) /* -1: it was adopted; that it failed would be in its log */
         see(vm, VM_SEEN_STOPPED, "its guest switched itself off");
     else {
@@ -175,6 +186,7 @@ static bool tell(struct agent_vm *vm, const char *what)
     if (vm->asked)
         return false;
     vm->asked = !vm_client_request(vm->client, "PUT", target, NULL, answered, vm);
+    (void)fault_point("agent_vm.tell.said");
     return vm->asked;
 }
 
@@ -203,6 +215,7 @@ static int watch(struct agent_vm *vm, int pidfd, struct err *err)
 static void stop(struct agent_vm *vm)
 {
     bool now = vm->want.power == VM_POWER_ABSENT || !vm->want.grace_ms || !vm->answered;
+    (void)fault_point("agent_vm.stop.begin");
     if (!vm->stopping) {
         vm->stopping = true;
         see(vm, VM_SEEN_STOPPING, "");
@@ -245,6 +258,7 @@ static void job_done(struct work *w)
     vm->working = false;
     if (!w->ran)
         return;
+    (void)fault_point("agent_vm.job.done");
     snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, vm->job_err.msg);
     if (vm->removes) {
         vm->remove_failed = vm->job_err.code;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/vm_client.h"
+#include "base/fault.h"
 #include "base/util.h"
 
 #ifndef P_PIDFD
@@ -148,7 +149,7 @@ int vm_process_write(const char *run_dir, const char *name, const char *text, st
         ret = -errno;
     else if ((size_t)n < bytes) /* a full disk takes a part first */
         ret = -ENOSPC;
-    else if (fsync(fd) < 0 || rename(made, path) < 0)
+    else if (fsync(fd) < 0 || fault_point("vm_process.write.synced") || rename(made, path) < 0)
         ret = -errno;
     close(fd);
     if (!ret)
@@ -232,6 +233,7 @@ int vm_process_start(const char *vmm_path, const char *run_dir, const char *conf
     else if (!(ret = vm_process_write(run_dir, "config.json", config_json, err)))
         log = open_in(run_dir, "log", O_WRONLY | O_APPEND, err);
     if (log >= 0) {
+        (void)fault_point("vm_process.start.written");
         ret = fork_monitor(vmm_path, config, log, lock, pidfd, err);
         close(log);
     } else if (!ret) {
@@ -272,6 +274,7 @@ int vm_process_remove(const char *run_dir, struct err *err)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             unlinkat(dirfd(dir), e->d_name, 0);
     closedir(dir);
+    (void)fault_point("vm_process.remove.emptied");
     if (rmdir(run_dir) < 0 && errno != ENOENT)
         return err_sys(err, errno, "could not remove %s", run_dir);
     return 0;

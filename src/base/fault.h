@@ -3,7 +3,12 @@
  *
  * In a program nothing is armed unless fault_setup_from_env() found VIRGA_FAULT=NAME[:N[:HOW]]: at
  * the N-th passing (default 1) HOW: kill (default; SIGKILL), fail (the point says EIO). A point
- * that is not armed costs a load. */
+ * that is not armed costs a load.
+ *
+ * VIRGA_FAULT=@DIR lets a test arm a program that runs: what the file DIR/armed says counts from
+ * the next point on, and is removed when it happens, so that it happens once, whoever reads it;
+ * each point that is passed is a line at the end of DIR/passed. tools/fault-points lists all names.
+ */
 #ifndef BASE_FAULT_H
 #define BASE_FAULT_H
 

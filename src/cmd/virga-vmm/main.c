@@ -220,6 +220,8 @@ static int run(struct vmm *v, struct err *err)
     loop_fd_remove(&signals);
     loop_destroy(v->loop);
     sandbox_destroy(v->sandbox);
+    if (v->config.sandbox.mode == VM_CONFIG_SANDBOX_OFF && v->config.api_socket)
+        unlink(v->config.api_socket); /* otherwise the broker does: who finds it knows of a kill */
     return ret;
 }
 

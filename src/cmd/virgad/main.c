@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
@@ -227,6 +228,7 @@ static int serve(struct virgad *v, struct err *err)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: an error, not the end */
     v->server = server_create(&v->config, err);
+    (void)fault_point("virgad.begin.created");
     int r = v->server ? write_password(v, err) : -EIO;
     if (r)
         return r;
@@ -253,7 +255,9 @@ int main(int argc, char **argv)
     if (v.options.version)
         return puts("virgad 0.1.0") < 0;
     log_setup(2, LOG_INFO, NULL);
-    int r = prepare(&v, &err);
+    int r = fault_setup_from_env(&err);
+    if (!r)
+        r = prepare(&v, &err);
     if (!r)
         r = serve(&v, &err);
     if (r)

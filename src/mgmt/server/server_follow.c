@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
@@ -195,6 +196,7 @@ static void show(struct server_follow *f)
 {
     for (const struct item *i = f->items; i; i = i->next) {
         struct err err = {0};
+        (void)fault_point("server_follow.round.item");
         if (i->is_event)
             server_event_publish(f->s, &i->row);
         else if (server_follow_record(f->s, &i->record, &err))

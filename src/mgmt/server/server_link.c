@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
@@ -143,7 +144,9 @@ static void take_hello(struct server_link *l, const struct link_hello *hello)
     host->heard_ns = clock_now_ns();
     link_uuid(&hello->boot, host->boot.bytes);
     welcome(l, hello->protocol.v);
+    (void)fault_point("server_link.hello.welcomed");
     server_desired_all(l->s, host);
+    (void)fault_point("server_link.hello.told");
 }
 
 static void take(struct server_link *l, const struct link_message *m, struct api_arena *arena)
@@ -229,8 +232,11 @@ void server_link_want(struct server *s, const struct catalog_object *v)
 {
     struct store_id id = catalog_parent(v);
     struct server_link *l = server_link_to(s, &id);
-    if (l)
-        server_desired_one(s, l, v);
+    if (!l)
+        return;
+    (void)fault_point("server_link.want.begin");
+    server_desired_one(s, l, v);
+    (void)fault_point("server_link.want.said");
 }
 
 void server_link_gone(struct server *s, const struct store_id *host, const struct catalog_object *v)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_command.h"
@@ -160,13 +161,16 @@ void server_link_take(struct server *s, struct server_host *host, const struct l
     switch (m->type) {
     case LINK_TYPE_INVENTORY:
         take_inventory(s, host, m->inventory, arena);
+        (void)fault_point("server_link.inventory.taken");
         break;
     case LINK_TYPE_HEARTBEAT:
         if (m->heartbeat->pools.is == API_VALUE)
             take_pools(s, host, m->heartbeat->pools.v, m->heartbeat->pools.n);
         break;
     case LINK_TYPE_SEEN:
+        (void)fault_point("server_link.seen.begin");
         take_seen(s, &host->id, m->seen);
+        (void)fault_point("server_link.seen.taken");
         break;
     case LINK_TYPE_USAGE:
         take_usage(s, host, m->usage);

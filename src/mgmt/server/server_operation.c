@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_operation_cancel.h"
@@ -131,6 +132,7 @@ static void end(struct server_txn *t, const char *id, enum api_operation_state s
     char now[SERVER_TIME_BYTES];
     if (!v)
         return;
+    (void)fault_point("server_operation.end.begin");
     struct api_operation *o = v->doc;
     o->state.v = state;
     o->cancellable = (struct api_bool){API_VALUE, false};

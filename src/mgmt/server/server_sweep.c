@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/util.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_socket.h"
@@ -50,6 +51,7 @@ static void go_on(struct server_sweep *w);
 static void expired(struct store_txn *txn, void *ctx)
 {
     struct server_sweep *w = ctx;
+    (void)fault_point("server_sweep.step.stored");
     w->busy = false;
     if (txn->result) /* the next sweep tries again */
         return;
@@ -79,6 +81,7 @@ static void expire(struct server_sweep *w, unsigned rows)
     w->op = (struct store_op){.type = STORE_EXPIRE, .expire = {.max_rows = rows}};
     w->op.expire.before_ms = before_ms(w, &w->op.expire.what);
     w->txn = (struct store_txn){.ops = &w->op, .n_ops = 1};
+    (void)fault_point("server_sweep.step.begin");
     w->busy = !store_submit(w->s->store, &w->txn, expired, w);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "mgmt/server/server_audit.h"
 #include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_follow.h"
@@ -303,11 +304,13 @@ static void done(struct store_txn *store_txn, void *ctx)
     struct server_txn *t = ctx;
     struct server_call *c = t->call;
     int result = store_txn->result;
+    (void)fault_point("server_txn.commit.stored");
     const struct store_op *failed_op = &t->ops[store_txn->failed_op];
     if (!result)
         publish(t);
     else if (result == -ESTALE && failed_op->type == STORE_RAISE)
         server_claim_overtaken(t->s, &failed_op->raise.host, (uint64_t)store_txn->current);
+    (void)fault_point("server_txn.commit.published");
     end_holds(t, NULL, !result);
     free_slots(t, 0);
     if (result == -EEXIST && server_network_clash(t->s, failed_op))
@@ -321,6 +324,7 @@ static void done(struct store_txn *store_txn, void *ctx)
         server_call_reply_object(c, t->status, t->answer);
     else if (c && result && !again)
         server_call_refuse(c);
+    (void)fault_point("server_txn.commit.answered");
     wake_waiting(t);
     txn_free(t);
     if (again && !server_follow_again(c))
@@ -381,6 +385,7 @@ int server_txn_commit(struct server_txn *t, server_txn_done *when_done, void *ct
         add_audit(t);
         server_key_add(t);
     }
+    (void)fault_point("server_txn.commit.begin");
     int r = t->failed ? t->failed : store_submit(t->s->store, &t->store, done, t);
     if (!r)
         return 0;

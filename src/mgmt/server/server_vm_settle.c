@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_vm.h"
@@ -188,6 +189,7 @@ static void settled(struct server_txn *t, int result)
 {
     struct catalog_slot *slot = catalog_find(t->s->catalog, CATALOG_VM, t->ctx);
     struct server_vm *vm = slot ? slot->aux : NULL;
+    (void)fault_point("server_vm.settle.done");
     if (vm && !result)
         vm->tried = false;
 }
@@ -225,5 +227,6 @@ void server_vm_settle(struct server *s, struct catalog_slot *slot)
     vm->tried = true; /* if it fails, not at once again */
     server_vm_later(s, vm);
     server_txn_put(t, slot, v, false);
+    (void)fault_point("server_vm.settle.begin");
     (void)server_txn_commit(t, settled, id);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/util.h"
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
@@ -358,8 +359,10 @@ static void forgotten(struct server_txn *t, int result)
 {
     struct catalog_object *v = t->ctx;
     struct store_id host = catalog_parent(v);
+    (void)fault_point("server_vm.forget.stored");
     if (!result)
         server_link_gone(t->s, &host, v);
+    (void)fault_point("server_vm.forget.told");
     catalog_unref(v);
 }
 
@@ -380,6 +383,7 @@ void server_vm_forget(struct server *s, struct catalog_slot *slot)
     if (status->operation.is == API_VALUE)
         server_operation_end(t, status->operation.v, NULL);
     server_txn_remove(t, slot);
+    (void)fault_point("server_vm.forget.begin");
     catalog_ref(v);
     if (server_txn_commit(t, forgotten, v))
         catalog_unref(v);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/util.h"
 #include "mgmt/store/pgsql/store_pgsql_internal.h"
 
@@ -111,9 +112,12 @@ int store_pgsql_commit(struct store *s, struct store_txn **txns, unsigned n, str
     struct store_pgsql_params p = {.no_memory = false};
     int r = store_pgsql_params_fill(&p, &s->config.server, q->group + 1, txns, n);
     PGresult *res = NULL;
-    if (!r)
+    if (!r) {
+        (void)fault_point("store_pgsql.group.begin");
         res = PQexecPrepared(q->conn, "commit", STORE_PGSQL_PARAMS, p.values, p.lengths, p.formats,
                              0);
+        (void)fault_point("store_pgsql.group.committed");
+    }
     store_pgsql_params_free(&p);
     if (r)
         return err_set(err, EAGAIN, "could not allocate for a commit");

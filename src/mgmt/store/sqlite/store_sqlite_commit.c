@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "mgmt/store/sqlite/store_sqlite_internal.h"
 
 /* Runs a transaction under a savepoint. Returns 0 (its result says more) or -EAGAIN. */
@@ -60,6 +61,7 @@ static int fill_group(struct store_sqlite *q, struct store_txn **txns, unsigned 
 {
     if (store_sqlite_step_done(q->stmts[STMT_BEGIN]) != SQLITE_OK)
         return -EAGAIN;
+    (void)fault_point("store_sqlite.group.begun");
     for (unsigned i = 0; i < n; i++) {
         int r = apply_txn(q, txns[i]);
         if (r)
@@ -102,7 +104,9 @@ static int commit_group(struct store_sqlite *q, struct store_txn **txns, unsigne
         roll_back(q);
         return r;
     }
+    (void)fault_point("store_sqlite.group.filled");
     int rc = store_sqlite_step_done(q->stmts[STMT_COMMIT]);
+    (void)fault_point("store_sqlite.group.committed");
     if (rc == SQLITE_OK)
         return 0;
     store_sqlite_error(q->db, err, "could not commit to the store");
