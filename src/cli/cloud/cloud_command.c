@@ -42,7 +42,8 @@ static const struct cloud_command more[] = {
     {"up", NULL, "Turn this machine into a cloud, or see to it that it is one",
      "Starts the server and an agent in the background, signs in (profile local), makes a network. "
      "What is done already is left as it is.",
-     API_OPS, CLOUD_FLAG_ALWAYS | BIT(CLOUD_STATE), CLOUD_COMMAND_LOCAL, "", cloud_run_up},
+     API_OPS, CLOUD_FLAG_ALWAYS | BIT(CLOUD_STATE) | BIT(CLOUD_PORT), CLOUD_COMMAND_LOCAL, "",
+     cloud_run_up},
     {"down", NULL, "End the cloud's server and agent on this machine",
      "VMs that run go on; virga up takes them up again. Nothing is lost.", API_OPS,
      CLOUD_FLAG_ALWAYS | BIT(CLOUD_STATE), CLOUD_COMMAND_LOCAL, "", cloud_run_down},

@@ -51,6 +51,8 @@ const struct cloud_flag_fact cloud_flag_facts[CLOUD_COMMON_N] = {
     [CLOUD_STATE] = {"state", 0, "DIR",
                      "Where it is kept; default: /var/lib/virga, or of others than root "
                      "~/.local/share/virga."},
+    [CLOUD_PORT] = {"port", 0, "N",
+                    "Where the API is served on this machine, agents at N + 1; default: 8440."},
     [CLOUD_DEBUG] = {"debug", 0, NULL, "Print the calls on standard error, without secrets."},
     [CLOUD_HELP] = {"help", 'h', NULL, "What this takes."},
 };

@@ -40,6 +40,7 @@ enum cloud_flag_common {
     CLOUD_PROFILE,
     CLOUD_URL,
     CLOUD_STATE,
+    CLOUD_PORT,
     CLOUD_DEBUG,
     CLOUD_HELP,
     CLOUD_COMMON_N

@@ -18,9 +18,7 @@
 #include "cli/cloud/cloud_daemon.h"
 #include "cli/cloud/cloud_run.h"
 
-#define API_ADDRESS    "127.0.0.1:8440"
-#define AGENTS_ADDRESS "127.0.0.1:8441"
-#define API_URL        "http://" API_ADDRESS
+#define DEFAULT_PORT   8440 /* of the API; agents are awaited at the next one */
 #define START_LIMIT_MS 30000
 #define STOP_LIMIT_MS  30000
 #define PROFILE        "local"
@@ -29,6 +27,7 @@
 
 struct up {
     struct cloud_run *r;
+    char api[32], agents[32], url[40]; /* where it is served */
     char state[PATH], server[PATH], agent[PATH], pool[PATH], import[PATH], host[64];
     int lock;
     struct cloud_daemon virgad, virga_agent;
@@ -67,8 +66,24 @@ static int make_folder(const char *path, struct err *err)
     return 0;
 }
 
+static int choose_port(struct up *u, struct err *err)
+{
+    const char *given = u->r->args.common[CLOUD_PORT];
+    char *end = NULL;
+    unsigned long port = given ? strtoul(given, &end, 10) : DEFAULT_PORT;
+    if (given && (!*given || *end || port < 1 || port > 65534))
+        return err_set(err, EINVAL, "--port %s: give a number from 1 to 65534", given);
+    snprintf(u->api, sizeof(u->api), "127.0.0.1:%lu", port);
+    snprintf(u->agents, sizeof(u->agents), "127.0.0.1:%lu", port + 1);
+    snprintf(u->url, sizeof(u->url), "http://%s", u->api);
+    return 0;
+}
+
 static int prepare(struct up *u, struct err *err)
 {
+    int e = choose_port(u, err);
+    if (e)
+        return e;
     const char *given = u->r->args.common[CLOUD_STATE];
     if (given)
         snprintf(u->state, sizeof(u->state), "%s", given);
@@ -107,9 +122,9 @@ static int lock(struct up *u, struct err *err)
 
 /* ---- the server ---- */
 
-static bool answers(void)
+static bool answers(const struct up *u)
 {
-    struct cloud_http_config config = {.url = API_URL};
+    struct cloud_http_config config = {.url = u->url};
     struct err err = {0};
     struct cloud_http *h = cloud_http_create(&config, &err);
     struct cloud_http_request request = {.method = API_METHOD_GET, .path = "/readyz"};
@@ -127,16 +142,16 @@ static void nap(void)
 
 static int start_server(struct up *u, struct err *err)
 {
-    const char *argv[] = {"virgad",   "--state",      u->server,  "--listen", API_ADDRESS,
-                          "--agents", AGENTS_ADDRESS, "--import", u->import,  NULL};
+    const char *argv[] = {"virgad",   "--state", u->server,  "--listen", u->api,
+                          "--agents", u->agents, "--import", u->import,  NULL};
     char words[400];
-    if (answers() && !cloud_daemon_pid(&u->virgad)) {
-        cloud_run_tell(u->r, "a server serves at %s already, not started by virga up", API_URL);
+    if (answers(u) && !cloud_daemon_pid(&u->virgad)) {
+        cloud_run_tell(u->r, "a server serves at %s already, not started by virga up", u->url);
         return 0;
     }
     int r = cloud_daemon_start(&u->virgad, argv, err);
     int64_t end_ns = clock_now_ns() + (int64_t)START_LIMIT_MS * 1000000;
-    while (!r && !answers()) {
+    while (!r && !answers(u)) {
         if (!cloud_daemon_pid(&u->virgad) || clock_now_ns() > end_ns) {
             cloud_daemon_last_words(&u->virgad, words, sizeof(words));
             return err_set(err, EIO, "virgad does not serve: %s (see %s/virgad.log)", words,
@@ -152,7 +167,7 @@ static int start_server(struct up *u, struct err *err)
 static int set_token(struct up *u, const char *token, struct err *err)
 {
     struct cloud_run *r = u->r;
-    json_object_set_new(r->profile, "url", json_string(API_URL));
+    json_object_set_new(r->profile, "url", json_string(u->url));
     json_object_set_new(r->profile, "user", json_string("admin"));
     json_object_set_new(r->profile, "token", json_string(token));
     if (!json_object_get(r->config, "current"))
@@ -162,9 +177,9 @@ static int set_token(struct up *u, const char *token, struct err *err)
 
 static int connect_as(struct up *u, const char *token, struct err *err)
 {
-    struct cloud_http_config config = {.url = API_URL, .token = token};
+    struct cloud_http_config config = {.url = u->url, .token = token};
     cloud_http_destroy(u->r->http);
-    u->r->url = API_URL;
+    u->r->url = u->url;
     u->r->http = cloud_http_create(&config, err);
     return u->r->http ? 0 : -EIO;
 }
@@ -192,7 +207,7 @@ static char *first_password(struct up *u, struct err *err)
     if (!n)
         err_set(err, ENOENT,
                 "nobody is signed in, and %s is not there: virga login %s --profile %s", path,
-                API_URL, PROFILE);
+                u->url, PROFILE);
     return n ? strdup(text) : NULL;
 }
 
@@ -277,8 +292,8 @@ static int join(struct up *u)
     json_decref(body);
     if (status)
         return status;
-    const char *argv[] = {"virga-agent",  "join",   "--state", u->agent, "--server",
-                          AGENTS_ADDRESS, "--name", u->host,   "-",      NULL};
+    const char *argv[] = {"virga-agent", "join",   "--state", u->agent, "--server",
+                          u->agents,     "--name", u->host,   "-",      NULL};
     if (run_program(argv, json_string_value(json_object_get(answer, "secret")), &err))
         status = fail(u, &err);
     json_decref(answer);
@@ -369,9 +384,9 @@ static int make_network(struct up *u)
 
 /* ---- commands ---- */
 
-static void tell_what_next(struct cloud_run *r)
+static void tell_what_next(struct cloud_run *r, const struct up *u)
 {
-    cloud_run_tell(r, "the cloud is up: %s, profile %s", API_URL, PROFILE);
+    cloud_run_tell(r, "the cloud is up: %s, profile %s", u->url, PROFILE);
     cloud_run_tell(r, "next: virga image import debian debian:bookworm");
     cloud_run_tell(r, "      virga vm create web --image debian --flavor small");
 }
@@ -396,7 +411,7 @@ int cloud_run_up(struct cloud_run *r)
     if (!status)
         status = make_network(&u);
     if (!status)
-        tell_what_next(r);
+        tell_what_next(r, &u);
     close(u.lock);
     return status;
 }
