@@ -84,6 +84,9 @@ def the_console_log_is_shown():
         check_eq((out, cloud.take()[0].query), ("boot\n\tok\x1b[0m\n", [("max_kib", "128")]), "log")
 
 
+KEYS = ["-o", "HostKeyAlias=virga-1", "-o", "StrictHostKeyChecking=accept-new"]
+
+
 @case
 def ssh_goes_to_the_best_address():
     with Cloud(TOP) as cloud, Home(cloud.url) as home:
@@ -97,9 +100,9 @@ def ssh_goes_to_the_best_address():
                        {"ip": "192.0.2.9", "source": "floating"}]}}),
                    Plan(200, {"id": "1", "name": "web", "status": {}}))
         _, out, _ = home.run("vm", "ssh", "web", env=env, expect="done")
-        check_eq(out.split(), ["--", "2001:db8::1"], "words")
-        _, out, _ = home.run("vm", "ssh", "-u", "root", "web", "--", "ls", "-l", "a b", env=env, expect="done")
-        check_eq(out.splitlines(), ["-l", "root", "--", "192.0.2.9", "ls", "-l", "a b"], "words")
+        check_eq(out.split(), KEYS + ["--", "2001:db8::1"], "words")
+        _, out, _ = home.run("vm", "ssh", "-u", "root", "-i", "k.pem", "web", "--", "ls", "-l", "a b", env=env, expect="done")
+        check_eq(out.splitlines(), KEYS + ["-l", "root", "-i", "k.pem", "--", "192.0.2.9", "ls", "-l", "a b"], "words")
         _, _, err = home.run("vm", "ssh", "web", env=env, expect="conflict")
         check("virga vm console" in err, err)
 
@@ -118,16 +121,16 @@ def ssh_goes_by_a_forward_where_there_is_one():
                  Plan(200, {"id": "p2", "status": {"host": "h", "forwards": forwards}})]
         cloud.plan(Plan(200, vm), *ports, Plan(200, {"id": "h", "status": {"address": "192.0.2.7"}}))
         _, out, _ = home.run("vm", "ssh", "web", env=env, expect="done")
-        check_eq(out.split(), ["-p", "20003", "--", "192.0.2.7"], "words")
+        check_eq(out.split(), KEYS + ["-p", "20003", "--", "192.0.2.7"], "words")
         # A host that the server sees as itself, and one that a member may not look at, are where the server is.
         for host in (Plan(200, {"id": "h", "status": {"address": "127.0.0.1"}}), problem("auth.forbidden", 403)):
             cloud.plan(Plan(200, vm), *ports, host)
             _, out, err = home.run("vm", "ssh", "web", "--", "ls", env=env, expect="done")
-            check_eq((out.split(), err), (["-p", "20003", "--", "127.0.0.1", "ls"], ""), "words")
+            check_eq((out.split(), err), (KEYS + ["-p", "20003", "--", "127.0.0.1", "ls"], ""), "words")
         # Ports that cannot be seen lead to the guest's own address.
         cloud.plan(Plan(200, vm), problem("resource.not_found", 404), Plan(200, {"id": "p2", "status": {}}))
         _, out, err = home.run("vm", "ssh", "web", env=env, expect="done")
-        check_eq((out.split(), err), (["--", "10.0.0.5"], ""), "words")
+        check_eq((out.split(), err), (KEYS + ["--", "10.0.0.5"], ""), "words")
 
 
 @case

@@ -1,18 +1,10 @@
 #!/usr/bin/env python3
 """Guests that boot the kernel of their own disk: no --kernel, a reset reads the disk again."""
-import binascii
-import os
-import shutil
-import struct
 import subprocess
 import tempfile
-import uuid
 
-from virgatest import DISK, VM, case, check, check_eq, guest_file, main, write_initrd
-
-MIB = 1 << 20
-SECTOR = 512
-LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+from virgatest import DISK, VM, case, check, check_eq, main
+from virgatest.disks import MIB, make_disk, make_file_system
 
 GRUB_CFG = """\
 set default="0"
@@ -50,49 +42,6 @@ CHANGES = r"""
 """
 
 
-def make_file_system(path, offset, size, script, tools=False, grub_cfg=GRUB_CFG):
-    """An ext4 at an offset of an image, with kernel, initrd and grub.cfg."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as tree:
-        os.makedirs(f"{tree}/boot/grub")
-        shutil.copyfile(guest_file("vmlinuz"), f"{tree}/boot/vmlinuz-1")
-        write_initrd(f"{tree}/boot/initrd.img-1", script, tools)
-        with open(f"{tree}/boot/grub/grub.cfg", "w", encoding="utf-8") as f:
-            f.write(grub_cfg)
-        env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, "-E", f"offset={offset}", path, f"{size // 1024}k"],
-                       check=True, env=env)
-
-
-def gpt_header(my, other, entries_lba, entries, last, crc=0):
-    """A GPT header; see UEFI 2.10, table 5.5."""
-    h = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, crc, 0, my, other, 34, last - 34, b"\1" * 16, entries_lba,
-                    128, 128, binascii.crc32(entries))
-    return h if crc else gpt_header(my, other, entries_lba, entries, last, binascii.crc32(h))
-
-
-def make_gpt(path, size, offset, bytes_):
-    """A GPT with one Linux partition, on an image that is there."""
-    last = size // SECTOR - 1
-    name = "root".encode("utf-16-le")
-    entries = struct.pack("<16s16sQQQ72s", LINUX.bytes_le, uuid.uuid4().bytes_le, offset // SECTOR,
-                          (offset + bytes_) // SECTOR - 1, 0, name).ljust(128 * 128, b"\0")
-    mbr = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, last)
-    with open(path, "r+b") as f:
-        f.truncate(size)
-        f.seek(446)
-        f.write(mbr.ljust(64, b"\0") + b"\x55\xaa")
-        f.write(gpt_header(1, last, 2, entries, last).ljust(SECTOR, b"\0") + entries)
-        f.seek((last - 32) * SECTOR)
-        f.write(entries + gpt_header(last, 1, last - 32, entries, last).ljust(SECTOR, b"\0"))
-
-
-def make_disk(path, script, tools=False):
-    """A raw disk with a GPT whose only partition boots."""
-    size, offset = 96 * MIB, MIB
-    make_file_system(path, offset, size - 2 * MIB, script, tools)
-    make_gpt(path, size, offset, size - 2 * MIB)
-
-
 def boots_twice(disk):
     """One entry, and after the guest's reset the one it chose."""
     with VM(kernel=DISK, disks=[disk], append="virga.appended=yes", memory="192M", args=["--log", "info"]) as vm:
@@ -106,14 +55,14 @@ def boots_twice(disk):
 @case
 def a_raw_disk_boots_its_own_kernel_and_after_a_reset_what_its_guest_chose():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
-        make_disk(f"{tmp}/disk.img", CHANGES)
+        make_disk(f"{tmp}/disk.img", CHANGES, GRUB_CFG)
         boots_twice(f"{tmp}/disk.img")
 
 
 @case
 def a_qcow2_disk_boots_its_own_kernel_and_after_a_reset_what_its_guest_chose():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
-        make_disk(f"{tmp}/disk.img", CHANGES)
+        make_disk(f"{tmp}/disk.img", CHANGES, GRUB_CFG)
         subprocess.run(["qemu-img", "convert", "-q", "-c", "-f", "raw", "-O", "qcow2", f"{tmp}/disk.img", f"{tmp}/disk.qcow2"],
                        check=True)
         boots_twice(f"{tmp}/disk.qcow2")
@@ -124,7 +73,7 @@ def what_a_guest_wrote_is_booted_though_it_did_not_unmount():
     """fsync() commits to the journal; sync() would have everything written to its place, too."""
     script = CHANGES.replace("umount /a", "dd if=/dev/null of=/a/boot/grub/grub.cfg conv=notrunc,fsync")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
-        make_disk(f"{tmp}/disk.img", script.replace("reboot -f", "reboot -nf"))
+        make_disk(f"{tmp}/disk.img", script.replace("reboot -f", "reboot -nf"), GRUB_CFG)
         boots_twice(f"{tmp}/disk.img")
 
 
@@ -136,7 +85,7 @@ def a_guest_booted_from_its_disk_is_saved_and_goes_on():
         echo "heard $word"
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
-        make_file_system(f"{tmp}/disk.img", 0, 64 * MIB, script)
+        make_file_system(f"{tmp}/disk.img", 0, 64 * MIB, script, GRUB_CFG)
         same = {"kernel": DISK, "disks": [f"{tmp}/disk.img"], "memory": "128M"}
         with VM(**same) as vm:
             vm.expect("^ready$", 180)

@@ -71,9 +71,11 @@ static const struct cloud_command more[] = {
      "Goes on where it was when the connection is lost; ends with Ctrl-C, or after --limit events.",
      API_OP_EVENT_LIST, 0, 0, "", cloud_run_event_watch},
     {"vm", "ssh", "Open a shell in a VM by SSH",
-     "Becomes ssh(1) to the VM's address; what stands behind -- is for ssh.", API_OPS,
-     CLOUD_FLAG_ALWAYS | BIT(CLOUD_PROJECT) | BIT(CLOUD_USER), 0, "VM [-- ARGUMENTS]",
-     cloud_run_ssh},
+     "Becomes ssh(1) to the VM's address, or to the port of its host that is forwarded to the "
+     "guest's port 22; what stands behind -- is for ssh. Host keys are known by the VM, not by "
+     "the address, and taken when the VM is first seen.",
+     API_OPS, CLOUD_FLAG_ALWAYS | BIT(CLOUD_PROJECT) | BIT(CLOUD_USER) | BIT(CLOUD_IDENTITY), 0,
+     "VM [-- ARGUMENTS]", cloud_run_ssh},
     {"api", NULL, "Call the API by hand",
      "The path begins with /v1/; a body is taken from --from. The answer is printed as it came.",
      API_OPS, CLOUD_FLAG_ALWAYS | BIT(CLOUD_FROM) | BIT(CLOUD_PROJECT) | BIT(CLOUD_IF_MATCH), 0,

@@ -37,6 +37,7 @@ const struct cloud_flag_fact cloud_flag_facts[CLOUD_COMMON_N] = {
                     "The file to send or to write; -: standard input or output."},
     [CLOUD_YES] = {"yes", 'y', NULL, "Do not ask whether it is meant."},
     [CLOUD_USER] = {"user", 'u', "USER", "Who."},
+    [CLOUD_IDENTITY] = {"identity", 'i', "FILE", "The private key, as of keypair create --save."},
     [CLOUD_PASSWORD_STDIN] = {"password-stdin", 0, NULL, "Read the password from standard input."},
     [CLOUD_CA_FILE] = {"ca-file", 0, "FILE",
                        "Trust servers that these certificates (PEM) signed, and "

@@ -34,6 +34,7 @@ enum cloud_flag_common {
     CLOUD_FILE,
     CLOUD_YES,
     CLOUD_USER,
+    CLOUD_IDENTITY,
     CLOUD_PASSWORD_STDIN,
     CLOUD_CA_FILE,
     CLOUD_FINGERPRINT,

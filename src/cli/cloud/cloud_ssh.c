@@ -64,8 +64,7 @@ static const char *best_address(const json_t *vm)
 /* ---- forwards: how guests behind the NAT of a host are reached ---- */
 
 struct target {
-    char address[256];
-    int port; /* 0: ssh's own */
+    char address[256], port[16]; /* port "": ssh's own */
 };
 
 /* The port of its host that leads to the guest's SSH; 0: none does. */
@@ -121,13 +120,15 @@ static bool forwarded(struct cloud_run *r, const json_t *vm, struct target *t)
             .quiet = true};
         if (!c.params[0] || cloud_run_call(r, &c, &port, NULL))
             continue;
-        t->port = ssh_forward(port);
-        if (t->port)
+        int found = ssh_forward(port);
+        if (found)
             host_address(
                 r, json_string_value(json_object_get(json_object_get(port, "status"), "host")), t);
         json_decref(port);
-        if (t->port)
+        if (found) {
+            snprintf(t->port, sizeof(t->port), "%d", found);
             return true;
+        }
     }
     return false;
 }
@@ -141,12 +142,40 @@ static bool find_target(struct cloud_run *r, const json_t *vm, struct target *t)
     return address;
 }
 
+/* An address and a forwarded port are another guest's tomorrow: a guest's key is kept under its id,
+ * which is not. Returns how many words. */
+static size_t put_words(struct cloud_run *r, struct target *to, char *alias, char **words)
+{
+    static const struct {
+        enum cloud_flag_common flag;
+        const char *word;
+    } flags[] = {{CLOUD_USER, "-l"}, {CLOUD_IDENTITY, "-i"}};
+    size_t n = 0;
+    words[n++] = (char *)"ssh";
+    words[n++] = (char *)"-o";
+    words[n++] = alias;
+    words[n++] = (char *)"-o";
+    words[n++] = (char *)"StrictHostKeyChecking=accept-new";
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+        if (r->args.common[flags[i].flag]) {
+            words[n++] = (char *)flags[i].word;
+            words[n++] = (char *)r->args.common[flags[i].flag];
+        }
+    if (to->port[0]) {
+        words[n++] = (char *)"-p";
+        words[n++] = to->port;
+    }
+    words[n++] = (char *)"--";
+    words[n++] = to->address;
+    return n;
+}
+
 int cloud_run_ssh(struct cloud_run *r)
 {
     struct err err = {0};
     json_t *vm = NULL;
     struct target to = {0};
-    char *words[SSH_WORDS_MAX + 10], port[16];
+    char *words[SSH_WORDS_MAX + 16], alias[80];
     size_t n = 0;
     struct cloud_call c = {.op = API_OP_VM_GET};
     int status = one_vm(r);
@@ -162,18 +191,9 @@ int cloud_run_ssh(struct cloud_run *r)
             c.params[0]);
         status = cloud_run_fail(r, CLOUD_EXIT_CONFLICT, &err);
     } else {
-        words[n++] = (char *)"ssh";
-        if (r->args.common[CLOUD_USER]) {
-            words[n++] = (char *)"-l";
-            words[n++] = (char *)r->args.common[CLOUD_USER];
-        }
-        if (to.port) {
-            snprintf(port, sizeof(port), "%d", to.port);
-            words[n++] = (char *)"-p";
-            words[n++] = port;
-        }
-        words[n++] = (char *)"--";
-        words[n++] = to.address;
+        snprintf(alias, sizeof(alias), "HostKeyAlias=virga-%s",
+                 json_string_value(json_object_get(vm, "id")));
+        n = put_words(r, &to, alias, words);
         for (char **p = r->args.rest; p && *p && n < SSH_WORDS_MAX; p++)
             words[n++] = *p;
         words[n] = NULL;

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""A cloud of real programs: an image comes in, a VM made from it boots, and is reached through its host."""
+import hashlib
+import http.server
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+from virgatest import case, check, check_eq, main, skip
+from virgatest.disks import make_disk
+from virgatest.hostcloud import HostCloud, monitors
+
+PATIENCE_S = 150  # a first boot by the software engine, on a machine that does much else
+
+GRUB_CFG = """\
+menuentry 'Linux' {
+    linux /boot/vmlinuz-1 console=ttyS0 quiet panic=-1
+    initrd /boot/initrd.img-1
+}
+"""
+
+# The guest tells who asks on port 7 what it is: what its seed says, how large its disk is, what it found there.
+GUEST = r"""
+    mkdir -p /disk
+    mount -t ext4 /dev/vda1 /disk
+    echo boot >>/disk/boots
+    sync
+    cat >/tmp/tell <<'END'
+#!/bin/sh
+echo "$(grep -a '^local-hostname' /dev/vdb)"
+echo "sectors: $(cat /sys/class/block/vda/size)"
+echo "boots: $(wc -l </disk/boots)"
+echo "end"
+END
+    cat >/tmp/dhcp <<'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr add "$ip/$mask" dev "$interface"
+ip route add default via "$router" dev "$interface"
+END
+    chmod 755 /tmp/tell /tmp/dhcp
+    ip link set eth0 up
+    udhcpc -i eth0 -n -q -t 10 -s /tmp/dhcp
+    echo "telling"
+    nc -ll -p 7 -e /tmp/tell
+"""
+
+
+def convert(raw, path, form):
+    """Another format of a disk."""
+    subprocess.run(["qemu-img", "convert", "-q", "-f", "raw", "-O", form, raw, path], check=True)
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def ask(port):
+    """What the guest says behind a port of this machine; None: it does not serve yet."""
+    text = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 20) as s:
+            s.settimeout(20)
+            while not text.endswith(b"end\n"):
+                got = s.recv(1000)
+                if not got:
+                    return None
+                text += got
+    except OSError:
+        return None
+    return dict(line.split(": ", 1) for line in text.decode().splitlines() if ": " in line)
+
+
+def forwarded(cloud, vm, guest_port):
+    """The port of the host that leads to the guest's."""
+    nic = cloud.get(f"/vms/{vm}").body["nics"][0]
+    forwards = cloud.get(f"/ports/{nic['port']}").body["status"]["forwards"]
+    return next(f["host_port"] for f in forwards if f["guest_port"] == guest_port)
+
+
+def serve(folder):
+    """A web server of a folder's files; its URL."""
+    handler = lambda *a: http.server.SimpleHTTPRequestHandler(*a, directory=folder)  # noqa: E731
+    http.server.SimpleHTTPRequestHandler.log_message = lambda *a: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@case
+def a_vm_from_an_image_boots_and_is_reached_through_its_host():
+    if not shutil.which("qemu-img") or not shutil.which("passt"):
+        skip("qemu-img and passt are needed")
+    with HostCloud() as cloud:
+        raw = f"{cloud.state}/disk.img"
+        make_disk(raw, GUEST, GRUB_CFG)
+        sums = {form: convert(raw, f"{cloud.state}/disk.{form}", form) for form in ("qcow2", "vmdk")}
+        cloud.virga("image", "import", "sent", f"{cloud.state}/disk.qcow2")
+        url = serve(cloud.state)
+        cloud.virga("image", "import", "fetched", f"{url}/disk.vmdk", "--format", "vmdk")
+        for name, form in (("sent", "qcow2"), ("fetched", "vmdk")):
+            status = cloud.get(f"/images/{name}").body["status"]
+            check_eq((status["state"], status["format"], status["sha256"], status["virtual_size_bytes"]),
+                     ("ready", form, sums[form], os.path.getsize(raw)), name)
+        os.mkdir(f"{cloud.state}/none")
+        # What cannot be taken says why, with the checksum that it has.
+        code, _, err = cloud.home.run("image", "import", "other", f"{url}/disk.qcow2", "--sha256", "0" * 64)
+        check(code != 0 and sums["qcow2"] in err, err)
+        code, _, err = cloud.home.run("image", "import", "wrong", f"{url}/disk.qcow2", "--format", "vmdk")
+        check(code != 0 and "qcow2, not vmdk" in err, err)
+
+        cloud.virga("flavor", "create", "f", "--vcpus", "1", "--memory-mib", "256", "--disk-gib", "1")
+        nic = {"network": "default", "forwards": [{"guest_port": 7}]}
+        begin = time.monotonic()
+        made = cloud.wait(cloud.post("/vms", {"name": "web", "flavor": "f", "image": "fetched", "nics": [nic]}))
+        check_eq(made["state"], "done", f"{made}; {cloud.agent_said()[-1000:]}")
+        port = forwarded(cloud, "web", 7)
+        told = cloud.until("the guest tells", lambda: ask(port), PATIENCE_S)
+        print(f"# it serves after {time.monotonic() - begin:.0f} s")
+        check_eq((told["local-hostname"].strip('"'), told["sectors"], told["boots"]), ("web", str((1 << 30) // 512), "1"), "what it is")
+
+        # It outlives its agent; stopped and started it has what it wrote.
+        before = monitors(cloud.state)
+        cloud.agent.kill()
+        cloud.agent.wait()
+        check_eq(ask(port)["boots"], "1", "without an agent")
+        cloud.start_agent()
+        cloud.until("the host is heard of", lambda: cloud.get("/vms/web").body["status"]["state"] == "running")
+        check_eq(monitors(cloud.state), before, "monitors")
+        check_eq(cloud.wait(cloud.post("/vms/web/stop", {"force": True}))["state"], "done", "stop")
+        check_eq(monitors(cloud.state), [], "monitors")
+        check_eq(cloud.wait(cloud.post("/vms/web/start"))["state"], "done", "start")
+        check_eq(cloud.until("the guest tells again", lambda: ask(port), PATIENCE_S)["boots"], "2", "boots")
+
+
+@case
+def a_debian_image_is_built_and_a_vm_made_from_it_answers_on_ssh():
+    if not os.environ.get("VIRGA_LONG"):
+        skip("a build and a first boot take minutes: ./check --long")
+    if os.getuid():
+        skip("making the image needs root")
+    with HostCloud() as cloud:
+        image = cloud.wait(cloud.post("/images", {"name": "debian", "source": {"kind": "debian", "debian": {"suite": "bookworm"}}}), 1800)
+        check_eq(image["state"], "done", f"{image}")
+        cloud.virga("keypair", "create", "k", "--save", "k.pem")
+        cloud.virga("vm", "create", "web", "--image", "debian", "--flavor", "small", "--keypair", "k")
+
+        def shell(command):
+            p = subprocess.run(["virga", "vm", "ssh", "-u", "debian", "-i", "k.pem", "web", "--", command], cwd=cloud.home.dir,
+                               executable=os.path.join(os.environ["VIRGA_BUILD"], "virga"), env=cloud.home.env,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+            return p.stdout if p.returncode == 0 else None
+        cloud.until("a shell", lambda: shell("true") is not None, 900)
+        cloud.until("the end of cloud-init", lambda: "done" in (shell("cloud-init status --wait") or ""), 300)
+        check_eq(shell("hostname").strip(), "web", "its name")
+        size = int(re.search(r"\d+", shell("df --output=size -B1 /").split("\n")[1]).group())
+        check(size > 9 << 30, f"the file system has {size} bytes of 10 GiB: it was not grown")
+        check_eq(shell("sudo cloud-init schema --system >/dev/null 2>&1; echo $?").strip(), "0", "what cloud-init was told is valid")
+
+
+if __name__ == "__main__":
+    main()
