@@ -260,7 +260,9 @@ static void job_done(struct work *w)
         return;
     (void)fault_point("agent_vm.job.done");
     snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, vm->job_err.msg);
-    if (vm->removes) {
+    if (vm->trims) { /* what is left is taken away at the next start, or with the VM */
+        vm->trims = false;
+    } else if (vm->removes) {
         vm->remove_failed = vm->job_err.code;
         see(vm, vm->job_err.code ? VM_SEEN_FAILED : VM_SEEN_ABSENT, reason);
     } else {
@@ -274,14 +276,15 @@ static void job_done(struct work *w)
     step(vm);
 }
 
-static void begin(struct agent_vm *vm, bool removes)
+static void begin(struct agent_vm *vm, bool removes, bool trims)
 {
     if (agent_vm_want_copy(&vm->job, &vm->want)) {
         see(vm, VM_SEEN_FAILED, "the agent has no memory left");
         return;
     }
     vm->removes = removes;
-    vm->work.run = removes ? agent_vm_job_remove : agent_vm_job_start;
+    vm->trims = trims;
+    vm->work.run = trims ? agent_vm_job_trim : removes ? agent_vm_job_remove : agent_vm_job_start;
     vm->work.done = job_done;
     vm->working = true;
     worker_submit(vm->host->workers, &vm->work);
@@ -295,7 +298,7 @@ static void step_running(struct agent_vm *vm)
         if (vm->want.epoch > vm->seen.epoch && vm->want.epoch > vm->tried_epoch) {
             vm->tried_epoch = vm->want.epoch;
             see(vm, VM_SEEN_PREPARING, "");
-            begin(vm, false);
+            begin(vm, false, false);
         }
         return;
     }
@@ -324,12 +327,16 @@ static void step(struct agent_vm *vm)
             stop(vm);
         else if (vm->seen.state != VM_SEEN_FAILED)
             see(vm, VM_SEEN_STOPPED, vm->seen.reason);
+        if (vm->pidfd < 0 && vm->stale_ports) {
+            vm->stale_ports = false;
+            begin(vm, false, true);
+        }
         break;
     case VM_POWER_ABSENT:
         if (vm->pidfd >= 0)
             stop(vm);
         else if (vm->seen.state != VM_SEEN_ABSENT && !vm->remove_failed)
-            begin(vm, true);
+            begin(vm, true, false);
         break;
     }
 }
@@ -389,6 +396,7 @@ int agent_vm_want(struct agent_vm *vm, const struct vm_want *want)
         return ret;
     vm->wanted = true;
     vm->remove_failed = false;
+    vm->stale_ports = agent_vm_has_stale_ports(vm->run_dir, &vm->want);
     /* Resources of a VM that has none yet are there to be removed all the same. */
     if (want->power == VM_POWER_ABSENT && vm->seen.state == VM_SEEN_ABSENT && !vm->working &&
         (want->n_disks || want->n_ports))

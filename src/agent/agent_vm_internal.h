@@ -18,7 +18,7 @@ struct agent_vm {
     struct work work;
     bool working;
     struct vm_want job;
-    bool removes;
+    bool removes, trims;
     struct vm_config_nic nics[AGENT_VM_PORTS_MAX];
     struct err job_err;
     int job_pidfd; /* of the process that was started; -1 */
@@ -34,6 +34,7 @@ struct agent_vm {
     bool asks_again;             /* something happened while a request was under way */
     uint64_t tried_epoch;        /* the last that a start was tried for; it is tried once */
     uint64_t resumed_generation; /* the last for which a paused VM was resumed */
+    bool stale_ports;            /* detached ones are plugged still; found when a want came */
     bool remove_failed;          /* with this want: not tried again until another comes */
 
     agent_vm_counted *counted; /* NULL: nobody has asked */
@@ -43,6 +44,13 @@ struct agent_vm {
 /* agent_vm_job.c: what blocks. They run on a worker with vm->job, and fill job_err, job_pidfd. */
 void agent_vm_job_start(struct work *w);
 void agent_vm_job_remove(struct work *w);
+/* Takes away the ports that were plugged once and are not wanted now. */
+void agent_vm_job_trim(struct work *w);
+/* agent_vm_ports.c. The first two fill job_err, on the worker: before ports are plugged; and when
+ * the VM goes. */
+int agent_vm_note_ports(struct agent_vm *vm);
+int agent_vm_unplug_noted(struct agent_vm *vm);
+bool agent_vm_has_stale_ports(const char *run_dir, const struct vm_want *want);
 /* The epoch of the last start; 0: none. */
 uint64_t agent_vm_read_epoch(const char *run_dir);
 

@@ -90,6 +90,9 @@ static int prepare_volumes(struct agent_vm *vm)
 static int plug_ports(struct agent_vm *vm)
 {
     struct network_driver *d = vm->host->networks;
+    int noted = agent_vm_note_ports(vm);
+    if (noted)
+        return noted;
     for (unsigned i = 0; i < vm->job.n_ports; i++) {
         int ret = d->ops->plug(d, &vm->job.ports[i], &vm->nics[i], &vm->job_err);
         if (!ret)
@@ -239,6 +242,8 @@ void agent_vm_job_remove(struct work *w)
         if (!ret)
             ret = fault_point("agent_vm.remove.port");
     }
+    if (!ret)
+        ret = agent_vm_unplug_noted(vm);
     for (unsigned i = 0; i < vm->job.n_disks && !ret; i++) {
         if (!vm->job.disks[i].keep)
             ret = volumes->ops->remove(volumes, VOLUME_VOLUME, vm->job.disks[i].volume.id,

@@ -7,6 +7,7 @@
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 struct network_bridge {
     struct network_driver driver;
+    pthread_mutex_t lock; /* of all below */
     struct mnl_socket *netlink;
     uint32_t sequence;
     _Alignas(struct nlmsghdr) uint8_t buf[32768];
@@ -184,8 +186,8 @@ static int configure(struct network_bridge *b, const struct network_port *port, 
     return ret ? ret : set_link(b, link.index, NULL, 0, 0, true);
 }
 
-static int bridge_plug(struct network_driver *d, const struct network_port *port,
-                       struct vm_config_nic *nic, struct err *err)
+static int plug(struct network_driver *d, const struct network_port *port,
+                struct vm_config_nic *nic, struct err *err)
 {
     struct network_bridge *b = bridge_of(d);
     struct vm_config_nic n = {
@@ -210,7 +212,7 @@ static int bridge_plug(struct network_driver *d, const struct network_port *port
     return 0;
 }
 
-static int bridge_unplug(struct network_driver *d, const uint8_t id[16], struct err *err)
+static int unplug(struct network_driver *d, const uint8_t id[16], struct err *err)
 {
     char name[VM_CONFIG_IFNAME_BYTES];
     name_of(id, name);
@@ -219,8 +221,8 @@ static int bridge_unplug(struct network_driver *d, const uint8_t id[16], struct 
 }
 
 /* What the host receives from a TAP the guest has sent. */
-static int bridge_counters(struct network_driver *d, const uint8_t id[16],
-                           struct network_counters *c, struct err *err)
+static int count(struct network_driver *d, const uint8_t id[16], struct network_counters *c,
+                 struct err *err)
 {
     char name[VM_CONFIG_IFNAME_BYTES];
     struct link link;
@@ -260,8 +262,8 @@ static int list_link(const struct nlmsghdr *h, void *arg)
     return MNL_CB_OK;
 }
 
-static int bridge_list(struct network_driver *d, bool (*each)(void *opaque, const uint8_t id[16]),
-                       void *opaque, struct err *err)
+static int list(struct network_driver *d, bool (*each)(void *opaque, const uint8_t id[16]),
+                void *opaque, struct err *err)
 {
     struct network_bridge *b = bridge_of(d);
     struct listing l = {.each = each, .opaque = opaque};
@@ -297,10 +299,48 @@ static int remove_unfinished(struct network_bridge *b)
     }
 }
 
+/* ---- one at a time: workers share the socket ---- */
+
+static int bridge_plug(struct network_driver *d, const struct network_port *port,
+                       struct vm_config_nic *nic, struct err *err)
+{
+    pthread_mutex_lock(&bridge_of(d)->lock);
+    int ret = plug(d, port, nic, err);
+    pthread_mutex_unlock(&bridge_of(d)->lock);
+    return ret;
+}
+
+static int bridge_unplug(struct network_driver *d, const uint8_t id[16], struct err *err)
+{
+    pthread_mutex_lock(&bridge_of(d)->lock);
+    int ret = unplug(d, id, err);
+    pthread_mutex_unlock(&bridge_of(d)->lock);
+    return ret;
+}
+
+static int bridge_counters(struct network_driver *d, const uint8_t id[16],
+                           struct network_counters *c, struct err *err)
+{
+    pthread_mutex_lock(&bridge_of(d)->lock);
+    int ret = count(d, id, c, err);
+    pthread_mutex_unlock(&bridge_of(d)->lock);
+    return ret;
+}
+
+static int bridge_list(struct network_driver *d, bool (*each)(void *opaque, const uint8_t id[16]),
+                       void *opaque, struct err *err)
+{
+    pthread_mutex_lock(&bridge_of(d)->lock);
+    int ret = list(d, each, opaque, err);
+    pthread_mutex_unlock(&bridge_of(d)->lock);
+    return ret;
+}
+
 static void bridge_close(struct network_driver *d)
 {
     struct network_bridge *b = bridge_of(d);
     mnl_socket_close(b->netlink);
+    pthread_mutex_destroy(&b->lock);
     free(b);
 }
 
@@ -321,6 +361,7 @@ struct network_driver *network_bridge_open(struct err *err)
         return NULL;
     }
     b->driver.ops = &OPS;
+    pthread_mutex_init(&b->lock, NULL);
     b->netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
     int ret = !b->netlink || mnl_socket_bind(b->netlink, 0, MNL_SOCKET_AUTOPID) < 0
                   ? -errno

@@ -108,8 +108,10 @@ static int vm_delete(struct server_call *c)
                                 "VM %s is protected against deletion: set delete_protection to "
                                 "false first",
                                 a.slot->now->name));
-    bool again = a.status->state.v == API_VM_STATE_DELETED;
-    bool for_good = query->purge.v || again || !has_window(c->s, a.v);
+    bool for_good = query->purge.v || !has_window(c->s, a.v);
+    /* A request that comes again, since its answer was lost, must not end the window. */
+    if (a.status->state.v == API_VM_STATE_DELETED && !for_good)
+        return server_vm_act_end_now(&a);
     a.v->own->grace_ms = (struct api_int){API_VALUE, 0};
     if (query->delete_volumes.v)
         a.v->own->purge = (struct api_int){API_VALUE, 1};

@@ -356,6 +356,56 @@ static void a_monitor_that_is_killed_is_noticed(void)
     tear_down(&f);
 }
 
+static void a_monitor_that_is_killed_is_noticed_by_an_agent_that_did_not_start_it(void)
+{
+    struct fixture f;
+    int pidfd, status;
+    set_up(&f, "");
+    close_host(&f);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) { /* the agent that starts it, and ends */
+        alarm(60);
+        open_host(&f);
+        agent_vm_want(f.vm, &f.want);
+        _exit(!comes(&f, VM_SEEN_RUNNING));
+    }
+    waitpid(pid, &status, 0);
+    CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+    open_host(&f);
+    CHECK(comes(&f, VM_SEEN_RUNNING));
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    REQUIRE(!vm_process_find(f.run_dir, &pidfd, NULL));
+    vm_process_kill(pidfd, NULL);
+    close(pidfd);
+    CHECK(comes(&f, VM_SEEN_FAILED));
+    CHECK_STR(agent_vm_seen(f.vm)->reason, "its monitor was killed");
+    tear_down(&f);
+}
+
+static void a_port_that_is_detached_is_taken_away(void)
+{
+    struct fixture f;
+    unsigned n = 0;
+    set_up(&f, "");
+    REQUIRE(f.want.n_ports == 1);
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    f.want.grace_ms = 0;
+    ask_for(&f, VM_POWER_STOPPED);
+    CHECK(comes(&f, VM_SEEN_STOPPED));
+    f.want.n_ports = 0;
+    ask_for(&f, VM_POWER_STOPPED);
+    CHECK(agent_vm_busy(f.vm));
+    while (agent_vm_busy(f.vm))
+        loop_run_once(f.host.loop, 100);
+    f.host.networks->ops->list(f.host.networks, count_port, &n, NULL);
+    CHECK_EQ(n, 0);
+    CHECK_EQ(agent_vm_seen(f.vm)->state, VM_SEEN_STOPPED);
+    CHECK_EQ(agent_vm_seen(f.vm)->generation, f.want.generation);
+    tear_down(&f);
+}
+
 /* ---- the agent dies at each step ---- */
 
 static char POINTS[32][64];
@@ -376,6 +426,11 @@ static int die_at(struct fixture *f, const char *point, enum vm_power power)
     if (pid == 0) {
         alarm(60);
         open_host(f);
+        if (power == VM_POWER_ABSENT) { /* one that runs */
+            agent_vm_want(f->vm, &f->want);
+            comes(f, VM_SEEN_RUNNING);
+            f->want.generation++;
+        }
         f->want.power = power;
         fault_arm(point, 1, FAULT_KILL);
         agent_vm_want(f->vm, &f->want);
@@ -407,6 +462,7 @@ static void whatever_step_the_agent_dies_at_the_next_one_ends_it_and_nothing_run
         bool ran = runs(&f);
         uint64_t epoch = agent_vm_seen(f.vm)->epoch;
         CHECK(!ran || epoch == 1);
+        f.want.generation = i < n_start ? 1 : 2;
         CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
         settle(&f);
         /* It runs by this epoch, once; or its start was lost, and it takes a new one. */
@@ -440,6 +496,8 @@ int main(int argc, char **argv)
     TAP_RUN(an_agent_that_starts_again_takes_over_what_runs);
     TAP_RUN(a_monitor_that_refuses_is_not_pestered);
     TAP_RUN(a_monitor_that_is_killed_is_noticed);
+    TAP_RUN(a_monitor_that_is_killed_is_noticed_by_an_agent_that_did_not_start_it);
+    TAP_RUN(a_port_that_is_detached_is_taken_away);
     TAP_RUN(whatever_step_the_agent_dies_at_the_next_one_ends_it_and_nothing_runs_twice);
     return tap_done();
 }

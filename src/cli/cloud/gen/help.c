@@ -41,7 +41,7 @@ const struct cloud_help_op cloud_help_ops[API_OPS] = {
     [API_OP_VM_PATCH] = {"vm", "set", "Change a VM",
         ""},
     [API_OP_VM_DELETE] = {"vm", "rm", "Delete a VM",
-        "The VM is stopped and kept for the project's undelete window; `purge` removes it at once."},
+        "The VM is stopped and kept for the project's undelete window; `purge` removes it at once. One that is deleted already stays until then."},
     [API_OP_VM_BATCH_CREATE] = {"vm", "batch-create", "Create up to 100 VMs",
         ""},
     [API_OP_VM_START] = {"vm", "start", "Start a VM",
