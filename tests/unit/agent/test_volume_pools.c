@@ -83,60 +83,6 @@ static void a_name_is_taken_once_and_an_unknown_one_is_refused(void)
     pools->ops->close(pools);
 }
 
-/* A driver that notices when two are in it. */
-static _Atomic unsigned inside, together, made;
-
-static int slow_create(struct volume_driver *d, const struct volume_spec *s, struct err *err)
-{
-    (void)d, (void)s, (void)err;
-    if (atomic_fetch_add(&inside, 1))
-        atomic_fetch_add(&together, 1);
-    for (unsigned i = 0; i < 100; i++)
-        sched_yield();
-    atomic_fetch_sub(&inside, 1);
-    atomic_fetch_add(&made, 1);
-    return 0;
-}
-
-static int slow_remove(struct volume_driver *d, enum volume_kind kind, const uint8_t id[16],
-                       struct err *err)
-{
-    (void)kind, (void)id;
-    return slow_create(d, NULL, err);
-}
-
-static void slow_close(struct volume_driver *d)
-{
-    (void)d;
-}
-
-static void *many(void *arg)
-{
-    struct volume_spec a = spec(A, "slow");
-    for (unsigned i = 0; i < 200; i++) {
-        CHECK_EQ(pools->ops->create(pools, &a, NULL), 0);
-        CHECK_EQ(pools->ops->remove(pools, VOLUME_VOLUME, A, NULL), 0);
-    }
-    return arg;
-}
-
-static void workers_wait_for_each_other_at_one_id(void)
-{
-    static const struct volume_driver_ops SLOW = {
-        .name = "slow", .create = slow_create, .remove = slow_remove, .close = slow_close};
-    struct volume_driver slow = {.ops = &SLOW};
-    pthread_t threads[4];
-    pools = volume_pools_open(NULL);
-    CHECK_EQ(volume_pools_add(pools, "slow", &slow, NULL), 0);
-    for (unsigned i = 0; i < ARRAY_LEN(threads); i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, many, NULL), 0);
-    for (unsigned i = 0; i < ARRAY_LEN(threads); i++)
-        pthread_join(threads[i], NULL);
-    CHECK_EQ(made, 1600);
-    CHECK_EQ(together, 0);
-    pools->ops->close(pools);
-}
-
 static bool count(void *opaque, const uint8_t id[16])
 {
     (void)id;
@@ -241,7 +187,6 @@ int main(void)
 {
     TAP_RUN(a_volume_is_made_where_it_belongs_and_found_wherever_it_is);
     TAP_RUN(a_name_is_taken_once_and_an_unknown_one_is_refused);
-    TAP_RUN(workers_wait_for_each_other_at_one_id);
     TAP_RUN(a_port_is_plugged_by_the_driver_that_it_needs);
     TAP_RUN(what_is_in_one_hand_waits_for_it);
     return tap_done();
