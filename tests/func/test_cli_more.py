@@ -35,6 +35,17 @@ def images_are_imported_from_files_urls_and_debian():
         home.run("image", "upload", "a", content, expect="done")
         calls = cloud.take()
         check_eq([(c.op, c.raw, c.query) for c in calls][2], ("image_upload", b"456789", [("offset_bytes", "4")]), "the rest")
+        # What is larger than a body may be goes in parts.
+        with open(home.path("large"), "wb") as f:
+            f.write(bytes(range(256)) * (20 << 12))
+        cloud.take()
+        home.run("image", "upload", "a", "large", expect="done")
+        calls = cloud.take()
+        check_eq([(len(c.raw), c.headers.get("Content-Range"), c.wrong) for c in calls],
+                 [(8 << 20, "bytes 0-8388607/20971520", []), (8 << 20, "bytes 8388608-16777215/20971520", []),
+                  (4 << 20, "bytes 16777216-20971519/20971520", [])], "parts")
+        with open(home.path("large"), "rb") as f:
+            check(b"".join(c.raw for c in calls) == f.read(), "the parts are not the whole")
         _, _, err = home.run("image", "upload", "a", "/dev/null", expect="usage")
         check("/dev/null" in err, err)
         home.run("image", "download", "a", "--file", "got", expect="done")

@@ -185,6 +185,8 @@ int cloud_run_call(struct cloud_run *r, const struct cloud_call *c, json_t **ans
         .body_bytes = body ? strlen(body) : 0,
         .upload = c->upload,
         .upload_bytes = c->upload_bytes,
+        .upload_first = c->upload_first,
+        .upload_total = c->upload_total,
         .download = c->download,
         .if_match = c->if_match,
         .idempotent = route->flags & API_ROUTE_IDEMPOTENT,

@@ -137,7 +137,8 @@ struct exchange {
     const struct cloud_http_request *request;
     struct cloud_http_answer *answer;
     CURL *curl;
-    bool sent; /* a part of the upload is gone, it cannot begin anew */
+    bool sent;     /* a part of the upload is gone, it cannot begin anew */
+    int64_t taken; /* of the upload */
 };
 
 static size_t on_body(char *data, size_t one, size_t n, void *ctx)
@@ -190,7 +191,9 @@ static size_t on_upload(char *data, size_t one, size_t n, void *ctx)
 {
     struct exchange *x = ctx;
     x->sent = true;
-    size_t got = fread(data, one, n, x->request->upload);
+    size_t left = (size_t)(x->request->upload_bytes - x->taken);
+    size_t got = fread(data, 1, MIN(one * n, left), x->request->upload);
+    x->taken += (int64_t)got;
     return ferror(x->request->upload) ? CURL_READFUNC_ABORT : got;
 }
 
@@ -225,6 +228,13 @@ static struct curl_slist *headers_of(const struct cloud_http *h,
         list = curl_slist_append(list, "Content-Type:"); /* curl would say it is a form */
     if (request->if_match)
         list = add(list, "If-Match", request->if_match);
+    if (request->upload_total) {
+        char range[96];
+        snprintf(range, sizeof(range), "bytes %lld-%lld/%lld", (long long)request->upload_first,
+                 (long long)(request->upload_first + request->upload_bytes - 1),
+                 (long long)request->upload_total);
+        list = add(list, "Content-Range", range);
+    }
     if (request->idempotent)
         list = add(list, "Idempotency-Key", key);
     if (!h->token)

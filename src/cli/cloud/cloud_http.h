@@ -40,7 +40,8 @@ struct cloud_http_request {
     size_t body_bytes;
     FILE *upload; /* instead of a body */
     int64_t upload_bytes;
-    FILE *download; /* where the body of a success goes */
+    int64_t upload_first, upload_total; /* which part of it this is; total 0: the whole */
+    FILE *download;                     /* where the body of a success goes */
     const char *if_match;
     bool idempotent;    /* send an Idempotency-Key */
     int64_t timeout_ms; /* 0: a minute; of uploads and downloads: while something comes */

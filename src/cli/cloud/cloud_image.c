@@ -10,13 +10,21 @@
 
 #define RESUMES 3
 
+/* A server takes no larger body. */
+#define PART_BYTES (INT64_C(8) << 20)
+
+struct sending {
+    int64_t begin, all; /* of the part, in the file; of the file */
+};
+
 static void on_sent(void *ctx, int64_t done, int64_t all)
 {
     char text[64];
-    const int64_t *before = ctx;
-    snprintf(text, sizeof(text), "%lld of %lld MiB", (long long)((*before + done) >> 20),
-             (long long)((*before + all) >> 20));
-    cloud_run_progress("sending", (int)((*before + done) * 100 / (*before + all)), text);
+    const struct sending *s = ctx;
+    (void)all;
+    snprintf(text, sizeof(text), "%lld of %lld MiB", (long long)((s->begin + done) >> 20),
+             (long long)(s->all >> 20));
+    cloud_run_progress("sending", (int)((s->begin + done) * 100 / s->all), text);
 }
 
 static FILE *open_regular(const char *path, int64_t *bytes, struct err *err)
@@ -50,28 +58,44 @@ static int64_t received(struct cloud_run *r, const char *image)
     return bytes;
 }
 
+static int send_part(struct cloud_run *r, const char *image, FILE *file, struct sending *s,
+                     int64_t bytes, json_t **answer)
+{
+    json_t *query = s->begin ? json_pack("{s:I}", "offset_bytes", (json_int_t)s->begin) : NULL;
+    struct cloud_call c = {.op = API_OP_IMAGE_UPLOAD,
+                           .params = {image},
+                           .query = query,
+                           .upload = file,
+                           .upload_bytes = bytes,
+                           .upload_first = s->begin,
+                           .upload_total = bytes < s->all ? s->all : 0,
+                           .progress = on_sent,
+                           .progress_ctx = s};
+    int status = cloud_run_call(r, &c, answer, NULL);
+    json_decref(query);
+    return status;
+}
+
+/* In parts. One that is lost goes on where the server is. */
 static int send_file(struct cloud_run *r, const char *image, FILE *file, int64_t bytes,
                      int64_t begin, json_t **answer)
 {
-    int status = CLOUD_EXIT_FAILED;
-    for (int i = 0; i <= RESUMES; i++) {
-        if (begin < 0 || begin > bytes || fseeko(file, begin, SEEK_SET))
+    struct sending s = {begin, bytes};
+    int status = CLOUD_EXIT_FAILED, resumes = 0;
+    do {
+        json_t *part_answer = NULL;
+        int64_t part = MIN(bytes - s.begin, PART_BYTES);
+        if (s.begin < 0 || s.begin > bytes || fseeko(file, s.begin, SEEK_SET))
             break;
-        json_t *query = begin ? json_pack("{s:I}", "offset_bytes", (json_int_t)begin) : NULL;
-        struct cloud_call c = {.op = API_OP_IMAGE_UPLOAD,
-                               .params = {image},
-                               .query = query,
-                               .upload = file,
-                               .upload_bytes = bytes - begin,
-                               .progress = on_sent,
-                               .progress_ctx = &begin};
-        status = cloud_run_call(r, &c, answer, NULL);
-        cloud_run_progress_end();
-        json_decref(query);
-        if (status != CLOUD_EXIT_UNREACHABLE)
+        status = send_part(r, image, file, &s, part, &part_answer);
+        if (status && (status != CLOUD_EXIT_UNREACHABLE || resumes++ == RESUMES))
             break;
-        begin = received(r, image);
-    }
+        s.begin = status ? received(r, image) : s.begin + part;
+        if (!status && s.begin == bytes && answer)
+            *answer = json_incref(part_answer);
+        json_decref(part_answer);
+    } while (status || s.begin < bytes);
+    cloud_run_progress_end();
     return status;
 }
 

@@ -46,7 +46,7 @@ struct cloud_call {
     const json_t *query; /* NULL: none; values are texts, numbers, booleans or lists of texts */
     const char *if_match;
     FILE *upload, *download;
-    int64_t upload_bytes;
+    int64_t upload_bytes, upload_first, upload_total; /* as in struct cloud_http_request */
     int64_t timeout_ms;
     bool quiet; /* a failure is not printed: the answer may do without */
     void (*progress)(void *ctx, int64_t done, int64_t all);

@@ -147,7 +147,7 @@ class Cloud:
             seen.add(name)
             wrong += self.d.errors(p["schema"], query_value(self.d.resolve(p["schema"]), text), name)
         allowed = {p["name"].lower() for p in parameters if p["in"] == "header"} | {
-            "host", "user-agent", "accept", "content-type", "content-length", "authorization", "upgrade", "connection",
+            "host", "user-agent", "accept", "content-type", "content-length", "content-range", "authorization", "upgrade", "connection",
             "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "pragma", "cache-control", "origin"}
         wrong += [f"the header {h} is not described" for h in call.headers if h.lower() not in allowed]
         if op.get("x-virga-idempotent") and not call.headers.get("Idempotency-Key"):
