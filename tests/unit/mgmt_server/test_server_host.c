@@ -68,7 +68,8 @@ static void what_could_not_be_written_is_tried_once_a_tick(void)
     rig_fini();
 }
 
-/* A claim on its way to a host that is removed: nobody else gets the host's number before it ends. */
+/* A claim on its way to a host that is removed: nobody else gets the host's number before it ends.
+ */
 static void a_removed_host_leaves_no_claim_behind(void)
 {
     REQUIRE(rig_init());
