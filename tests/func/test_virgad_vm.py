@@ -215,6 +215,20 @@ def batches_are_made_and_explained():
 
 
 @case
+def an_image_is_made_of_a_stopped_vm():
+    """The image is one like others; a VM that runs is refused."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        check_eq(cloud.post("/vms/vm/image", {"name": "golden"}).code, "feature.no_driver", "it runs")
+        done(cloud, cloud.post("/vms/vm/stop"))
+        done(cloud, cloud.post("/vms/vm/image", {"name": "golden", "labels": {"a": "b"}}))
+        shown = cloud.get("/images/golden").body
+        check_eq((shown["status"]["state"], shown["labels"], shown["source"]["kind"]), ("ready", {"a": "b"}, "vm"), f"{shown}")
+        done(cloud, cloud.post("/vms", dict(SMALL, name="copy", image="golden")))
+
+
+@case
 def a_host_is_emptied_for_maintenance():
     """Refused while VMs are there, or they are stopped; then nothing starts there."""
     with Cloud() as cloud, Agent(cloud, "one") as agent:

@@ -128,7 +128,8 @@ static int vm_undelete(struct server_call *c)
         return r;
     a.status->deleted_at = a.status->purge_at = (struct api_text){API_ABSENT, NULL};
     a.v->own->purge = (struct api_int){API_ABSENT, 0};
-    return server_vm_act_end(&a, steps, route_to(c));
+    bool shelved = a.status->host.is != API_VALUE; /* it had no place, and has none now */
+    return server_vm_act_end(&a, steps, shelved ? API_VM_STATE_SHELVED : route_to(c));
 }
 
 const struct server_route server_vm_routes[] = {
@@ -151,6 +152,7 @@ const struct server_route server_vm_routes[] = {
     {API_OP_VM_REBUILD, server_vm_rebuild},
     {API_OP_VM_RESCUE, server_vm_rescue},
     {API_OP_VM_UNRESCUE, server_vm_unrescue},
+    {API_OP_VM_CREATE_IMAGE, server_vm_create_image},
     {API_OP_VM_ATTACH_VOLUME, server_vm_attach_volume},
     {API_OP_VM_DETACH_VOLUME, server_vm_detach_volume},
     {API_OP_VM_ATTACH_NIC, server_vm_attach_nic},

@@ -7,6 +7,7 @@
 
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_host_empty.h"
+#include "mgmt/server/server_storage_internal.h"
 #include "mgmt/server/server_vm.h"
 
 static const char *state_name(enum api_vm_state state)
@@ -52,6 +53,31 @@ int server_vm_act_begin(struct server_vm_act *a, struct server_call *c)
     return 0;
 }
 
+/* A disk that an image is being copied from is not written meanwhile. */
+static int check_copied(const struct server_vm_act *a)
+{
+    const struct api_texts *volumes = &a->v->own->volumes;
+    int r = 0;
+    for (uint32_t i = 0; !r && volumes->is == API_VALUE && i < volumes->n; i++) {
+        struct store_id id;
+        const struct catalog_slot *slot = !catalog_id_parse(volumes->v[i], &id)
+                                              ? catalog_find(a->c->s->catalog, CATALOG_VOLUME, &id)
+                                              : NULL;
+        r = slot ? server_image_copied(a->c, slot->now) : 0;
+    }
+    return r;
+}
+
+/* What the VM runs on, and off. */
+static int check_run(const struct server_vm_act *a, const struct store_id *host)
+{
+    if (server_host_empty_may_run(a->c->s, host))
+        return check_copied(a);
+    return api_problem_set(&a->c->refusal, API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
+                           "host %s of VM %s is in maintenance: wait until it is active again",
+                           a->status->host.v, a->slot->now->name);
+}
+
 int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c)
 {
     int r = server_vm_act_begin(a, c);
@@ -60,12 +86,10 @@ int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c)
         return r;
     host = catalog_parent(a->v);
     int to = c->request.route->to_state;
-    if ((to == API_VM_STATE_RUNNING || to == API_VM_STATE_RESCUED) &&
-        !server_host_empty_may_run(c->s, &host))
-        return server_vm_act_refuse(
-            a, api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
-                               "host %s of VM %s is in maintenance: wait until it is active again",
-                               a->status->host.v, a->slot->now->name));
+    if (to == API_VM_STATE_RUNNING || to == API_VM_STATE_RESCUED)
+        r = check_run(a, &host);
+    if (r)
+        return server_vm_act_refuse(a, r);
     if (catalog_id_is_zero(&host) || !server_host_lost(c->s, &host))
         return 0;
     return server_vm_act_refuse(

@@ -32,6 +32,7 @@ int server_vm_act_end_now(struct server_vm_act *a);
 int server_vm_rebuild(struct server_call *c);
 int server_vm_rescue(struct server_call *c);
 int server_vm_unrescue(struct server_call *c);
+int server_vm_create_image(struct server_call *c);
 int server_vm_attach_volume(struct server_call *c);
 int server_vm_detach_volume(struct server_call *c);
 int server_vm_attach_nic(struct server_call *c);

@@ -98,6 +98,47 @@ int server_vm_rescue(struct server_call *c)
     return r ? server_vm_act_refuse(&a, r) : server_vm_act_end(&a, steps, API_VM_STATE_RESCUED);
 }
 
+/* It is an image whose source is the VM: made as any other, from here on. */
+static int make_image(struct server_call *c, const struct catalog_object *vm)
+{
+    const struct api_vm_create_image *body = c->request.body;
+    struct api_image_create *image = api_json_new(&api_types_image_create, &c->arena);
+    struct api_image_source *source = api_json_new(&api_types_image_source, &c->arena);
+    const char *id = api_arena_text(&c->arena, vm->id_text, UUID_TEXT_BYTES - 1);
+    if (!image || !source || !id || api_json_fill(&api_types_image_source, source, &c->arena))
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    source->kind.is = API_VALUE;
+    source->kind.v = API_IMAGE_SOURCE_KIND_VM;
+    source->resource = (struct api_text){API_VALUE, id};
+    image->name = body->name;
+    image->description = body->description;
+    image->labels = body->labels;
+    image->source.is = API_VALUE;
+    image->source.v = source;
+    if (api_json_fill(&api_types_image_create, image, &c->arena))
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
+    c->request.body = image;
+    c->request.route = &api_route_table[API_OP_IMAGE_CREATE]; /* if it has to run again, as that */
+    return c->s->handlers[API_OP_IMAGE_CREATE](c);
+}
+
+/* A disk is copied while no monitor uses it. */
+int server_vm_create_image(struct server_call *c)
+{
+    struct server_vm_act a;
+    int r = server_vm_act_begin_up(&a, c);
+    if (r)
+        return r;
+    bool stopped = a.status->state.v == API_VM_STATE_STOPPED;
+    (void)server_vm_act_refuse(&a, -ECANCELED);
+    if (!stopped)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_FEATURE_NO_DRIVER,
+                               "VM %s is not stopped, and no driver of this cloud copies a disk "
+                               "that is in use: stop it first, or make the image of a snapshot",
+                               a.slot->now->name);
+    return make_image(c, a.slot->now);
+}
+
 int server_vm_unrescue(struct server_call *c)
 {
     static const char *const steps[] = {"stop", "tidy", "run", NULL};

@@ -189,6 +189,8 @@ static int swap(struct server_txn *t, struct catalog_object *v)
 
 static int shelve(struct server_txn *t, struct catalog_object *v)
 {
+    if (status_of(v)->host.is != API_VALUE)
+        return 0;
     status_of(v)->host = (struct api_text){API_ABSENT, NULL};
     return server_vm_hold(t, v, -1);
 }

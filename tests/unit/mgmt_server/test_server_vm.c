@@ -512,6 +512,26 @@ static void a_deleted_vm_goes_when_its_window_is_over(void)
     rig_fini();
 }
 
+/* It has no place, so it must not be stopped: to be shelved again would give its quota back twice.
+ */
+static void a_shelved_vm_is_had_back_shelved(void)
+{
+    REQUIRE(rig_init());
+    reach("vm", &ways[15]);
+    do_one("vm", "DELETE");
+    rig_obey();
+    CHECK_STR(rig_state("vm"), "deleted");
+    do_one("vm", "undelete");
+    rig_obey();
+    CHECK_STR(rig_state("vm"), "shelved");
+    rig_check();
+    do_one("vm", "unshelve");
+    rig_obey();
+    CHECK_STR(rig_state("vm"), "running");
+    end("vm");
+    rig_fini();
+}
+
 /* ---- refusals and batches ---- */
 
 static void protection_and_quota_are_kept(void)
@@ -622,6 +642,7 @@ int main(void)
     TAP_RUN(a_server_that_ends_at_any_step_is_taken_up_by_the_next);
     TAP_RUN(a_volume_that_is_busy_is_waited_for);
     TAP_RUN(a_deleted_vm_goes_when_its_window_is_over);
+    TAP_RUN(a_shelved_vm_is_had_back_shelved);
     TAP_RUN(protection_and_quota_are_kept);
     TAP_RUN(a_batch_is_made_whole_or_not_at_all);
     TAP_RUN(names_of_a_batch_are_taken_once);

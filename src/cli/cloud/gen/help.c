@@ -67,7 +67,7 @@ const struct cloud_help_op cloud_help_ops[API_OPS] = {
     [API_OP_VM_UNSHELVE] = {"vm", "unshelve", "Place and start a shelved VM",
         ""},
     [API_OP_VM_UNDELETE] = {"vm", "undelete", "Have a deleted VM back",
-        "Within the undelete window. The VM is stopped."},
+        "Within the undelete window. The VM is stopped, or shelved if it was."},
     [API_OP_VM_MIGRATE] = {"vm", "migrate", "Move a VM to another host",
         ""},
     [API_OP_VM_CREATE_IMAGE] = {"vm", "create-image", "Make a golden image from a VM",
