@@ -14,6 +14,7 @@ import uuid
 
 from virgatest import case, check, check_eq, main
 from virgatest.killcloud import KillCloud, monitors, network_of_its_own
+from virgatest.pg import Postgres
 from virgatest.tap import diagnose
 
 LONG = bool(os.environ.get("VIRGA_LONG"))
@@ -26,12 +27,15 @@ ELSEWHERE = {
     "state_file.*": "writing down usage, once a minute: test-func-agent",
     "server_follow.*": "several servers: the case with PostgreSQL",
     "store_pgsql.*": "several servers: the case with PostgreSQL",
-    "virgad.begin.created": "a case of its own",
+    "server_start.*": "a case of its own",
     "web.*": "test-web",
 }
 
+# With two servers on PostgreSQL, and no bridge.
+TWO = {"store_sqlite.*": "the case with SQLite", "server_sweep.*": "the case with SQLite", **{k: v for k, v in ELSEWHERE.items() if not k.startswith(("server_follow", "store_pgsql"))},
+       "agent_vm.*.port": "the case with SQLite", "agent_vm.start.noted": "the case with SQLite", "network_bridge.*": "the case with SQLite"}
 # And where bridges and TAPs may not be made.
-BRIDGES = {"agent_vm.*.port": "test-agent-agent_vm", "network_bridge.*": "test-agent-network_driver"}
+BRIDGES = {"agent_vm.*.port": "test-agent-agent_vm", "agent_vm.start.noted": "test-agent-agent_vm", "network_bridge.*": "test-agent-network_driver"}
 
 
 def vm_of(cloud, **more):
@@ -136,7 +140,7 @@ def again(cloud):
         seen = part.count("server_sweep.step.stored")
         part.kill_and_wait()
         cloud.host_up()
-        if part is cloud.server:
+        if part is cloud.server and not cloud.pg:
             cloud.until(lambda n=seen: cloud.server.count("server_sweep.step.stored") > n, "a sweep")
     check_eq(cloud.vm_state(vm), "running", "as it was")
     purge(cloud, vm)
@@ -161,10 +165,10 @@ def matrix_of(cloud, rest):
     """What each scenario passes: (scenario, part, point, n)."""
     cells = []
     for name in SCENARIOS:
-        for part in (cloud.server, cloud.agent):
+        for part in cloud.parts.values():
             part.passed()
         run(cloud, name, rest)
-        for part in (cloud.server, cloud.agent):
+        for part in cloud.parts.values():
             for point, n in sorted(part.passed().items()):
                 cells += [(name, part.name, point, k + 1) for k in range(n)]
     return cells
@@ -202,32 +206,54 @@ def chosen(cells):
 @case
 def whatever_dies_nothing_is_lost_leaked_or_counted_twice():
     bridge = network_of_its_own()
-    elsewhere = dict(ELSEWHERE, **({} if bridge else BRIDGES))
     with KillCloud(bridge) as cloud:
-        rest = cloud.rest()
-        cells = matrix_of(cloud, rest)
-        points = {c[2] for c in cells}
-        names = subprocess.run([os.path.join(os.environ["VIRGA_TOP"], "tools/fault-points")], stdout=subprocess.PIPE, text=True,
-                               check=True).stdout.split()
-        never = [n for n in names if not fnmatch.filter(points, n) and not any(fnmatch.fnmatch(n, e) for e in elsewhere)]
-        check_eq(never, [], "points that no scenario comes to")
-        end, done, missed, failures = time.monotonic() + SAMPLE_S, 0, [], []
-        for cell in chosen(cells):
-            if not LONG and not os.environ.get("VIRGA_KILL_ONLY") and time.monotonic() > end:
-                break
-            name, part, point, n = cell
-            try:
-                if not run(cloud, name, rest, getattr(cloud, part), point, n):
-                    missed.append(cell)
-            except AssertionError as e:
-                failures.append(cell)
-                diagnose(f"VIRGA_KILL_ONLY=\"{name} {part} {point} {n}\": {e}")
-                cloud.clean()
-                rest = cloud.rest()
-            done += 1
-        diagnose(f"{done} of {len(cells)} cells, {len(points)} points; in {len(missed)} the point was not passed so often again")
-        check(done > len(missed), "no point was passed again")
-        check_eq(failures, [], "where something did not hold")
+        matrix(cloud, dict(ELSEWHERE, **({} if bridge else BRIDGES)), SAMPLE_S)
+
+
+def matrix(cloud, elsewhere, seconds):
+    """Scenarios undisturbed; then those of the cells for which there is time."""
+    rest = cloud.rest()
+    cells = matrix_of(cloud, rest)
+    points = {c[2] for c in cells}
+    names = subprocess.run([os.path.join(os.environ["VIRGA_TOP"], "tools/fault-points")], stdout=subprocess.PIPE, text=True,
+                           check=True).stdout.split()
+    never = [n for n in names if not fnmatch.filter(points, n) and not any(fnmatch.fnmatch(n, e) for e in elsewhere)]
+    check_eq(never, [], "points that no scenario comes to")
+    end, done, missed, failures = time.monotonic() + seconds, 0, [], []
+    for cell in chosen(cells):
+        if not LONG and not os.environ.get("VIRGA_KILL_ONLY") and time.monotonic() > end:
+            break
+        name, part, point, n = cell
+        try:
+            if not run(cloud, name, rest, cloud.parts[part], point, n):
+                missed.append(cell)
+        except AssertionError as e:
+            failures.append(cell)
+            diagnose(f"VIRGA_KILL_ONLY=\"{name} {part} {point} {n}\": {e}")
+            cloud.clean()
+            rest = cloud.rest()
+        done += 1
+        if done % 200 == 0:
+            diagnose(f"{done} of {len(cells)}")
+    diagnose(f"{done} of {len(cells)} cells, {len(points)} points; in {len(missed)} the point was not passed so often again")
+    check(done > len(missed), "no point was passed again")
+    check_eq(failures, [], "where something did not hold")
+
+
+@case
+def two_servers_on_one_store():
+    """The client asks one and the other in turn; either dies."""
+    with Postgres() as pg, KillCloud(pg=pg) as cloud:
+        matrix(cloud, TWO, 10)
+
+
+@case
+def a_server_that_dies_at_its_first_start_leaves_a_cloud_to_sign_in_to():
+    for point in ("server_start.first.begin", "server_start.first.stored"):
+        cloud = KillCloud()
+        cloud.server.arm(point)
+        with cloud:
+            check_eq(cloud.server.ends, [-9], f"died at {point}")
 
 
 @case

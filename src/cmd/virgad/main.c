@@ -178,6 +178,7 @@ static int prepare(struct virgad *v, struct err *err)
     v->config.state_dir = v->options.state;
     v->config.import_dir = v->options.import;
     v->config.description = v->options.description;
+    v->config.first_password_path = v->password_path;
     v->config.follow_ms = v->options.store ? 20 : 0;
     v->config.agents_name = v->options.agents_name;
     int r = parse_listen("--listen", v->options.listen, v->address, &v->config.address,
@@ -188,21 +189,15 @@ static int prepare(struct virgad *v, struct err *err)
     return r ? r : read_id(v, err);
 }
 
-/* In a file, not on a terminal that is logged. */
-static int write_password(struct virgad *v, struct err *err)
+/* It is in its file already. */
+static void tell_password(struct virgad *v)
 {
     CLEANUP_FREE char *password = server_steal_first_password(v->server);
     if (!password)
-        return 0;
-    size_t bytes = strlen(password);
-    CLEANUP_CLOSE int fd = open(v->password_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write(fd, password, bytes) == (ssize_t)bytes;
-    explicit_bzero(password, bytes);
-    if (!good)
-        return err_sys(err, errno, "cannot write %s", v->password_path);
+        return;
+    explicit_bzero(password, strlen(password));
     log_line(LOG_INFO, "virgad", "a new cloud: user admin, password in %s: change it",
              v->password_path);
-    return 0;
 }
 
 static void *wait_for_signal(void *arg)
@@ -228,10 +223,9 @@ static int serve(struct virgad *v, struct err *err)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk: an error, not the end */
     v->server = server_create(&v->config, err);
-    (void)fault_point("virgad.begin.created");
-    int r = v->server ? write_password(v, err) : -EIO;
-    if (r)
-        return r;
+    if (!v->server)
+        return -EIO;
+    tell_password(v);
     int code = thread_start(&thread, wait_for_signal, v->server);
     if (code)
         return err_sys(err, code, "cannot start a thread");

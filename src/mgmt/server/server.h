@@ -27,7 +27,10 @@ struct server_config {
     const char *state_dir;      /* for certificates and spooled uploads; NULL: no agents */
     const char *import_dir;     /* whose files may be imported as images; NULL: none */
     const char *description;    /* path of openapi.json; NULL: not served */
-    unsigned follow_ms;         /* how often other servers' commits are asked for; 0: never */
+    /* A new cloud's first password is written there before the cloud is stored, so that no crash
+     * loses it; NULL: only server_steal_first_password() has it. */
+    const char *first_password_path;
+    unsigned follow_ms; /* how often other servers' commits are asked for; 0: never */
 };
 
 /* Opens the store, loads the catalog, listens. The strings of `config` are borrowed. Blocks. */

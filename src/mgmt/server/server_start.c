@@ -3,9 +3,13 @@
 #include "mgmt/server/server_start.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/auth/auth_bootstrap.h"
@@ -147,6 +151,16 @@ static void publish(struct first *f)
     }
 }
 
+/* In a file, not on a terminal that is logged. */
+static int write_password(const char *path, const char *password, struct err *err)
+{
+    size_t bytes = strlen(password);
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, password, bytes) != (ssize_t)bytes || fsync(fd) < 0)
+        return err_sys(err, errno ? errno : ENOSPC, "cannot write %s", path);
+    return 0;
+}
+
 static int make_first(struct first *f, struct auth_bootstrap *b, struct err *err)
 {
     struct store_id user = catalog_id(f->now_ms), role = catalog_id(f->now_ms);
@@ -161,8 +175,16 @@ static int make_first(struct first *f, struct auth_bootstrap *b, struct err *err
     add_rest(f);
     if (finish(f))
         return err_set(err, ENOMEM, "no memory for a new cloud");
+    const char *path = f->s->config.first_password_path;
+    r = path ? write_password(path, b->password, err) : 0;
+    if (r)
+        return r;
     struct store_txn txn = {.ops = f->ops, .n_ops = f->n};
+    (void)fault_point("server_start.first.begin");
     r = store_submit_wait(f->s->store, &txn);
+    (void)fault_point("server_start.first.stored");
+    if (r && r != -EINPROGRESS && path)
+        unlink(path); /* another server was faster, or there is no cloud yet */
     if (r)
         return err_set(err, -r, "cannot store a new cloud (%s): start again", strerror(-r));
     publish(f);

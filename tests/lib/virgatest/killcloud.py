@@ -35,7 +35,7 @@ MONITOR = """#!/bin/sh
 if [ "$1" = --config ]; then
     read -r epoch < "${2%%/*}/epoch"
     echo "${2%%/*} $epoch" >> %s
-    exec %s "$@" --engine null --sandbox off
+    exec %s "$@" %s
 fi
 exec %s "$@"
 """
@@ -79,6 +79,9 @@ def monitors(folder):
         if at and words[at].startswith(folder.encode() + b"/"):
             found[int(pid)] = os.path.dirname(words[at].decode())
     return found
+
+
+NO_GUEST, REAL = "--engine null --sandbox off", "--engine soft"
 
 
 class Part:
@@ -159,23 +162,31 @@ class Part:
 class KillCloud:
     """The whole of it: a context manager."""
 
-    def __init__(self, bridge=False):
+    def __init__(self, bridge=False, pg=None, real=False):
         self.dir = tempfile.mkdtemp(prefix="vk-")
-        self.port, self.agents_port = free_port(), free_port()
+        self.ports, self.agents_port = [free_port() for _ in range(2 if pg else 1)], free_port()
+        self.n_asked = self.seq = 0
         self.state, self.host = os.path.join(self.dir, "server"), os.path.join(self.dir, "agent")
         self.pool, self.images = os.path.join(self.dir, "pool"), os.path.join(self.dir, "import")
         self.starts = os.path.join(self.dir, "starts")
-        self.token, self.bridge = None, bridge
+        self.token, self.bridge, self.pg = None, bridge, pg
         os.mkdir(self.images)
-        self.server = Part("server", self.dir, [program("virgad"), "--state", self.state, "--listen", f"127.0.0.1:{self.port}", "--agents",
-                                                f"127.0.0.1:{self.agents_port}", "--import", self.images])
+        store = ["--store", pg.url] if pg else []
+        self.server = Part("server", self.dir, [program("virgad"), "--state", self.state, "--listen", f"127.0.0.1:{self.ports[0]}", "--agents",
+                                                f"127.0.0.1:{self.agents_port}", "--import", self.images, *store])
+        self.parts = {"server": self.server}
+        if pg:
+            self.parts["other"] = Part("other", self.dir, [program("virgad"), "--state", os.path.join(self.dir, "other"), "--listen",
+                                                           f"127.0.0.1:{self.ports[1]}", "--agents", "127.0.0.1:0", "--import", self.images,
+                                                           *store])
         vmm = os.path.join(self.dir, "monitor")
-        real = os.path.abspath(program("virga-vmm"))
+        monitor = os.path.abspath(program("virga-vmm"))
         with open(vmm, "w", encoding="ascii") as f:
-            f.write(MONITOR % (self.starts, real, real))
+            f.write(MONITOR % (self.starts, monitor, REAL if real else NO_GUEST, monitor))
         os.chmod(vmm, stat.S_IRWXU)
         self.agent = Part("agent", self.dir, [program("virga-agent"), "--state", self.host, "--pool", f"local={self.pool}", "--vmm", vmm,
                                               "--import", self.images, *(["--bridge", BRIDGE] if bridge else [])])
+        self.parts["agent"] = self.agent
 
     # ---- asking ----
 
@@ -186,10 +197,14 @@ class KillCloud:
             body = json.dumps(body).encode()
             sent["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         sent.update(headers or {})
-        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self.pg and self.seq:
+            sent["Virga-Seq"] = str(self.seq)
+        self.n_asked += 1
+        conn = http.client.HTTPConnection("127.0.0.1", self.ports[self.n_asked % len(self.ports)], timeout=30)
         try:
             conn.request(method, "/v1" + path, body=body, headers=sent)
             r = conn.getresponse()
+            self.seq = max(self.seq, int(r.getheader("Virga-Seq") or 0))
             return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
         finally:
             conn.close()
@@ -295,7 +310,9 @@ class KillCloud:
     def what_there_is(self):
         """For a person who has to find out why."""
         text = ""
-        for part in (self.server, self.agent):
+        for part in self.parts.values():
+            if not os.path.exists(part.log):
+                continue
             with open(part.log, encoding="utf-8", errors="replace") as f:
                 text += f"\n--- {part.name} {part.ends}\n" + f.read()[-3000:]
         return text
@@ -322,10 +339,17 @@ class KillCloud:
                 for kind in ("vms", "volumes", "snapshots", "images", "ports")}
 
     def counters(self):
-        """The store's counters, and the objects that it has by kind."""
+        """The store's counters that are not zero."""
+        if self.pg:
+            rows = self.pg.rows("select encode(owner, 'hex'), convert_from(name, 'UTF8'), value from virga.counters where value != 0")
+        else:
+            rows = self.rows("select lower(hex(owner)), name, value from counters where value != 0")
+        return {(o, n): int(v) for o, n, v in rows}
+
+    def rows(self, sql):
+        """What SQLite says."""
         with sqlite3.connect(f"file:{self.state}/virga.db?mode=ro", uri=True) as db:
-            counters = {(o.hex(), n): v for o, n, v in db.execute("select owner, name, value from counters") if v}
-        return counters
+            return db.execute(sql).fetchall()
 
     def rest(self):
         """What there is when nobody wants anything."""
@@ -334,14 +358,18 @@ class KillCloud:
 
     def check_usage(self):
         """Each object's intervals are numbered one after the other, and no time is in two of them."""
-        with sqlite3.connect(f"file:{self.state}/virga.db?mode=ro", uri=True) as db:
-            rows = db.execute("select object, epoch, number, body from usage where name = 'interval' order by object, epoch, number").fetchall()
+        if self.pg:
+            rows = self.pg.rows("select encode(object, 'hex'), epoch, number, convert_from(body, 'UTF8') from virga.usage"
+                                " where name = 'interval' order by 1, 2, 3")
+        else:
+            rows = self.rows("select hex(object), epoch, number, cast(body as text) from usage where name = 'interval' order by 1, 2, 3")
         last = {}
         for thing, epoch, number, body in rows:
-            begin, end = (int(n) for n in (body.decode() if isinstance(body, bytes) else body).split(" ")[:2])
+            epoch, number = int(epoch), int(number)
+            begin, end = (int(n) for n in body.split(" ")[:2])
             before = last.get(thing, (epoch, 0, begin))
-            check_eq((epoch, number), (before[0], before[1] + 1), f"the next interval of {thing.hex()}: {body}: epoch and number")
-            check(before[2] <= begin <= end, f"time of {thing.hex()} is counted twice: until {before[2]}, then {body}")
+            check_eq((epoch, number), (before[0], before[1] + 1), f"the next interval of {thing}: {body}: epoch and number")
+            check(before[2] <= begin <= end, f"time of {thing} is counted twice: until {before[2]}, then {body}")
             last[thing] = (epoch, number, end)
 
     def check_starts(self):
@@ -382,13 +410,14 @@ class KillCloud:
         """Waits."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            check(time.monotonic() < deadline, f"not in {PATIENCE_S} s: {what}; {self.what_there_is()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not in {PATIENCE_S} s: {what}; {self.what_there_is()}")
             time.sleep(0.02)
 
     def clean(self):
         """After something has failed: what is left is deleted, as far as that can be done."""
-        self.server.disarm()
-        self.agent.disarm()
+        for part in self.parts.values():
+            part.disarm()
         keep = {o["id"] for o in self.get("/images")["items"] if o["name"] == "base"}
         for kind in ("vms", "volumes", "snapshots", "images"):
             for o in self.get(f"/{kind}?limit=500")["items"]:
@@ -407,6 +436,7 @@ class KillCloud:
             hosts, pools = self.get("/hosts")["items"], self.get("/pools")["items"]
             if hosts[0]["status"]["state"] == "up" and any(p["status"]["state"] == "online" for p in pools):
                 return
+            self.n_asked += 1  # of two servers only the one that the host is connected to knows its pools
             time.sleep(0.02)
         raise AssertionError(f"the host does not come up: {hosts} {pools}")
 
@@ -418,16 +448,22 @@ class KillCloud:
             raise
         return self
 
+    def sign_in(self):
+        """Whether the first password works; a server that was killed at its first start may have drawn another."""
+        try:
+            with open(os.path.join(self.state, "first-password"), encoding="ascii") as f:
+                answer = self.ask_once("POST", "/sessions", {"user": "admin", "password": f.read()})
+        except (OSError, http.client.HTTPException):
+            return False
+        self.token = answer.body.get("secret")
+        return answer.status == 201
+
     def begin(self):
         """Server, sign-in, host, flavors, an image."""
         self.server.thread.start()
-        path = os.path.join(self.state, "first-password")
-        deadline = time.monotonic() + PATIENCE_S
-        while not (os.path.exists(path) and os.path.getsize(path)) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        with open(path, encoding="ascii") as f:
-            password = f.read()
-        self.token = self.ask("POST", "/sessions", {"user": "admin", "password": password})[0].body["secret"]
+        self.until(self.sign_in, "signed in")
+        if self.pg:
+            self.parts["other"].thread.start()
         secret = self.post("/host-join-tokens", {"name": "one"})["secret"]
         joined = subprocess.run([program("virga-agent"), "join", "--state", self.host, "--server", f"127.0.0.1:{self.agents_port}", "--name",
                                  "one", "-"], input=secret + "\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -447,7 +483,7 @@ class KillCloud:
         check_eq(op["state"], "done", f"{image} {op}")
 
     def __exit__(self, *exc):
-        for part in (self.agent, self.server):
+        for part in reversed(self.parts.values()):
             if part.thread.is_alive():
                 part.end()
         for pid in monitors(self.host):

@@ -46,6 +46,12 @@ class Postgres:
         """Ends it at once, as a crash would."""
         return self.run("pg_ctl", "-D", f"{self.dir}/data", "-m", "immediate", "-w", "stop")
 
+    def rows(self, sql):
+        """What a query answers, as texts."""
+        out = subprocess.run([f"{self.bin}/psql", "-X", "-At", "-F", "\t", "-c", sql, self.url], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+        return [line.split("\t") for line in out.splitlines()]
+
     def __enter__(self):
         return self
 
