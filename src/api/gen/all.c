@@ -11,6 +11,7 @@ const struct api_types_object *const api_types_objects[API_TYPES_OBJECTS] = {
     &api_types_audit_record,
     &api_types_audit_record_list,
     &api_types_audit_verify,
+    &api_types_backup,
     &api_types_event,
     &api_types_event_list,
     &api_types_event_list_query,

@@ -163,6 +163,7 @@ enum api_op {
     API_OP_USAGE_LIST, /* GET /usage */
     API_OP_SETTINGS_GET, /* GET /settings */
     API_OP_SETTINGS_PATCH, /* PATCH /settings */
+    API_OP_BACKUP_CREATE, /* POST /backups */
     API_OP_VERSION_GET, /* GET /version */
     API_OP_HEALTH_GET, /* GET /health */
     API_OP_OPENAPI_GET, /* GET /openapi.json */
@@ -170,6 +171,6 @@ enum api_op {
 };
 
 #define API_ROUTE_PARAMS 3
-#define API_ROUTE_NODES  153
+#define API_ROUTE_NODES  154
 
 #endif

@@ -131,6 +131,15 @@ static const struct api_types_field version_info_fields[] = {
 const struct api_types_object api_types_version_info = {
     "VersionInfo", sizeof(struct api_version_info), 4, version_info_fields, NULL};
 
+static const struct api_types_field backup_fields[] = {
+    {"path", offsetof(struct api_backup, path), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 511},
+    {"size_bytes", offsetof(struct api_backup, size_bytes), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 72057594037927936},
+    {"seq", offsetof(struct api_backup, seq), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 9007199254740991},
+    {"created_at", offsetof(struct api_backup, created_at), API_KIND_TEXT, .format = API_FORMAT_TIMESTAMP, .flags = API_FIELD_REQUIRED, .min = 0, .max = 24},
+};
+const struct api_types_object api_types_backup = {
+    "Backup", sizeof(struct api_backup), 4, backup_fields, NULL};
+
 static const struct api_types_field health_fields[] = {
     {"healthy", offsetof(struct api_health, healthy), API_KIND_BOOL, .flags = API_FIELD_REQUIRED},
     {"leader", offsetof(struct api_health, leader), API_KIND_BOOL},

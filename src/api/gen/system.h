@@ -219,6 +219,19 @@ struct api_version_info {
 };
 extern const struct api_types_object api_types_version_info;
 
+/* A copy of the store, as of one moment. `virgad --restore` begins from it. */
+struct api_backup {
+    /* Where it is, on the server's machine. */
+    struct api_text path;
+    /* How large it is. */
+    struct api_int size_bytes;
+    /* The last commit that is certainly in it. */
+    struct api_int seq;
+    /* When it was made. */
+    struct api_text created_at;
+};
+extern const struct api_types_object api_types_backup;
+
 /* Whether the server can do its work. */
 struct api_health {
     /* It can. */

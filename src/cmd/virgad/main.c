@@ -16,12 +16,14 @@
 #include "base/thread.h"
 #include "base/util.h"
 #include "base/uuid.h"
+#include "cmd/virgad/restore.h"
 #include "mgmt/server/server.h"
 #include "mgmt/store/pgsql/store_pgsql.h"
 #include "mgmt/store/sqlite/store_sqlite.h"
 
 struct options {
-    const char *state, *listen, *agents, *agents_name, *store, *cert, *key, *description, *import;
+    const char *state, *listen, *agents, *agents_name, *store, *cert, *key, *description, *import,
+        *restore;
     bool help, version;
 };
 
@@ -33,12 +35,19 @@ struct virgad {
 };
 
 static const struct option long_options[] = {
-    {"state", required_argument, NULL, 's'},   {"listen", required_argument, NULL, 'l'},
-    {"store", required_argument, NULL, 'd'},   {"tls-cert", required_argument, NULL, 'c'},
-    {"tls-key", required_argument, NULL, 'k'}, {"description", required_argument, NULL, 'o'},
-    {"agents", required_argument, NULL, 'a'},  {"agents-name", required_argument, NULL, 'n'},
-    {"import", required_argument, NULL, 'i'},  {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},       {0},
+    {"state", required_argument, NULL, 's'},
+    {"listen", required_argument, NULL, 'l'},
+    {"store", required_argument, NULL, 'd'},
+    {"tls-cert", required_argument, NULL, 'c'},
+    {"tls-key", required_argument, NULL, 'k'},
+    {"description", required_argument, NULL, 'o'},
+    {"agents", required_argument, NULL, 'a'},
+    {"agents-name", required_argument, NULL, 'n'},
+    {"import", required_argument, NULL, 'i'},
+    {"restore", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {0},
 };
 
 static int usage(FILE *out)
@@ -91,6 +100,9 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 'i':
             o->import = optarg;
+            break;
+        case 'r':
+            o->restore = optarg;
             break;
         case 'h':
             o->help = true;
@@ -238,6 +250,13 @@ static int serve(struct virgad *v, struct err *err)
     return 0;
 }
 
+static int restore(struct virgad *v, struct err *err)
+{
+    if (v->options.store)
+        return err_set(err, EINVAL, "--restore is for SQLite: restore PostgreSQL by pg_restore");
+    return restore_store(v->options.restore, v->store_path, err);
+}
+
 int main(int argc, char **argv)
 {
     struct virgad v = {0};
@@ -253,7 +272,7 @@ int main(int argc, char **argv)
     if (!r)
         r = prepare(&v, &err);
     if (!r)
-        r = serve(&v, &err);
+        r = v.options.restore ? restore(&v, &err) : serve(&v, &err);
     if (r)
         fprintf(stderr, "virgad: %s\n", err.msg);
     server_destroy(v.server);

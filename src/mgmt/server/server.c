@@ -43,6 +43,7 @@ const char *const server_call_headers[] = {
 };
 
 static const struct server_route *const routes[] = {
+    server_backup_routes,
     server_compute_routes,
     server_identity_routes,
     server_image_routes,

@@ -29,6 +29,7 @@ struct server_route {
     enum api_op op;
     server_handler *handle;
 };
+extern const struct server_route server_backup_routes[];
 extern const struct server_route server_compute_routes[];
 extern const struct server_route server_identity_routes[];
 extern const struct server_route server_image_routes[];

@@ -332,6 +332,8 @@ const struct cloud_help_op cloud_help_ops[API_OPS] = {
         ""},
     [API_OP_SETTINGS_PATCH] = {"settings", "set", "Change the cloud's settings",
         ""},
+    [API_OP_BACKUP_CREATE] = {"backup", "create", "Copy the store",
+        "Into the folder backups of the server's state directory, while it serves. A store that its own tools back up (PostgreSQL) answers 501 and names them."},
     [API_OP_VERSION_GET] = {"version", "show", "Show what the server is",
         ""},
     [API_OP_HEALTH_GET] = {"health", "show", "Show whether the server can do its work",
