@@ -268,6 +268,8 @@ static bool random_round(unsigned *answers)
 static void after_any_history_what_is_free_is_what_vms_leave(void)
 {
     REQUIRE(rig_init());
+    const char *other = getenv("VIRGA_CLAIM_SEED"); /* another history */
+    seed = other ? strtoul(other, NULL, 10) : 1;
     unsigned answers[3] = {0};
     for (unsigned round = 0; round < 400; round++) {
         REQUIRE(random_round(answers));
