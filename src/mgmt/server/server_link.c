@@ -183,6 +183,7 @@ static void take(struct server_link *l, const struct link_message *m, struct api
         (void)fault_point("server_link.seen.taken");
         break;
     case LINK_TYPE_HEARTBEAT:
+        (void)fault_point("server_link.heartbeat.taken");
         if (m->heartbeat->pools.is == API_VALUE)
             take_pools(l, m->heartbeat->pools.v, m->heartbeat->pools.n);
         break;
