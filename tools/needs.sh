@@ -9,7 +9,7 @@ NEEDS_RUN="qemu-system-x86 qemu-system-common passt qemu-utils xz-utils"
 # To check: a second compiler, sanitizers, the programs that tests run against ours.
 NEEDS_CHECK="git binutils clang-14 libclang-rt-14-dev clang-format-14 qemu-utils iproute2 iperf3 socat strace
     gdb dpdk-dev acpica-tools mandoc libzydis-dev python3-yaml postgresql-15 genisoimage xorriso openssh-client openssl
-    zsh fish"
+    zsh fish faketime"
 
 # run_shown TITLE COMMAND...: runs a command with its output in a file, shows that it is alive, and shows
 # the file's end when it fails.

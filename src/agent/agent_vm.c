@@ -20,6 +20,7 @@
 #define ASK_AGAIN_MS   10    /* while a monitor starts */
 #define REFUSED_MS     1000  /* after a monitor that runs has refused something, or not answered */
 #define START_LIMIT_MS 60000 /* for a monitor to answer */
+#define REMOVE_MS      1000  /* after a removal that failed */
 #define STOP_LIMIT_MS  5000  /* for a monitor to end when it is told to */
 
 static void step(struct agent_vm *vm);
@@ -235,8 +236,11 @@ static void stop(struct agent_vm *vm)
 static void timer_expired(struct loop_timer *t)
 {
     struct agent_vm *vm = container_of(t, struct agent_vm, timer);
-    if (!vm->client)
+    if (!vm->client) {
+        vm->remove_failed = false;
+        step(vm);
         return;
+    }
     if (!vm->stopping) {
         ask(vm);
     } else if (!vm->plug_pulled) {
@@ -264,6 +268,8 @@ static void job_done(struct work *w)
         vm->trims = false;
     } else if (vm->removes) {
         vm->remove_failed = vm->job_err.code;
+        if (vm->remove_failed)
+            arm(vm, REMOVE_MS);
         see(vm, vm->job_err.code ? VM_SEEN_FAILED : VM_SEEN_ABSENT, reason);
     } else {
         vm->seen.epoch = agent_vm_read_epoch(vm->run_dir);

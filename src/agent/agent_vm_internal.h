@@ -35,7 +35,7 @@ struct agent_vm {
     uint64_t tried_epoch;        /* the last that a start was tried for; it is tried once */
     uint64_t resumed_generation; /* the last for which a paused VM was resumed */
     bool stale_ports;            /* detached ones are plugged still; found when a want came */
-    bool remove_failed;          /* with this want: not tried again until another comes */
+    bool remove_failed;          /* a while ago: tried again by the timer, or another want */
 
     agent_vm_counted *counted; /* NULL: nobody has asked */
     void *counted_opaque;

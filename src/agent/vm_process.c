@@ -24,6 +24,7 @@
 #endif
 
 #define FIND_TRIES 200 /* a millisecond each */
+#define END_TRIES  500 /* ten milliseconds each */
 
 int vm_process_path(const char *run_dir, const char *name, char path[VM_PROCESS_PATH_BYTES],
                     struct err *err)
@@ -212,6 +213,15 @@ static int fork_monitor(const char *vmm_path, const char *config, int log, int l
     return 0;
 }
 
+/* A monitor in a sandbox is several processes: the last of them, which has the lock too, may end a
+ * moment after the one whose end was seen. One that listens, or will, is not waited for long. */
+static void wait_for_end(const char *run_dir, const char *api)
+{
+    pid_t pid;
+    for (unsigned i = 0; i < END_TRIES && is_locked(run_dir) && vm_client_pid(api, &pid); i++)
+        usleep(10000);
+}
+
 int vm_process_start(const char *vmm_path, const char *run_dir, const char *config_json, int *pidfd,
                      struct err *err)
 {
@@ -228,6 +238,7 @@ int vm_process_start(const char *vmm_path, const char *run_dir, const char *conf
     if (lock < 0)
         return lock;
     int log = -1;
+    wait_for_end(run_dir, api);
     if (flock(lock, LOCK_EX | LOCK_NB) < 0 || !vm_client_pid(api, &pid))
         ret = err_set(err, EEXIST, "a monitor runs in %s already", run_dir);
     else if (!(ret = vm_process_write(run_dir, "config.json", config_json, err)))
@@ -265,6 +276,7 @@ int vm_process_remove(const char *run_dir, struct err *err)
     int ret = vm_process_path(run_dir, "api", api, err);
     if (ret)
         return ret;
+    wait_for_end(run_dir, api);
     if (is_locked(run_dir) || !vm_client_pid(api, &pid))
         return err_set(err, EBUSY, "a monitor runs in %s", run_dir);
     DIR *dir = opendir(run_dir);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOUR_S       3600
+#define BEFORE_S     (7 * 24 * 3600) /* clocks that are late shall not find it not valid yet */
 #define SERIAL_BYTES 16
 
 #define AUTO(type, name, free_fn) __attribute__((cleanup(cleanup_##free_fn))) type *name = NULL
@@ -164,7 +164,7 @@ static X509 *begin_certificate(EVP_PKEY *key, const char *name, X509_NAME *issue
     AUTO(X509, x, X509_free);
     x = X509_new();
     if (!x || !X509_set_version(x, 2) || !set_serial(x) || !X509_set_pubkey(x, key) ||
-        !X509_gmtime_adj(X509_getm_notBefore(x), -HOUR_S) ||
+        !X509_gmtime_adj(X509_getm_notBefore(x), -BEFORE_S) ||
         !X509_time_adj_ex(X509_getm_notAfter(x), (int)days, 0, NULL) ||
         !X509_NAME_add_entry_by_NID(X509_get_subject_name(x), NID_commonName, MBSTRING_UTF8,
                                     (const uint8_t *)name, -1, -1, 0) ||

@@ -12,18 +12,19 @@ import subprocess
 import time
 import uuid
 
-from virgatest import case, check, check_eq, main
-from virgatest.killcloud import KillCloud, monitors, network_of_its_own
+from virgatest import case, check, check_eq, main, skip
+from virgatest.killcloud import FAKETIME, KillCloud, monitors, network_of_its_own
 from virgatest.pg import Postgres
 from virgatest.tap import diagnose
 
 LONG = bool(os.environ.get("VIRGA_LONG"))
-SAMPLE_S = 40
+SAMPLE_S = 20
 
 # Points that no scenario here comes to, and the test that does.
 ELSEWHERE = {
     "agent_core.usage.*": "once a minute: test-agent-agent_core",
     "image_import.*": "test-agent-image_import",
+    "server_link.heartbeat.taken": "each 5 s: now and then here",
     "state_file.*": "writing down usage, once a minute: test-func-agent",
     "server_follow.*": "several servers: the case with PostgreSQL",
     "store_pgsql.*": "several servers: the case with PostgreSQL",
@@ -203,6 +204,18 @@ def chosen(cells):
     return [cell for _, _, cell in sorted(order)]
 
 
+def any_process_of(folder):
+    """The processes that name a run directory, whatever they are."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                found += [pid] if f"{folder}/run/".encode() in f.read() else []
+        except OSError:
+            continue
+    return found
+
+
 @case
 def whatever_dies_nothing_is_lost_leaked_or_counted_twice():
     bridge = network_of_its_own()
@@ -244,7 +257,7 @@ def matrix(cloud, elsewhere, seconds):
 def two_servers_on_one_store():
     """The client asks one and the other in turn; either dies."""
     with Postgres() as pg, KillCloud(pg=pg) as cloud:
-        matrix(cloud, TWO, 10)
+        matrix(cloud, TWO, 6)
 
 
 @case
@@ -274,6 +287,47 @@ def a_monitor_that_is_killed_ends_its_vm_with_a_reason():
             check_eq(len(monitors(cloud.host)), 1, "monitors")
             purge(cloud, vm)
             cloud.check_all(rest)
+
+
+@case
+def with_monitors_that_run_a_machine_it_is_the_same():
+    """The emulated processor and the sandbox, as on a host; the other cases have monitors without a guest."""
+    with KillCloud(real=True) as cloud:
+        rest = cloud.rest()
+        run(cloud, "power", rest)
+        for part, point, n in (("agent", "agent_vm.start.forked", 2), ("agent", "agent_vm.stop.begin", 1),
+                               ("server", "server_vm.settle.done", 2), ("server", "store_sqlite.group.filled", 6)):
+            check(run(cloud, "power", rest, cloud.parts[part], point, n), f"died at {point}")
+        vm = vm_of(cloud)
+        os.kill(next(iter(monitors(cloud.host))), 9)
+        cloud.until(lambda: cloud.vm_state(vm) == "error", "the VM's end is seen")
+        cloud.until(lambda: not any_process_of(cloud.host), "its sandbox ends with it")
+        cloud.bring(vm, "start", "running")
+        purge(cloud, vm)
+        cloud.check_all(rest)
+        check_eq(any_process_of(cloud.host), [], "processes")
+
+
+@case
+def clocks_that_jump_break_no_lease():
+    """The host's, then the server's: forth and back. What runs goes on, and what is asked for is done."""
+    if not os.path.exists(FAKETIME):
+        skip("no libfaketime is installed (package faketime)")
+    with KillCloud(clocks=True) as cloud:
+        rest = cloud.rest()
+        vm = vm_of(cloud)
+        running = monitors(cloud.host)
+        for part in (cloud.agent, cloud.server):
+            for offset in ("+2d", "-2d", "+0"):
+                cloud.set_clock(part, offset)
+                cloud.until_heard()
+                check_eq(cloud.vm_state(vm), "running", f"with a clock of {part.name} that is wrong by {offset}")
+                part.kill_and_wait()
+                cloud.host_up()
+                life(cloud)
+                check_eq((cloud.vm_state(vm), monitors(cloud.host)), ("running", running), f"it went on, {offset}")
+        purge(cloud, vm)
+        cloud.check_rest(rest)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_claim.h"
@@ -507,4 +508,5 @@ void server_host_tick(struct server *s)
             server_host_settle(s, slot);
         }
     }
+    (void)fault_point("server_host.tick.done");
 }

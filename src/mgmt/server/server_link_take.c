@@ -164,6 +164,7 @@ void server_link_take(struct server *s, struct server_host *host, const struct l
         (void)fault_point("server_link.inventory.taken");
         break;
     case LINK_TYPE_HEARTBEAT:
+        (void)fault_point("server_link.heartbeat.taken");
         if (m->heartbeat->pools.is == API_VALUE)
             take_pools(s, host, m->heartbeat->pools.v, m->heartbeat->pools.n);
         break;

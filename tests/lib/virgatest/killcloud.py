@@ -20,10 +20,14 @@ import time
 import uuid
 
 from .cloud import Answer, Cloud
+from .pvh import kernel
 from .tap import check, check_eq
 from .vm import program
 
 PATIENCE_S = 60
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+# What the server passes when it looks at its hosts; in a long run also when it hears of one, each 5 s.
+HEARD = ("server_host.tick.done", *(["server_link.heartbeat.taken"] if os.environ.get("VIRGA_LONG") else []))
 CLONE_NEWNET = 0x40000000
 BRIDGE = "vk0"
 # What is refused for a while only: the host has not come back yet.
@@ -67,21 +71,23 @@ def free_port():
 
 
 def monitors(folder):
-    """The monitors below a folder: pid to run directory."""
-    found = {}
+    """The monitors below a folder: pid to run directory. One in a sandbox is two processes, and counts as its parent."""
+    found, parents = {}, {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
                 words = f.read().split(b"\0")
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                parents[int(pid)] = int(f.read().rpartition(")")[2].split()[1])
         except OSError:
             continue
         at = words.index(b"--config") + 1 if b"--config" in words else 0
         if at and words[at].startswith(folder.encode() + b"/"):
             found[int(pid)] = os.path.dirname(words[at].decode())
-    return found
+    return {pid: folder for pid, folder in found.items() if parents[pid] not in found}
 
 
-NO_GUEST, REAL = "--engine null --sandbox off", "--engine soft"
+NO_GUEST, REAL = "--engine null --sandbox off", "--engine soft --kernel %s"
 
 
 class Part:
@@ -162,7 +168,7 @@ class Part:
 class KillCloud:
     """The whole of it: a context manager."""
 
-    def __init__(self, bridge=False, pg=None, real=False):
+    def __init__(self, bridge=False, pg=None, real=False, clocks=False):
         self.dir = tempfile.mkdtemp(prefix="vk-")
         self.ports, self.agents_port = [free_port() for _ in range(2 if pg else 1)], free_port()
         self.n_asked = self.seq = 0
@@ -179,14 +185,30 @@ class KillCloud:
             self.parts["other"] = Part("other", self.dir, [program("virgad"), "--state", os.path.join(self.dir, "other"), "--listen",
                                                            f"127.0.0.1:{self.ports[1]}", "--agents", "127.0.0.1:0", "--import", self.images,
                                                            *store])
-        vmm = os.path.join(self.dir, "monitor")
+        vmm, guest = os.path.join(self.dir, "monitor"), os.path.join(self.dir, "guest")
+        kernel(guest)
         monitor = os.path.abspath(program("virga-vmm"))
         with open(vmm, "w", encoding="ascii") as f:
-            f.write(MONITOR % (self.starts, monitor, REAL if real else NO_GUEST, monitor))
+            f.write(MONITOR % (self.starts, monitor, REAL % guest if real else NO_GUEST, monitor))
         os.chmod(vmm, stat.S_IRWXU)
         self.agent = Part("agent", self.dir, [program("virga-agent"), "--state", self.host, "--pool", f"local={self.pool}", "--vmm", vmm,
                                               "--import", self.images, *(["--bridge", BRIDGE] if bridge else [])])
         self.parts["agent"] = self.agent
+
+        for part in self.parts.values() if clocks else []:
+            self.set_clock(part, "+0")
+            part.env.update(LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=self.clock_of(part), FAKETIME_NO_CACHE="1",
+                            FAKETIME_DONT_FAKE_MONOTONIC="1")
+
+    def clock_of(self, part):
+        """The file that says by how much a part's clock is wrong."""
+        return os.path.join(self.dir, f"clock-{part.name}")
+
+    def set_clock(self, part, offset):
+        """Sets the wall clock of a part, while it runs: "+1d", "-2h", "+0"."""
+        with open(self.clock_of(part) + ".new", "w", encoding="ascii") as f:
+            f.write(offset + "\n")
+        os.rename(self.clock_of(part) + ".new", self.clock_of(part))
 
     # ---- asking ----
 
@@ -219,6 +241,8 @@ class KillCloud:
             except (OSError, http.client.HTTPException):
                 again = True
             else:
+                if answer.status == 401 and self.sign_in():  # a clock that jumped has ended the session
+                    continue
                 if answer.status not in (429, 503) and answer.code not in LATER:
                     check(answer.status < 500, f"{method} {path}: {answer}")
                     return answer, again
@@ -392,6 +416,13 @@ class KillCloud:
 
     def check_all(self, rest):
         """Everything, against what there was at rest before."""
+        self.check_rest(rest)
+        self.check_operations()
+        self.check_usage()
+        self.check_starts()
+
+    def check_rest(self, rest):
+        """What there is, against what there was."""
         self.check_starts()
         deadline = time.monotonic() + PATIENCE_S / 2
         while time.monotonic() < deadline:
@@ -402,9 +433,11 @@ class KillCloud:
         else:
             for what, before in rest.items():
                 check_eq(now[what], before, what)
-        self.check_operations()
-        self.check_usage()
-        self.check_starts()
+
+    def until_heard(self):
+        """Until the server has had two more reports, and time to look at its hosts."""
+        n = [self.server.count(p) for p in HEARD]
+        self.until(lambda: all(self.server.count(p) > before + 1 for p, before in zip(HEARD, n)), "reports")
 
     def until(self, condition, what):
         """Waits."""

@@ -41,7 +41,7 @@ static void what_is_signed_is_trusted_for_its_usage_and_its_time(void)
     CHECK_EQ(pki_verify(host, ca, PKI_CLIENT, now - 1800, &err), 0); /* clocks differ */
     CHECK_EQ(pki_verify(host, ca, PKI_CLIENT, now + 31 * DAY_S, &err), -EACCES);
     CHECK(strstr(err.msg, "expired"));
-    CHECK_EQ(pki_verify(host, ca, PKI_CLIENT, now - DAY_S, &err), -EACCES);
+    CHECK_EQ(pki_verify(host, ca, PKI_CLIENT, now - 8 * DAY_S, &err), -EACCES);
     free(host);
     free(server);
     free(both);
@@ -88,7 +88,7 @@ static void a_certificate_says_what_the_signer_was_told(void)
     CHECK_EQ(pki_read(a, &info, &err), 0);
     CHECK_EQ(pki_read(b, &again, &err), 0);
     CHECK_STR(info.name, "0190aaaa-host");
-    CHECK(info.begins_s <= now - 3600 && info.begins_s > now - 3700);
+    CHECK(info.begins_s <= now - 7 * DAY_S && info.begins_s > now - 7 * DAY_S - 100);
     CHECK(info.ends_s > now + 29 * DAY_S && info.ends_s < now + 31 * DAY_S);
     CHECK(strcmp(info.serial, again.serial) != 0);
     CHECK_EQ(strlen(info.serial), 32);
