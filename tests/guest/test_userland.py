@@ -6,6 +6,7 @@ VIRGA_LONG=1 more of each, and stress-ng.
 """
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -61,12 +62,16 @@ lua5.4 -e 'local s = 0; for i = 1, 200000 do s = (s * 31 + i) % 1000003 end prin
 """
 # Three attempts: stress-ng's syscall stressor now and then waits for ever for a connection from a child of its own that has
 # died, natively too.
+# Not --syscall: version 0.15 waits for ever for a connection from a child of its own that has ended, natively too.
 STRESS = "\n".join(f"for n in 1 2 3; do timeout -k 5 600 stress-ng -q --verify {x} && break; test $n != 3; done; "
                    f"echo 'stress {x} good'" for x in (
     "--cpu 2 --cpu-method all --cpu-ops 150", "--vm 2 --vm-bytes 16M --vm-method all --vm-ops 2000",
     "--matrix 1 --matrix-ops 50", "--vecmath 1 --vecmath-ops 20", "--atomic 1 --atomic-ops 200", "--sigsegv 1 --sigsegv-ops 2000",
     "--sigfpe 1 --sigfpe-ops 500", "--fork 1 --fork-ops 500", "--switch 1 --switch-ops 20000", "--fp 1 --fp-ops 20",
-    "--memcpy 1 --memcpy-ops 20", "--qsort 1 --qsort-ops 2", "--nop 1 --nop-ops 200", "--syscall 1 --syscall-ops 200",
+    "--memcpy 1 --memcpy-ops 20", "--qsort 1 --qsort-ops 2", "--nop 1 --nop-ops 200", "--get 1 --get-ops 20",
+    "--dup 1 --dup-ops 200", "--fcntl 1 --fcntl-ops 500", "--poll 1 --poll-ops 500", "--pipe 1 --pipe-ops 5000", "--getdent 1 --getdent-ops 200",
+    "--seek 1 --seek-ops 200", "--sigq 1 --sigq-ops 500", "--kill 1 --kill-ops 500", "--signal 1 --signal-ops 500",
+    "--sigpending 1 --sigpending-ops 500", "--sigsuspend 1 --sigsuspend-ops 300",
     "--mmap 1 --mmap-bytes 16M --mmap-ops 50", "--pthread 1 --pthread-ops 500", "--futex 2 --futex-ops 5000"))
 
 # What a script must get to, with every command on the way to it a success.
@@ -110,6 +115,12 @@ def workshop():
     return made.stdout.strip().split("\n")[-1]
 
 
+def usual_signals():
+    """As in a guest: who starts this in the background may have them ignored, and python's own tests see that."""
+    for s in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(s, signal.SIG_DFL)
+
+
 def natively(tree, script):
     """What the script prints on this machine."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as tmp:
@@ -120,7 +131,7 @@ def natively(tree, script):
         os.mkdir(inner)
         p = subprocess.run(["unshare", "--mount", "--pid", "--fork", "sh", "-c",
                             OUTSIDE.format(tmp=inner, tree=tree, here=HERE, job=job)],
-                           stdout=subprocess.PIPE, text=True, errors="replace", check=False, timeout=3600)
+                           stdout=subprocess.PIPE, text=True, errors="replace", check=False, timeout=3600, preexec_fn=usual_signals)
     before, begins, printed = p.stdout.partition("native job begins\n")
     if not begins:
         skip(f"this machine cannot run the image's programs in a namespace of their own: {before.strip()}")
