@@ -98,7 +98,7 @@ class Part:
         self.faults = os.path.join(folder, "faults-" + name)
         os.makedirs(self.faults, exist_ok=True)
         self.env = dict(os.environ, VIRGA_FAULT="@" + self.faults, **(env or {}))
-        self.ends, self.ending, self.process = [], False, None
+        self.ends, self.ending, self.process, self.last = [], False, None, 0
         self.thread = threading.Thread(target=self.keep, daemon=True)
 
     def keep(self):
@@ -108,6 +108,7 @@ class Part:
                 self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
             code = self.process.wait()
             if self.ending:
+                self.last = code
                 return
             self.ends.append(code)
             if code != -signal.SIGKILL:
@@ -422,6 +423,9 @@ class KillCloud:
     def check_all(self, rest):
         """Everything, against what there was at rest before."""
         self.check_rest(rest)
+        for part in self.parts.values():
+            if set(part.ends) - {-signal.SIGKILL}:
+                raise AssertionError(f"{part.name} ended by itself: {part.ends}; {self.what_there_is()}")
         self.check_operations()
         self.check_usage()
         self.check_starts()
@@ -524,6 +528,8 @@ class KillCloud:
         for part in reversed(self.parts.values()):
             if part.thread.is_alive():
                 part.end()
+        ends = {part.name: part.last for part in self.parts.values() if part.last}
+        said = self.what_there_is() if ends else ""
         for pid in monitors(self.host):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -531,3 +537,5 @@ class KillCloud:
                 pass
         if not os.environ.get("VIRGA_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
+        if not exc[0]:
+            check_eq(ends, {}, f"{said}: exit statuses")
