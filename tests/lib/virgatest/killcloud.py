@@ -476,7 +476,7 @@ class KillCloud:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             hosts, pools = self.get("/hosts")["items"], self.get("/pools")["items"]
-            if hosts[0]["status"]["state"] == "up" and any(p["status"]["state"] == "online" for p in pools):
+            if hosts and hosts[0]["status"]["state"] == "up" and any(p["status"]["state"] == "online" for p in pools):
                 return
             self.n_asked += 1  # of two servers only the one that the host is connected to knows its pools
             time.sleep(0.02)
