@@ -30,8 +30,9 @@ static int64_t next_number(const struct catalog_object *v)
     return v->own->usage_number.is == API_VALUE ? v->own->usage_number.v + 1 : 1;
 }
 
-/* The row of what is open in `v`; false: nothing is. */
-static bool close_row(struct server_txn *t, const struct catalog_object *v)
+/* The row of what is open in `v`, and its end, which is *now_ms if no clock was set back; false:
+ * nothing is. */
+static bool close_row(struct server_txn *t, const struct catalog_object *v, int64_t *now_ms)
 {
     struct server_usage_row row;
     if (v->own->usage.is != API_VALUE)
@@ -40,7 +41,8 @@ static bool close_row(struct server_txn *t, const struct catalog_object *v)
         fail(t, -EBADMSG);
         return false;
     }
-    row.end_ms = MAX(server_now_ms(), row.begin_ms); /* a clock that was set back counts nothing */
+    *now_ms = MAX(*now_ms, row.begin_ms); /* a clock that was set back counts nothing */
+    row.end_ms = *now_ms;
     const char *text = text_of(&row, &t->arena);
     if (!text) {
         fail(t, -ENOMEM);
@@ -59,17 +61,26 @@ static bool close_row(struct server_txn *t, const struct catalog_object *v)
     return true;
 }
 
-void server_usage_close(struct server_txn *t, struct catalog_object *v)
+/* Returns when. */
+static int64_t close_now(struct server_txn *t, struct catalog_object *v)
 {
-    if (close_row(t, v)) {
+    int64_t now_ms = server_now_ms();
+    if (close_row(t, v, &now_ms)) {
         v->own->usage_number = (struct api_int){API_VALUE, next_number(v)};
         v->own->usage = (struct api_text){0};
     }
+    return now_ms;
+}
+
+void server_usage_close(struct server_txn *t, struct catalog_object *v)
+{
+    (void)close_now(t, v);
 }
 
 void server_usage_end(struct server_txn *t, const struct catalog_object *v)
 {
-    (void)close_row(t, v);
+    int64_t now_ms = server_now_ms();
+    (void)close_row(t, v, &now_ms);
 }
 
 static const char *name_of(const struct catalog_object *v)
@@ -83,9 +94,9 @@ static const char *name_of(const struct catalog_object *v)
 void server_usage_open(struct server_txn *t, struct catalog_object *v,
                        const struct server_usage_rate *rates, unsigned n, const char *flavor)
 {
-    struct server_usage_row row = {.begin_ms = server_now_ms(),
+    /* One begins where the other ends, and not a moment before. */
+    struct server_usage_row row = {.begin_ms = close_now(t, v),
                                    .n = MIN(n, (unsigned)SERVER_USAGE_RATES_MAX)};
-    server_usage_close(t, v);
     memcpy(row.rates, rates, row.n * sizeof(*rates));
     snprintf(row.flavor, sizeof(row.flavor), "%s", flavor ? flavor : "");
     snprintf(row.name, sizeof(row.name), "%s", name_of(v));

@@ -98,7 +98,7 @@ class Part:
         self.faults = os.path.join(folder, "faults-" + name)
         os.makedirs(self.faults, exist_ok=True)
         self.env = dict(os.environ, VIRGA_FAULT="@" + self.faults, **(env or {}))
-        self.ends, self.ending, self.process = [], False, None
+        self.ends, self.ending, self.process, self.last = [], False, None, 0
         self.thread = threading.Thread(target=self.keep, daemon=True)
 
     def keep(self):
@@ -108,6 +108,7 @@ class Part:
                 self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
             code = self.process.wait()
             if self.ending:
+                self.last = code
                 return
             self.ends.append(code)
             if code != -signal.SIGKILL:
@@ -172,6 +173,7 @@ class KillCloud:
         self.dir = tempfile.mkdtemp(prefix="vk-")
         self.ports, self.agents_port = [free_port() for _ in range(2 if pg else 1)], free_port()
         self.n_asked = self.seq = 0
+        self.reported = set()  # objects whose usage was found to be wrong: it stays so
         self.state, self.host = os.path.join(self.dir, "server"), os.path.join(self.dir, "agent")
         self.pool, self.images = os.path.join(self.dir, "pool"), os.path.join(self.dir, "import")
         self.starts = os.path.join(self.dir, "starts")
@@ -391,9 +393,13 @@ class KillCloud:
         for thing, epoch, number, body in rows:
             epoch, number = int(epoch), int(number)
             begin, end = (int(n) for n in body.split(" ")[:2])
+            if thing in self.reported:
+                continue
             before = last.get(thing, (epoch, 0, begin))
+            self.reported.add(thing)
             check_eq((epoch, number), (before[0], before[1] + 1), f"the next interval of {thing}: {body}: epoch and number")
             check(before[2] <= begin <= end, f"time of {thing} is counted twice: until {before[2]}, then {body}")
+            self.reported.discard(thing)
             last[thing] = (epoch, number, end)
 
     def check_starts(self):
@@ -417,6 +423,9 @@ class KillCloud:
     def check_all(self, rest):
         """Everything, against what there was at rest before."""
         self.check_rest(rest)
+        for part in self.parts.values():
+            if set(part.ends) - {-signal.SIGKILL}:
+                raise AssertionError(f"{part.name} ended by itself: {part.ends}; {self.what_there_is()}")
         self.check_operations()
         self.check_usage()
         self.check_starts()
@@ -467,7 +476,7 @@ class KillCloud:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             hosts, pools = self.get("/hosts")["items"], self.get("/pools")["items"]
-            if hosts[0]["status"]["state"] == "up" and any(p["status"]["state"] == "online" for p in pools):
+            if hosts and hosts[0]["status"]["state"] == "up" and any(p["status"]["state"] == "online" for p in pools):
                 return
             self.n_asked += 1  # of two servers only the one that the host is connected to knows its pools
             time.sleep(0.02)
@@ -519,6 +528,8 @@ class KillCloud:
         for part in reversed(self.parts.values()):
             if part.thread.is_alive():
                 part.end()
+        ends = {part.name: part.last for part in self.parts.values() if part.last}
+        said = self.what_there_is() if ends else ""
         for pid in monitors(self.host):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -526,3 +537,5 @@ class KillCloud:
                 pass
         if not os.environ.get("VIRGA_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
+        if not exc[0]:
+            check_eq(ends, {}, f"{said}: exit statuses")
