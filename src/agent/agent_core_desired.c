@@ -20,6 +20,7 @@ static void read_disk(const struct link_disk *d, struct vm_want_disk *out)
         d->source_kind.is == API_VALUE && d->source_kind.v == LINK_VOLUME_KIND_SNAPSHOT
             ? VOLUME_SNAPSHOT
             : VOLUME_IMAGE;
+    out->volume.must_exist = d->existing.v;
     out->readonly = d->readonly.v;
     out->keep = d->keep.v;
 }

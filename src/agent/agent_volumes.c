@@ -367,6 +367,7 @@ static int read_want(const struct link_volume_want *want, struct agent_volumes_w
     if (kind == VOLUME_VOLUME) {
         w->spec.size_bytes = (uint64_t)want->size_bytes.v;
         w->spec.from_source = want->source.is == API_VALUE;
+        w->spec.must_exist = want->existing.v;
         w->spec.source_kind = kind_of(want->source_kind.v);
         if (w->spec.from_source && want->source_kind.is != API_VALUE)
             return err_set(err, EINVAL, "a volume is made of an image or a snapshot: say which");

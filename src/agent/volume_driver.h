@@ -28,6 +28,7 @@ struct volume_spec {
     bool from_source;             /* a copy of: */
     enum volume_kind source_kind; /* VOLUME_SNAPSHOT or VOLUME_IMAGE */
     uint8_t source[16];
+    bool must_exist; /* it has been there: where it is not, no new one is made in its place */
 };
 
 struct volume_info {
@@ -49,7 +50,8 @@ struct volume_driver_ops {
     const char *name; /* "file" */
 
     /* Makes a volume. One with this id that is there must be of this size or larger.
-     * Errors: ENOENT (the source is not there), EEXIST (another by that id: too small), ENOSPC. */
+     * Errors: ENOENT (the source is not there; or the volume, that must be), EEXIST (another by
+     * that id: too small), ENOSPC. */
     int (*create)(struct volume_driver *d, const struct volume_spec *spec, struct err *err);
     /* Removes a volume, snapshot or image; one that is not there is fine.
      * Errors: EBUSY (in use by a monitor, or others are made of it). */

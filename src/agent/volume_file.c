@@ -72,6 +72,10 @@ static int file_create(struct volume_driver *d, const struct volume_spec *spec, 
                              there.name, (unsigned long long)size,
                              (unsigned long long)spec->size_bytes);
     }
+    if (spec->must_exist)
+        return err_set(err, ENOENT,
+                       "the volume was in this pool and its file is gone: put it back, or delete "
+                       "the volume");
     if (!spec->size_bytes || spec->size_bytes % 512)
         return err_set(err, EINVAL, "a volume has a multiple of 512 bytes, not %llu",
                        (unsigned long long)spec->size_bytes);

@@ -65,6 +65,8 @@ static int null_create(struct volume_driver *d, const struct volume_spec *spec, 
         return e->info.size_bytes >= spec->size_bytes
                    ? 0
                    : err_set(err, EEXIST, "the volume is there, and smaller");
+    if (spec->must_exist)
+        return err_set(err, ENOENT, "the volume was here and is gone");
     if (!spec->size_bytes || spec->size_bytes % 512)
         return err_set(err, EINVAL, "a volume has a multiple of 512 bytes, not %llu",
                        (unsigned long long)spec->size_bytes);

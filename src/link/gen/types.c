@@ -10,9 +10,10 @@ static const struct api_types_field disk_fields[] = {
     {"source", offsetof(struct link_disk, source), API_KIND_TEXT, .format = API_FORMAT_UUID, .min = 0, .max = 36},
     {"readonly", offsetof(struct link_disk, readonly), API_KIND_BOOL, .fallback = "false"},
     {"keep", offsetof(struct link_disk, keep), API_KIND_BOOL, .fallback = "false"},
+    {"existing", offsetof(struct link_disk, existing), API_KIND_BOOL, .fallback = "false"},
 };
 const struct api_types_object link_types_disk = {
-    "Disk", sizeof(struct link_disk), 7, disk_fields, NULL};
+    "Disk", sizeof(struct link_disk), 8, disk_fields, NULL};
 
 static const struct api_types_field forward_fields[] = {
     {"udp", offsetof(struct link_forward, udp), API_KIND_BOOL, .fallback = "false"},
@@ -69,6 +70,7 @@ static const struct api_types_field volume_want_fields[] = {
     {"kind", offsetof(struct link_volume_want, kind), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_volume_kind},
     {"generation", offsetof(struct link_volume_want, generation), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 1, .max = 9007199254740991},
     {"present", offsetof(struct link_volume_want, present), API_KIND_BOOL, .flags = API_FIELD_REQUIRED},
+    {"existing", offsetof(struct link_volume_want, existing), API_KIND_BOOL, .fallback = "false"},
     {"pool", offsetof(struct link_volume_want, pool), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
     {"size_bytes", offsetof(struct link_volume_want, size_bytes), API_KIND_INT, .min = 512, .max = 72057594037927936},
     {"source_kind", offsetof(struct link_volume_want, source_kind), API_KIND_ENUM, .words = &link_types_volume_kind},
@@ -78,7 +80,7 @@ static const struct api_types_field volume_want_fields[] = {
     {"sha256", offsetof(struct link_volume_want, sha256), API_KIND_TEXT, .format = API_FORMAT_SHA256, .min = 0, .max = 64},
 };
 const struct api_types_object link_types_volume_want = {
-    "VolumeWant", sizeof(struct link_volume_want), 11, volume_want_fields, NULL};
+    "VolumeWant", sizeof(struct link_volume_want), 12, volume_want_fields, NULL};
 
 static const struct api_types_field port_want_fields[] = {
     {"id", offsetof(struct link_port_want, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},

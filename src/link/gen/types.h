@@ -21,6 +21,8 @@ struct link_disk {
     struct api_bool readonly;
     /* It outlives the VM. */
     struct api_bool keep;
+    /* It has been there: where it is not, that is told, and no new one is made. */
+    struct api_bool existing;
 };
 extern const struct api_types_object link_types_disk;
 
@@ -109,6 +111,8 @@ struct link_volume_want {
     struct api_int generation;
     /* False: it shall be removed. */
     struct api_bool present;
+    /* Of a volume: it has been there; where it is not, that is told, and no new one is made. */
+    struct api_bool existing;
     /* Where it lies; absent: in the host's first pool. */
     struct api_text pool;
     /* Of a volume: its size. A larger one than it has makes it grow, once no monitor uses it. */

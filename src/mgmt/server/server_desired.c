@@ -123,6 +123,7 @@ static void add_volume(struct message *m, const struct catalog_object *v)
         w->pool = text_of(m, want.pool);
     if (want.size_bytes && want.kind == CATALOG_VOLUME)
         w->size_bytes = (struct api_int){API_VALUE, (int64_t)want.size_bytes};
+    w->existing = (struct api_bool){API_VALUE, want.wish == SERVER_STORAGE_KEEP};
     if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
         w->source_kind.is = API_VALUE;
         w->source_kind.v = link_kind(want.source_kind);
@@ -269,6 +270,7 @@ static void add_disk(struct message *m, const char *id, bool readonly, struct li
     d->keep = (struct api_bool){API_VALUE, true}; /* volumes have wants of their own */
     if (want.pool)
         d->pool = text_of(m, want.pool);
+    d->existing = (struct api_bool){API_VALUE, want.wish == SERVER_STORAGE_KEEP};
     if (want.source_kind != CATALOG_NONE && want.wish == SERVER_STORAGE_MAKE) {
         d->source_kind.is = API_VALUE;
         d->source_kind.v = link_kind(want.source_kind);

@@ -75,6 +75,18 @@ static void a_volume_comes_grows_and_goes(void)
     CHECK_EQ(create(A, 513), -EINVAL);
 }
 
+/* An empty one in its place would hide that it is gone. */
+static void a_volume_that_must_be_there_is_not_made_anew(void)
+{
+    struct volume_spec spec = {.size_bytes = MIB, .must_exist = true};
+    memcpy(spec.id, A, 16);
+    CHECK_EQ(D->ops->create(D, &spec, NULL), -ENOENT);
+    CHECK_EQ(n_there(), 0);
+    CHECK_EQ(create(A, MIB), 0);
+    CHECK_EQ(D->ops->create(D, &spec, NULL), 0);
+    CHECK_EQ(D->ops->remove(D, VOLUME_VOLUME, A, NULL), 0);
+}
+
 static void a_volume_is_made_of_an_image_that_stays_while_it_is_used(void)
 {
     CHECK_EQ(create_from(A, MIB, VOLUME_IMAGE, I), -ENOENT);
@@ -138,6 +150,7 @@ int main(void)
         }
         printf("# %s\n", D->ops->name);
         TAP_RUN(a_volume_comes_grows_and_goes);
+        TAP_RUN(a_volume_that_must_be_there_is_not_made_anew);
         TAP_RUN(a_volume_is_made_of_an_image_that_stays_while_it_is_used);
         TAP_RUN(a_snapshot_outlives_its_volume_and_makes_others);
         D->ops->close(D);
