@@ -50,8 +50,8 @@ static void what_is_no_row_is_refused(void)
         "1 2 - vm_time=1",
         "1 2 - vm_time=1, n",
         "1 2 0190b8e4-9a5b-7cde-8f01-0000000000012 vm_time=1 n",
-        "1 2 - vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,"
-        "vm_time=1 n",
+        ("1 2 - vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,vm_time=1,"
+         "vm_time=1 n"),
         "1 2 - vm_time=1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     };
     struct server_usage_row read;
