@@ -307,6 +307,13 @@ struct catalog_slot *catalog_find(const struct catalog *c, enum catalog_kind kin
     return slot;
 }
 
+struct catalog_slot *catalog_find_id(const struct catalog *c, enum catalog_kind kind,
+                                     const char *id_text)
+{
+    struct store_id id;
+    return id_text && !catalog_id_parse(id_text, &id) ? catalog_find(c, kind, &id) : NULL;
+}
+
 struct catalog_slot *catalog_find_text(const struct catalog *c, enum catalog_kind kind,
                                        const struct store_id *project, const char *ref)
 {

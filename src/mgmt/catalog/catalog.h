@@ -175,6 +175,9 @@ void catalog_remove(struct catalog *c, enum catalog_kind kind, const struct stor
 /* NULL: there is none. */
 struct catalog_slot *catalog_find(const struct catalog *c, enum catalog_kind kind,
                                   const struct store_id *id);
+/* By the id that the text is; NULL for a text that is none, or none. */
+struct catalog_slot *catalog_find_id(const struct catalog *c, enum catalog_kind kind,
+                                     const char *id_text);
 /* By id (as text) or name; an id is looked for first. */
 struct catalog_slot *catalog_find_text(const struct catalog *c, enum catalog_kind kind,
                                        const struct store_id *project, const char *ref);

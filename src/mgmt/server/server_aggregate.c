@@ -35,10 +35,8 @@ static int check(struct server_call *c, struct server_txn *t, struct catalog_obj
     if (!e)
         e = server_ref_list(t, v, CATALOG_HOST, &aggregate->hosts, "/hosts");
     for (uint32_t i = 0; !e && aggregate->hosts.is == API_VALUE && i < aggregate->hosts.n; i++) {
-        struct store_id id;
-        const struct catalog_slot *slot = catalog_id_parse(aggregate->hosts.v[i], &id)
-                                              ? NULL
-                                              : catalog_find(c->s->catalog, CATALOG_HOST, &id);
+        const struct catalog_slot *slot =
+            catalog_find_id(c->s->catalog, CATALOG_HOST, aggregate->hosts.v[i]);
         if (slot)
             e = check_zone(c, aggregate, slot->now, "/hosts");
     }

@@ -19,10 +19,8 @@ static bool is_own(const struct server_call *c, const struct catalog_object *v)
 
 struct catalog_slot *server_network_of(struct server *s, const struct api_text *network)
 {
-    struct store_id id;
-    return network->is == API_VALUE && !catalog_id_parse(network->v, &id)
-               ? catalog_find(s->catalog, CATALOG_NETWORK, &id)
-               : NULL;
+    return network->is == API_VALUE ? catalog_find_id(s->catalog, CATALOG_NETWORK, network->v)
+                                    : NULL;
 }
 
 bool server_network_visible(struct server_call *c, const struct catalog_object *v)

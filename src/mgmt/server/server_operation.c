@@ -76,10 +76,7 @@ void server_operation_done(struct server_txn *t, const struct catalog_object *ab
 
 static struct catalog_slot *find(struct server *s, const char *id)
 {
-    struct store_id operation;
-    struct catalog_slot *slot = id && !catalog_id_parse(id, &operation)
-                                    ? catalog_find(s->catalog, CATALOG_OPERATION, &operation)
-                                    : NULL;
+    struct catalog_slot *slot = catalog_find_id(s->catalog, CATALOG_OPERATION, id);
     return slot && !ended(slot->now) ? slot : NULL;
 }
 
@@ -231,10 +228,9 @@ static int operation_wait(struct server_call *c)
 static struct catalog_slot *import_of(struct server *s, const struct catalog_object *v)
 {
     const struct api_operation *o = v->doc;
-    struct store_id id;
     bool may = o->cancellable.is == API_VALUE && o->cancellable.v;
-    return may && o->resource.is == API_VALUE && !catalog_id_parse(o->resource.v, &id)
-               ? catalog_find(s->catalog, CATALOG_IMAGE, &id)
+    return may && o->resource.is == API_VALUE
+               ? catalog_find_id(s->catalog, CATALOG_IMAGE, o->resource.v)
                : NULL;
 }
 

@@ -44,9 +44,7 @@ static bool is_admin(const struct catalog_object *v)
 static bool works(struct server *s, const struct catalog_object *v)
 {
     const struct api_role *role = v->doc;
-    struct store_id id;
-    const struct catalog_slot *slot =
-        catalog_id_parse(role->user.v, &id) ? NULL : catalog_find(s->catalog, CATALOG_USER, &id);
+    const struct catalog_slot *slot = catalog_find_id(s->catalog, CATALOG_USER, role->user.v);
     const struct api_user *user = slot ? slot->now->doc : NULL;
     return user && user->enabled.is == API_VALUE && user->enabled.v &&
            user->password.is == API_VALUE;

@@ -59,10 +59,8 @@ static int check_copied(const struct server_vm_act *a)
     const struct api_texts *volumes = &a->v->own->volumes;
     int r = 0;
     for (uint32_t i = 0; !r && volumes->is == API_VALUE && i < volumes->n; i++) {
-        struct store_id id;
-        const struct catalog_slot *slot = !catalog_id_parse(volumes->v[i], &id)
-                                              ? catalog_find(a->c->s->catalog, CATALOG_VOLUME, &id)
-                                              : NULL;
+        const struct catalog_slot *slot =
+            catalog_find_id(a->c->s->catalog, CATALOG_VOLUME, volumes->v[i]);
         r = slot ? server_image_copied(a->c, slot->now) : 0;
     }
     return r;

@@ -9,10 +9,8 @@
 /* What an earlier one has left; its monitor has ended, or there was none. */
 static int drop(struct server_vm_act *a, struct api_text *field)
 {
-    struct store_id id;
-    struct catalog_slot *slot = field->is == API_VALUE && !catalog_id_parse(field->v, &id)
-                                    ? catalog_find(a->c->s->catalog, CATALOG_VOLUME, &id)
-                                    : NULL;
+    struct catalog_slot *slot =
+        field->is == API_VALUE ? catalog_find_id(a->c->s->catalog, CATALOG_VOLUME, field->v) : NULL;
     int r = slot ? server_storage_release(a->t, slot, true) : 0;
     if (!r)
         *field = (struct api_text){API_ABSENT, NULL};

@@ -64,9 +64,7 @@ static void add(struct list *l, enum api_vm_address_source source, const char *i
 
 static void add_port(struct server *s, struct list *l, const char *id_text)
 {
-    struct store_id id;
-    const struct catalog_slot *slot =
-        !catalog_id_parse(id_text, &id) ? catalog_find(s->catalog, CATALOG_PORT, &id) : NULL;
+    const struct catalog_slot *slot = catalog_find_id(s->catalog, CATALOG_PORT, id_text);
     const struct api_port *port = slot ? slot->now->doc : NULL;
     if (!port || port->status.is != API_VALUE)
         return;

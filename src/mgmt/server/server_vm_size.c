@@ -118,10 +118,9 @@ int server_vm_shelve(struct server_call *c)
 /* Its flavor, or where that was deleted, what the VM kept of it. */
 static const struct api_flavor *flavor_of(struct server_vm_act *a, struct api_flavor *kept)
 {
-    struct store_id id;
     const struct catalog_slot *slot =
-        a->vm->flavor.is == API_VALUE && !catalog_id_parse(a->vm->flavor.v, &id)
-            ? catalog_find(a->c->s->catalog, CATALOG_FLAVOR, &id)
+        a->vm->flavor.is == API_VALUE
+            ? catalog_find_id(a->c->s->catalog, CATALOG_FLAVOR, a->vm->flavor.v)
             : NULL;
     if (slot)
         return slot->now->doc;
@@ -139,10 +138,8 @@ static const struct store_id *where_it_lies(struct server_vm_act *a, struct stor
 {
     const struct api_texts *volumes = &a->v->own->volumes;
     for (uint32_t i = 0; volumes->is == API_VALUE && i < volumes->n; i++) {
-        struct store_id id;
-        const struct catalog_slot *slot = !catalog_id_parse(volumes->v[i], &id)
-                                              ? catalog_find(a->c->s->catalog, CATALOG_VOLUME, &id)
-                                              : NULL;
+        const struct catalog_slot *slot =
+            catalog_find_id(a->c->s->catalog, CATALOG_VOLUME, volumes->v[i]);
         if (slot && server_storage_host_of(slot->now, host))
             return host;
     }

@@ -151,10 +151,8 @@ enum server_vm_outcome server_vm_look(struct server *s, const struct catalog_obj
 
 static struct catalog_slot *volume_slot(struct server *s, const struct api_text *id_text)
 {
-    struct store_id id;
-    return id_text->is == API_VALUE && !catalog_id_parse(id_text->v, &id)
-               ? catalog_find(s->catalog, CATALOG_VOLUME, &id)
-               : NULL;
+    return id_text->is == API_VALUE ? catalog_find_id(s->catalog, CATALOG_VOLUME, id_text->v)
+                                    : NULL;
 }
 
 /* A volume that is the VM's own goes with it; the field is emptied. */
@@ -335,10 +333,7 @@ static int release_ports(struct server_txn *t, const struct catalog_object *v)
     const struct api_texts *ports = &v->own->ports;
     int r = 0;
     for (uint32_t i = 0; !r && ports->is == API_VALUE && i < ports->n; i++) {
-        struct store_id id;
-        struct catalog_slot *slot = !catalog_id_parse(ports->v[i], &id)
-                                        ? catalog_find(t->s->catalog, CATALOG_PORT, &id)
-                                        : NULL;
+        struct catalog_slot *slot = catalog_find_id(t->s->catalog, CATALOG_PORT, ports->v[i]);
         r = slot ? server_network_unplug(t, slot) : 0;
     }
     return r;

@@ -84,6 +84,10 @@ static void check_all(const struct catalog *c)
         CHECK(catalog_find_text(c, CATALOG_VM, &m->project, m->name) == slot);
         CHECK(catalog_find_text(c, CATALOG_VM, &m->project, slot->now->id_text) == slot);
         CHECK(!catalog_find_text(c, CATALOG_PORT, &m->project, m->name));
+        CHECK(catalog_find_id(c, CATALOG_VM, slot->now->id_text) == slot);
+        CHECK(!catalog_find_id(c, CATALOG_PORT, slot->now->id_text));
+        CHECK(!catalog_find_id(c, CATALOG_VM, m->name));
+        CHECK(!catalog_find_id(c, CATALOG_VM, NULL));
     }
     CHECK_EQ(catalog_all(c, CATALOG_VM)->n, count(NULL, NULL));
     check_order(catalog_all(c, CATALOG_VM));
