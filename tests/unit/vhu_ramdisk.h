@@ -95,9 +95,10 @@ static inline uint32_t ramdisk_do(struct ramdisk *d, struct virtq_chain *c)
 
 static inline void ramdisk_complete(struct ramdisk *d, struct ramdisk_req *r)
 {
-    vhu_backend_push(d->backend, r->ring, &r->chain, ramdisk_do(d, &r->chain));
+    uint32_t written = ramdisk_do(d, &r->chain);
+    atomic_fetch_add(&d->n_done, 1); /* before whoever polls the ring can see the answer */
+    vhu_backend_push(d->backend, r->ring, &r->chain, written);
     vhu_backend_flush(d->backend, r->ring);
-    atomic_fetch_add(&d->n_done, 1);
 }
 
 static inline void ramdisk_kick(void *opaque, unsigned ring)

@@ -26,6 +26,8 @@ static struct rig *rig_create(void)
 static void rig_destroy(struct rig *r)
 {
     api_arena_fini(&r->t.arena);
+    free(r->t.ops);
+    free(r->t.changes);
     server_quotas_destroy(r->s.quotas);
     catalog_destroy(r->s.catalog);
     free(r);
