@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BEFORE_S     (7 * 24 * 3600) /* clocks that are late shall not find it not valid yet */
+#include "base/util.h"
+
+#define DAY_S        (24 * 3600)
 #define SERIAL_BYTES 16
 
 #define AUTO(type, name, free_fn) __attribute__((cleanup(cleanup_##free_fn))) type *name = NULL
@@ -158,13 +160,20 @@ static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
     return ok;
 }
 
+/* How long before now it begins: clocks that are late shall not find it not valid yet, and a short
+ * one shall not be old when it is made. */
+static long backdated_s(unsigned days)
+{
+    return MIN(7L * DAY_S, (long)days * DAY_S / 4);
+}
+
 /* What every certificate has. */
 static X509 *begin_certificate(EVP_PKEY *key, const char *name, X509_NAME *issuer, unsigned days)
 {
     AUTO(X509, x, X509_free);
     x = X509_new();
     if (!x || !X509_set_version(x, 2) || !set_serial(x) || !X509_set_pubkey(x, key) ||
-        !X509_gmtime_adj(X509_getm_notBefore(x), -BEFORE_S) ||
+        !X509_gmtime_adj(X509_getm_notBefore(x), -backdated_s(days)) ||
         !X509_time_adj_ex(X509_getm_notAfter(x), (int)days, 0, NULL) ||
         !X509_NAME_add_entry_by_NID(X509_get_subject_name(x), NID_commonName, MBSTRING_UTF8,
                                     (const uint8_t *)name, -1, -1, 0) ||

@@ -14,7 +14,7 @@
 #include "web/web_server.h"
 
 #define SERVER_BODY_MAX_BYTES API_JSON_MAX_BYTES
-#define SERVER_RETRIES        32 /* of a call whose decision was overtaken by another server's */
+#define SERVER_RETRIES        128 /* of a call whose decision was overtaken by another server's */
 
 /* What a handler returns when another change of the same object is on its way to the store: it is
  * called again, from its start, when that has come to an end. See server_call_wait(). */

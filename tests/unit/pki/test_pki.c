@@ -11,11 +11,12 @@
 
 static char *ca_key, *ca;
 
-static char *issue(const char *name, enum pki_usage usage, const char *const *names)
+static char *issue_for(unsigned days, const char *name, enum pki_usage usage,
+                       const char *const *names)
 {
     struct err err = {0};
     char *key = pki_key_create(&err), *request = key ? pki_request_create(key, &err) : NULL;
-    const struct pki_subject s = {.name = name, .usage = usage, .days = 30, .dns_names = names};
+    const struct pki_subject s = {.name = name, .usage = usage, .days = days, .dns_names = names};
     char *pem = request ? pki_sign(ca_key, ca, request, &s, &err) : NULL;
     if (!pem)
         printf("# %s\n", err.msg);
@@ -23,6 +24,11 @@ static char *issue(const char *name, enum pki_usage usage, const char *const *na
     free(key);
     free(request);
     return pem;
+}
+
+static char *issue(const char *name, enum pki_usage usage, const char *const *names)
+{
+    return issue_for(30, name, usage, names);
 }
 
 static void what_is_signed_is_trusted_for_its_usage_and_its_time(void)
@@ -98,6 +104,18 @@ static void a_certificate_says_what_the_signer_was_told(void)
     free(b);
 }
 
+static void a_short_certificate_is_not_old_when_it_is_made(void)
+{
+    struct pki_info info;
+    struct err err = {0};
+    int64_t now = (int64_t)time(NULL);
+    char *pem = issue_for(2, "host", PKI_CLIENT, NULL);
+    REQUIRE(pem);
+    CHECK_EQ(pki_read(pem, &info, &err), 0);
+    CHECK(info.begins_s <= now - DAY_S / 2 && info.begins_s > now - DAY_S / 2 - 100);
+    free(pem);
+}
+
 static int openssl_says(const char *pem, const char *what, const char *expected)
 {
     char path[] = "/tmp/virga-pki-XXXXXX", command[512];
@@ -168,6 +186,7 @@ int main(void)
     TAP_RUN(what_another_authority_signed_is_not_trusted);
     TAP_RUN(a_signed_certificate_cannot_sign);
     TAP_RUN(a_certificate_says_what_the_signer_was_told);
+    TAP_RUN(a_short_certificate_is_not_old_when_it_is_made);
     TAP_RUN(names_and_addresses_are_nothing_but_that);
     TAP_RUN(refuses_what_is_no_request_of_the_right_kind);
     free(ca_key);
