@@ -12,6 +12,7 @@ import time
 import uuid
 
 from virgatest import case, check, check_eq, main
+from virgatest.hostcloud import monitors
 from virgatest.pvh import kernel
 from virgatest.tap import diagnose
 from virgatest.vm import program
@@ -169,20 +170,6 @@ class Agent:
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(PATIENCE_S)
-
-
-def monitors(folder):
-    """The processes whose command line names a config below a folder."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
-        except OSError:
-            continue
-        if len(words) > 2 and words[1] == b"--config" and words[2].startswith(folder.encode() + b"/"):
-            found.append(int(pid))
-    return sorted(found)
 
 
 def kill_monitors(folder):

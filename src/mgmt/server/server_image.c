@@ -328,23 +328,10 @@ static int patch(struct server_call *c)
 
 static int remove_image(struct server_call *c)
 {
-    struct catalog_slot *slot = server_call_object(c, CATALOG_IMAGE, 0);
-    int r = slot ? server_call_wait(c, slot) : -ENOENT;
+    struct catalog_slot *slot;
+    int r = server_storage_deletable(c, CATALOG_IMAGE, ", or set deprecated", &slot);
     if (!r)
-        r = server_call_match(c, slot->now);
-    if (r)
-        return r;
-    const struct catalog_object *v = slot->now;
-    int64_t users = server_storage_sum(c->s->storage, CATALOG_IMAGE, &v->id, &nowhere);
-    if (server_storage_phase(v) == SERVER_STORAGE_REMOVING)
-        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_BUSY,
-                               "image %s is being deleted: wait for the end", v->name);
-    if (users > 0)
-        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
-                               "%lld volumes are made from image %s and still need it: delete them "
-                               "first, or set deprecated",
-                               (long long)users, v->name);
-    r = server_storage_unprotected(c, v);
+        r = server_storage_unprotected(c, slot->now);
     return r ? r : server_storage_delete(c, slot);
 }
 

@@ -140,6 +140,10 @@ int server_storage_begin(struct server_txn *t, struct catalog_object *v, bool ca
 /* Whether a new operation may begin: none is under way. Errors: resource.busy. */
 int server_storage_idle(struct server_call *c, const struct catalog_object *v);
 int server_storage_unprotected(struct server_call *c, const struct catalog_object *v);
+/* The image or snapshot that a DELETE is of, into *slot: 0 when it may be written, is not being
+ * deleted, and no volume needs it; otherwise a refusal, which ends in what else could be done. */
+int server_storage_deletable(struct server_call *c, enum catalog_kind kind, const char *or_else,
+                             struct catalog_slot **slot);
 /* The deletion by a user: 202 and an operation, which ends when nothing is left. */
 int server_storage_delete(struct server_call *c, struct catalog_slot *slot);
 /* Shows a version that differs only in what is not stored; takes the reference. */

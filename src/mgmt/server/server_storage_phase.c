@@ -302,6 +302,30 @@ int server_storage_unprotected(struct server_call *c, const struct catalog_objec
                            catalog_kinds[v->kind].name, v->name);
 }
 
+int server_storage_deletable(struct server_call *c, enum catalog_kind kind, const char *or_else,
+                             struct catalog_slot **slot)
+{
+    static const struct store_id nowhere;
+    *slot = server_call_object(c, kind, 0);
+    int r = *slot ? server_call_wait(c, *slot) : -ENOENT;
+    if (!r)
+        r = server_call_match(c, (*slot)->now);
+    if (r)
+        return r;
+    const struct catalog_object *v = (*slot)->now;
+    const char *kind_name = catalog_kinds[kind].name;
+    int64_t users = server_storage_sum(c->s->storage, kind, &v->id, &nowhere);
+    if (server_storage_phase(v) == SERVER_STORAGE_REMOVING)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_BUSY,
+                               "%s %s is being deleted: wait for the end", kind_name, v->name);
+    if (users > 0)
+        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
+                               "%lld volumes are made from %s %s and still need it: delete them "
+                               "first%s",
+                               (long long)users, kind_name, v->name, or_else);
+    return 0;
+}
+
 /* An operation that has not ended, a creation, ends as cancelled. */
 int server_storage_delete(struct server_call *c, struct catalog_slot *slot)
 {

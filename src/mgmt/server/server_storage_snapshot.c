@@ -4,8 +4,6 @@
 
 #include "mgmt/server/server_storage_internal.h"
 
-static const struct store_id nowhere;
-
 static int no_memory(struct server_call *c)
 {
     return api_problem_set(&c->refusal, API_PROBLEM_CODE_SERVER_BUSY, "no memory: try again");
@@ -49,25 +47,12 @@ static int snapshot_create(struct server_call *c, struct server_txn *t, struct c
 
 int server_storage_snapshot_delete(struct server_call *c)
 {
-    struct catalog_slot *slot = server_call_object(c, CATALOG_SNAPSHOT, 0);
-    int r = slot ? server_call_wait(c, slot) : -ENOENT;
+    struct catalog_slot *slot;
+    int r = server_storage_deletable(c, CATALOG_SNAPSHOT, "", &slot);
     if (!r)
-        r = server_call_match(c, slot->now);
-    if (r)
-        return r;
-    const struct catalog_object *v = slot->now;
-    int64_t users = server_storage_sum(c->s->storage, CATALOG_SNAPSHOT, &v->id, &nowhere);
-    if (server_storage_phase(v) == SERVER_STORAGE_REMOVING)
-        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_BUSY,
-                               "snapshot %s is being deleted: wait for the end", v->name);
-    if (users > 0)
-        return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
-                               "%lld volumes are made from snapshot %s and still need it: delete "
-                               "them first",
-                               (long long)users, v->name);
-    r = server_image_copied(c, v);
+        r = server_image_copied(c, slot->now);
     if (!r)
-        r = server_storage_unprotected(c, v);
+        r = server_storage_unprotected(c, slot->now);
     return r ? r : server_storage_delete(c, slot);
 }
 
