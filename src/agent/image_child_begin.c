@@ -27,8 +27,6 @@ static int set_limits(const struct image_child *c)
         ret = limit(RLIMIT_NOFILE, FILES_MAX);
     if (!ret && c->file_max_bytes)
         ret = limit(RLIMIT_FSIZE, c->file_max_bytes);
-    if (!ret && c->memory_max_bytes)
-        ret = limit(RLIMIT_AS, c->memory_max_bytes);
     if (!ret && c->cpu_max_s)
         ret = limit(RLIMIT_CPU, c->cpu_max_s);
     signal(SIGXFSZ, SIG_IGN); /* it sees EFBIG instead, and says so */
@@ -129,6 +127,11 @@ struct image_child_failure image_child_begin(const struct image_child *c, const 
                 IMAGE_CHILD_LANDLOCK,
                 prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : enter_landlock()};
     }
+    /* Close to the end: what we have mapped ourselves counts too, and with a sanitizer that is more
+     * than a program may have, so that its runtime finds no memory for a descriptor it follows. */
+    if (!f.code && c->confined && c->memory_max_bytes)
+        f = (struct image_child_failure){IMAGE_CHILD_LIMITS,
+                                         limit(RLIMIT_AS, c->memory_max_bytes)};
     if (f.code)
         return f;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of uid clears it, so it comes last */

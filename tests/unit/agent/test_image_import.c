@@ -287,6 +287,7 @@ struct job {
     struct work work;
     struct image_import_request q;
     struct image_import_result r;
+    struct err err;
     char path[128];
     int ret;
     bool done;
@@ -295,7 +296,7 @@ struct job {
 static void job_run(struct work *w)
 {
     struct job *j = container_of(w, struct job, work);
-    j->ret = image_import_run(IM, &j->q, &j->r, NULL);
+    j->ret = image_import_run(IM, &j->q, &j->r, &j->err);
 }
 
 static void job_done(struct work *w)
@@ -322,6 +323,8 @@ static void several_run_at_once_on_workers(void)
         while (!jobs[i].done)
             loop_run_once(loop, 1000);
     for (unsigned i = 0; i < ARRAY_LEN(jobs); i++) {
+        if (jobs[i].ret)
+            printf("# job %u: %s\n", i, jobs[i].err.msg);
         CHECK_EQ(jobs[i].ret, 0);
         CHECK(holds_the_disk(jobs[i].q.id));
     }
