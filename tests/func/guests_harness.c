@@ -302,6 +302,25 @@ static void stop_watchdog(void *arg)
     loop_timer_cancel(iothread_loop(w->pc->main_loop), &w->timer);
 }
 
+/* Where a guest that did not end was: on a machine that is not at hand that is all there will be. */
+static void print_where(struct pc *pc)
+{
+    struct engine_vcpu_state *s = calloc(1, sizeof(*s));
+    if (s && !engine_vcpu_get_state(pc->vcpus[0], s, NULL)) {
+        printf("# rip %llx rflags %llx rax %llx rcx %llx r12 %llx r13 %llx mp_state %u\n",
+               s->regs.rip, s->regs.rflags, s->regs.rax, s->regs.rcx, s->regs.r12, s->regs.r13,
+               s->mp_state.mp_state);
+        for (unsigned i = 0; i < 8; i++) {
+            uint32_t isr, irr;
+            memcpy(&isr, s->lapic.regs + 0x100 + 16 * i, 4);
+            memcpy(&irr, s->lapic.regs + 0x200 + 16 * i, 4);
+            if (isr || irr)
+                printf("# vectors from 0x%x: in service 0x%x, requested 0x%x\n", 32 * i, isr, irr);
+        }
+    }
+    free(s);
+}
+
 struct engine_exit_info pc_run(struct pc *pc)
 {
     struct engine_exit_info info;
@@ -311,8 +330,10 @@ struct engine_exit_info pc_run(struct pc *pc)
     engine_vcpu_run(pc->vcpus[0], &info);
     loop_call(iothread_loop(pc->main_loop), stop_watchdog, &w);
     pc->timed_out |= w.fired;
-    if (w.fired)
+    if (w.fired) {
         printf("# the guest did not end within %u s\n", limit_of(pc));
+        print_where(pc);
+    }
     if (info.reason == ENGINE_EXIT_ERROR)
         printf("# %s\n", info.err.msg);
     return info;
