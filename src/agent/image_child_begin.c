@@ -130,8 +130,7 @@ struct image_child_failure image_child_begin(const struct image_child *c, const 
     /* Close to the end: what we have mapped ourselves counts too, and with a sanitizer that is more
      * than a program may have, so that its runtime finds no memory for a descriptor it follows. */
     if (!f.code && c->confined && c->memory_max_bytes)
-        f = (struct image_child_failure){IMAGE_CHILD_LIMITS,
-                                         limit(RLIMIT_AS, c->memory_max_bytes)};
+        f = (struct image_child_failure){IMAGE_CHILD_LIMITS, limit(RLIMIT_AS, c->memory_max_bytes)};
     if (f.code)
         return f;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of uid clears it, so it comes last */

@@ -3,15 +3,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/util.h"
 
 #define CHILD_FD 3
+/* The passt of the VM that just ended may have the port a moment longer. */
+#define PORT_ATTEMPTS 50
+#define PORT_PAUSE_NS 20000000
 
 /* Reads a port number at *p and moves on. Returns 0 if there is none. */
 static unsigned read_port(const char **p)
@@ -107,6 +112,46 @@ int passt_spawn_argv(const struct passt_spawn_options *o, int fd, struct passt_s
     return 0;
 }
 
+/* Whether passt will get the port. It tells nobody but its log if it does not. */
+static int try_bind(const struct passt_spawn_forward *f)
+{
+    static const int on = 1, off = 0;
+    const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(f->host_port)};
+    const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(f->host_port)};
+    int type = (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
+    CLEANUP_CLOSE int fd = socket(AF_INET6, type, 0);
+    bool six = fd >= 0;
+    if (!six)
+        fd = socket(AF_INET, type, 0);
+    if (fd < 0)
+        return 0;
+    if (six)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (!f->udp) /* connections of its last owner may be in TIME-WAIT */
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    int ret = six ? bind(fd, (const struct sockaddr *)&any6, sizeof(any6))
+                  : bind(fd, (const struct sockaddr *)&any, sizeof(any));
+    return ret < 0 && errno == EADDRINUSE ? -EADDRINUSE : 0;
+}
+
+static int check_host_ports(const struct passt_spawn_options *o, struct err *err)
+{
+    for (unsigned i = 0, attempts = 0; i < o->n_forwards;) {
+        const struct passt_spawn_forward *f = &o->forwards[i];
+        if (!try_bind(f)) {
+            i++;
+        } else if (++attempts < PORT_ATTEMPTS) {
+            nanosleep(&(struct timespec){.tv_nsec = PORT_PAUSE_NS}, NULL);
+        } else {
+            return err_set(err, EADDRINUSE,
+                           "%s port %u of this host is in use: forward another one, or end what "
+                           "listens there",
+                           f->udp ? "UDP" : "TCP", f->host_port);
+        }
+    }
+    return 0;
+}
+
 /* The child gets its socket as descriptor 3, stderr as asked, and nothing from our stdin/stdout. */
 static int start(const struct passt_spawn_argv *a, int sock, int stderr_fd, pid_t *pid)
 {
@@ -133,6 +178,8 @@ int passt_spawn(const struct passt_spawn_options *o, pid_t *pid, int *fd, struct
 {
     struct passt_spawn_argv a;
     int ret = passt_spawn_argv(o, CHILD_FD, &a, err);
+    if (!ret)
+        ret = check_host_ports(o, err);
     if (ret)
         return ret;
     int sv[2];

@@ -46,8 +46,8 @@ int passt_spawn_argv(const struct passt_spawn_options *o, int fd, struct passt_s
  * passt_create() and the process id to wait for. passt ends when the socket is closed. It makes
  * itself unprivileged: started as root it becomes nobody. It finds its addresses by the host's
  * default route, and a host without one makes it end at once, which shows as a closed socket.
- * Threads: any; no fork handlers run. Errors: ENOENT (passt is not installed), those of
- * posix_spawn(3). */
+ * Threads: any; no fork handlers run. Errors: ENOENT (passt is not installed), EADDRINUSE (a host
+ * port, after a second: the last owner may be ending), those of posix_spawn(3). */
 int passt_spawn(const struct passt_spawn_options *o, pid_t *pid, int *fd, struct err *err);
 
 #endif

@@ -302,7 +302,8 @@ static void stop_watchdog(void *arg)
     loop_timer_cancel(iothread_loop(w->pc->main_loop), &w->timer);
 }
 
-/* Where a guest that did not end was: on a machine that is not at hand that is all there will be. */
+/* Where a guest that did not end was: on a machine that is not at hand that is all there will be.
+ */
 static void print_where(struct pc *pc)
 {
     struct engine_vcpu_state *s = calloc(1, sizeof(*s));

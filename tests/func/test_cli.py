@@ -158,6 +158,29 @@ def lists_are_tables_names_and_csv():
 
 
 @case
+def tables_have_names_where_the_api_has_ids():
+    one, two = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+    ports = {"items": [{"id": "p", "name": "a", "network": one, "status": {"vm": two}},
+                       {"id": "q", "name": "b", "network": one, "status": {"vm": one}}]}
+    flags = ("port", "ls", "--columns", "name,network,status.vm")
+    with Cloud(TOP) as cloud, Home(cloud.url) as home:
+        cloud.plan(Plan(200, ports), Plan(200, {"items": [{"id": one, "name": "lan"}]}), Plan(200, {"items": [{"id": two, "name": "web"}]}))
+        _, out, _ = home.run(*flags, expect="done")
+        check_eq([line.split() for line in out.splitlines()[1:]], [["a", "lan", "web"], ["b", "lan", one]], "who is gone keeps the id")
+        calls = cloud.take()
+        check_eq([c.path for c in calls], ["/v1/ports", "/v1/networks", "/v1/vms"], "one call a kind")
+        check_eq(dict(calls[2].query)["filter"], f'id in ("{two}", "{one}")', "the filter")
+        cloud.plan(Plan(200, ports), problem("auth.forbidden", 403), problem("auth.forbidden", 403))
+        _, out, err = home.run(*flags, expect="done")
+        check_eq([line.split() for line in out.splitlines()[1:]], [["a", one, two], ["b", one, one]], "who may not look sees ids")
+        check_eq(err, "", "nothing is said of it")
+        cloud.take()
+        cloud.plan(Plan(200, ports))
+        _, out, _ = home.run(*flags, "-ocsv", expect="done")
+        check_eq(out.splitlines()[1:], [f"a,{one},{two}", f"b,{one},{one}"], "programs get ids")
+
+
+@case
 def a_quota_is_a_table_of_what_is_used_of_what():
     with Cloud(TOP) as cloud, Home(cloud.url) as home:
         cloud.plan(Plan(200, {"generation": 1, "limits": {"vms": 10, "vcpus": -1}, "used": {"vms": 3}}))

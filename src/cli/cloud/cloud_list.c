@@ -93,9 +93,12 @@ int cloud_run_list(struct cloud_run *r, struct cloud_call *c)
             json_object_set(query, "cursor", cursor);
         json_decref(page);
     }
+    if (!columns)
+        columns = cloud_command_noun(r->command.noun).columns;
+    if (!status && r->form == CLOUD_PRINT_TABLE)
+        cloud_run_names(r, items, columns);
     if (!status)
-        cloud_print_list(items, r->form,
-                         columns ? columns : cloud_command_noun(r->command.noun).columns, stdout);
+        cloud_print_list(items, r->form, columns, stdout);
     json_decref(items);
     json_decref(query);
     return status;

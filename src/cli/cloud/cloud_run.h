@@ -61,6 +61,9 @@ void cloud_run_escape(struct api_buf *b, const char *text);
 /* Prints all pages of a list, in the form, order and columns that were asked for. Returns an exit
  * status. */
 int cloud_run_list(struct cloud_run *r, struct cloud_call *c);
+/* Puts names where the columns (as in cloud_print_list()) have ids of other things, as far as the
+ * caller may look them up. */
+void cloud_run_names(struct cloud_run *r, json_t *items, const char *columns);
 /* The number of --limit; *most stays as it is without one. Errors: EINVAL. */
 int cloud_run_limit(const struct cloud_run *r, uint64_t *most, struct err *err);
 /* Follows an operation to its end with progress on the terminal. Takes no reference; *end is the

@@ -76,6 +76,31 @@ static void says_that_passt_is_not_installed(void)
     CHECK(strstr(err.msg, "install the passt package"));
 }
 
+static void names_a_host_port_that_is_in_use(void)
+{
+    for (int udp = 0; udp < 2; udp++) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t bytes = sizeof(at);
+        char wanted[64];
+        struct err err = {0};
+        pid_t pid;
+        int fd, s = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+        REQUIRE(bind(s, (void *)&at, sizeof(at)) == 0);
+        CHECK(udp || listen(s, 1) == 0);
+        REQUIRE(getsockname(s, (void *)&at, &bytes) == 0);
+        struct passt_spawn_options o = {.program = "/nowhere/passt",
+                                        .n_forwards = 1,
+                                        .forwards = {{ntohs(at.sin_port), 22, udp}},
+                                        .stderr_fd = -1};
+        snprintf(wanted, sizeof(wanted), "%s port %u of this host is in use", udp ? "UDP" : "TCP",
+                 ntohs(at.sin_port));
+        CHECK_EQ(passt_spawn(&o, &pid, &fd, &err), -EADDRINUSE);
+        CHECK(strstr(err.msg, wanted));
+        close(s);
+        CHECK_EQ(passt_spawn(&o, &pid, &fd, &err), -ENOENT);
+    }
+}
+
 /* ---- the real one ---- */
 
 static const uint8_t guest_mac[6] = {2, 0, 0, 0, 0, 9};
@@ -171,6 +196,7 @@ int main(void)
     TAP_RUN(builds_the_command_line);
     TAP_RUN(refuses_options_that_cannot_be);
     TAP_RUN(says_that_passt_is_not_installed);
+    TAP_RUN(names_a_host_port_that_is_in_use);
     TAP_RUN(talks_with_passt_and_has_a_port_forwarded);
     return tap_done();
 }
