@@ -71,7 +71,9 @@ static const struct server_route *const routes[] = {
 static void deliver_post(struct web_post *p)
 {
     struct server *s = container_of(p, struct server, deliver);
+    server_link_gather(s);
     store_deliver(s->store);
+    server_link_tell(s);
 }
 
 static void store_wake(void *ctx)
@@ -374,5 +376,6 @@ void server_destroy(struct server *s)
     auth_table_destroy(s->auth);
     free(s->description);
     free(s->first_password);
+    free(s->wants.some);
     free(s);
 }

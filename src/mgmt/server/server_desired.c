@@ -28,16 +28,17 @@ struct message {
     struct api_arena arena;
     struct link_desired body;
     const struct store_id *host;
+    size_t most; /* of VMs and of volumes that may still come, so that few take little memory */
     bool failed;
 };
 
 static void message_init(struct message *m, struct server *s, struct server_link *l,
-                         const struct store_id *host, bool full)
+                         const struct store_id *host, size_t most)
 {
-    *m = (struct message){.s = s, .link = l, .host = host};
+    *m = (struct message){.s = s, .link = l, .host = host, .most = most};
     api_arena_init(&m->arena, LINK_ARENA_BYTES);
     m->body.seq = (struct api_int){API_VALUE, (int64_t)s->seq};
-    m->body.full = (struct api_bool){API_VALUE, full};
+    m->body.full = (struct api_bool){API_VALUE, most == SIZE_MAX};
 }
 
 static void message_send(struct message *m, bool more)
@@ -46,7 +47,7 @@ static void message_send(struct message *m, bool more)
     if (!m->failed)
         server_link_send(m->link, LINK_TYPE_DESIRED, &m->body);
     api_arena_fini(&m->arena);
-    message_init(m, m->s, m->link, m->host, m->body.full.v);
+    message_init(m, m->s, m->link, m->host, m->most);
 }
 
 static const char *keep(struct message *m, const char *text)
@@ -91,8 +92,8 @@ static struct link_volume_want *next_volume(struct message *m, const struct stor
     if (m->body.volumes.n == VOLUMES_A_MESSAGE)
         message_send(m, true);
     if (!m->body.volumes.v) {
-        m->body.volumes.v =
-            api_arena_array(&m->arena, VOLUMES_A_MESSAGE, sizeof(*m->body.volumes.v));
+        m->body.volumes.v = api_arena_array(&m->arena, MIN(m->most, (size_t)VOLUMES_A_MESSAGE),
+                                            sizeof(*m->body.volumes.v));
         m->body.volumes.is = m->body.volumes.v ? API_VALUE : API_ABSENT;
     }
     if (!m->body.volumes.v) {
@@ -280,7 +281,8 @@ static void add_disks(struct message *m, const struct catalog_object *v, struct 
 {
     const struct api_vm *vm = v->doc;
     const struct api_texts *ids = &v->own->volumes;
-    w->disks.v = api_arena_array(&m->arena, DISKS_MAX, sizeof(*w->disks.v));
+    size_t most = 1 + (ids->is == API_VALUE ? ids->n : 0);
+    w->disks.v = api_arena_array(&m->arena, MIN(most, (size_t)DISKS_MAX), sizeof(*w->disks.v));
     w->disks.is = w->disks.v ? API_VALUE : API_ABSENT;
     if (!w->disks.v)
         return;
@@ -394,7 +396,8 @@ static void add_vm(struct message *m, const struct catalog_object *v)
     if (m->body.vms.n == VMS_A_MESSAGE)
         message_send(m, true);
     if (!m->body.vms.v) {
-        m->body.vms.v = api_arena_array(&m->arena, VMS_A_MESSAGE, sizeof(*m->body.vms.v));
+        m->body.vms.v =
+            api_arena_array(&m->arena, MIN(m->most, (size_t)VMS_A_MESSAGE), sizeof(*m->body.vms.v));
         m->body.vms.is = m->body.vms.v ? API_VALUE : API_ABSENT;
     }
     if (!m->body.vms.v) {
@@ -421,7 +424,7 @@ void server_desired_all(struct server *s, struct server_host *host)
 {
     static const enum catalog_kind kinds[] = {CATALOG_VOLUME, CATALOG_SNAPSHOT};
     struct message m;
-    message_init(&m, s, host->link, &host->id, true);
+    message_init(&m, s, host->link, &host->id, SIZE_MAX);
     server_image_each(s, &host->id, add_image, &m);
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         const struct catalog_list *list = catalog_under(s->catalog, kinds[k], &host->id);
@@ -435,19 +438,19 @@ void server_desired_all(struct server *s, struct server_host *host)
     api_arena_fini(&m.arena);
 }
 
-void server_desired_one(struct server *s, struct server_link *l, const struct catalog_object *v)
+void server_desired_some(struct server *s, struct server_link *l, const struct store_id *host,
+                         struct catalog_object *const *some, size_t n)
 {
-    struct store_id host = catalog_parent(v);
     struct message m;
-    message_init(&m, s, l, &host, false);
-    if (v->kind == CATALOG_VM) {
-        add_vm(&m, v);
-    } else if (v->kind == CATALOG_IMAGE) {
-        struct server_image_want want;
-        if (server_image_want(s, v, &host, &want))
+    struct server_image_want want;
+    message_init(&m, s, l, host, n);
+    for (size_t i = 0; i < n; i++) {
+        if (some[i]->kind == CATALOG_VM)
+            add_vm(&m, some[i]);
+        else if (some[i]->kind != CATALOG_IMAGE)
+            add_volume(&m, some[i]);
+        else if (server_image_want(s, some[i], host, &want))
             add_image(&m, &want);
-    } else {
-        add_volume(&m, v);
     }
     if (m.body.vms.n || m.body.volumes.n)
         message_send(&m, false);

@@ -11,7 +11,9 @@ struct server_link;
 
 /* The full set, in parts. */
 void server_desired_all(struct server *s, struct server_host *host);
-void server_desired_one(struct server *s, struct server_link *l, const struct catalog_object *v);
+/* Some objects of one host, in one message where they fit. */
+void server_desired_some(struct server *s, struct server_link *l, const struct store_id *host,
+                         struct catalog_object *const *some, size_t n);
 void server_desired_volume_seen(struct server *s, const struct store_id *host,
                                 const struct link_volume_seen *seen);
 

@@ -19,6 +19,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_event.h"
+#include "mgmt/server/server_link.h"
 
 #define ROUND_BYTES  (16u << 20)
 #define EVENTS_MAX   2000 /* read at once */
@@ -194,6 +195,7 @@ static void free_items(struct server_follow *f)
 
 static void show(struct server_follow *f)
 {
+    server_link_gather(f->s);
     for (const struct item *i = f->items; i; i = i->next) {
         struct err err = {0};
         (void)fault_point("server_follow.round.item");
@@ -202,6 +204,7 @@ static void show(struct server_follow *f)
         else if (server_follow_record(f->s, &i->record, &err))
             log_line(LOG_ERROR, "server", "what another server wrote is not shown: %s", err.msg);
     }
+    server_link_tell(f->s);
 }
 
 static void run_awaiting(struct server_follow *f, uint64_t round, int64_t now_ns)

@@ -40,6 +40,18 @@ extern const struct server_route server_storage_routes[];
 extern const struct server_route server_system_routes[];
 extern const struct server_route server_vm_routes[];
 
+struct server_want {
+    struct store_id host;
+    struct catalog_object *v; /* a reference */
+    size_t number;            /* in the order in which they came */
+};
+
+struct server_wants {
+    bool gathering;
+    struct server_want *some;
+    size_t n, room;
+};
+
 struct server {
     struct server_config config;
     server_handler *handlers[API_OPS]; /* NULL: not built yet (501) */
@@ -81,6 +93,7 @@ struct server {
     uint64_t n_requests, n_refused, n_errors;
     char *first_password;
     struct server_ref *refs;          /* of transactions under way (server_ref.c) */
+    struct server_wants wants;        /* that go out when this turn ends (server_link_want.c) */
     struct web_timer *session_sweeps; /* server_session.c */
 };
 

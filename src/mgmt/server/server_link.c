@@ -228,17 +228,6 @@ struct server_link *server_link_to(struct server *s, const struct store_id *id)
     return host && host->link && host->link->welcomed && !s->ending ? host->link : NULL;
 }
 
-void server_link_want(struct server *s, const struct catalog_object *v)
-{
-    struct store_id id = catalog_parent(v);
-    struct server_link *l = server_link_to(s, &id);
-    if (!l)
-        return;
-    (void)fault_point("server_link.want.begin");
-    server_desired_one(s, l, v);
-    (void)fault_point("server_link.want.said");
-}
-
 void server_link_gone(struct server *s, const struct store_id *host, const struct catalog_object *v)
 {
     struct server_link *l = server_link_to(s, host);

@@ -23,8 +23,11 @@ struct server_link *server_link_to(struct server *s, const struct store_id *host
 /* Closes; the host is no longer connected when it returns. */
 void server_link_end(struct server_link *l, const char *why);
 
-/* Tells the host of a VM, a volume, a snapshot or an image what it shall be now. */
+/* Tells the host of a VM, a volume, a snapshot or an image what it shall be now: at once, or, after
+ * server_link_gather(), with all that is told that host until server_link_tell(). */
 void server_link_want(struct server *s, const struct catalog_object *v);
+void server_link_gather(struct server *s);
+void server_link_tell(struct server *s);
 /* Tells the host that it may forget a VM. */
 void server_link_gone(struct server *s, const struct store_id *host,
                       const struct catalog_object *v);
