@@ -29,12 +29,13 @@ void api_arena_fini(struct api_arena *a)
     api_arena_init(a, a->limit_bytes);
 }
 
-void *api_arena_alloc(struct api_arena *a, size_t bytes)
+static void *alloc_aligned(struct api_arena *a, size_t bytes, size_t align)
 {
     if (bytes > a->limit_bytes)
         return NULL;
-    bytes = align_up(bytes ? bytes : 1, alignof(max_align_t));
-    if (!a->chunks || bytes > a->size - a->used) {
+    bytes = bytes ? bytes : 1;
+    size_t at = align_up(a->used, align);
+    if (!a->chunks || at > a->size || bytes > a->size - at) {
         size_t size = MAX(bytes, a->chunk_bytes ? a->chunk_bytes : CHUNK_BYTES);
         if (size > a->limit_bytes - MIN(a->total_bytes, a->limit_bytes))
             return NULL;
@@ -44,12 +45,17 @@ void *api_arena_alloc(struct api_arena *a, size_t bytes)
         c->next = a->chunks;
         a->chunks = c;
         a->size = size;
-        a->used = 0;
+        a->used = at = 0;
         a->total_bytes += size;
     }
-    void *p = a->chunks->bytes + a->used;
-    a->used += bytes;
-    return p;
+    a->taken_bytes += at - a->used + bytes;
+    a->used = at + bytes;
+    return a->chunks->bytes + at;
+}
+
+void *api_arena_alloc(struct api_arena *a, size_t bytes)
+{
+    return alloc_aligned(a, bytes, alignof(max_align_t));
 }
 
 void *api_arena_array(struct api_arena *a, size_t n, size_t item_bytes)
@@ -61,7 +67,7 @@ void *api_arena_array(struct api_arena *a, size_t n, size_t item_bytes)
 
 char *api_arena_text(struct api_arena *a, const char *text, size_t bytes)
 {
-    char *copy = bytes < SIZE_MAX ? api_arena_alloc(a, bytes + 1) : NULL;
+    char *copy = bytes < SIZE_MAX ? alloc_aligned(a, bytes + 1, 1) : NULL;
     if (copy && bytes)
         memcpy(copy, text, bytes);
     return copy;

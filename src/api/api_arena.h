@@ -9,7 +9,8 @@ struct api_arena_chunk;
 
 struct api_arena {
     struct api_arena_chunk *chunks;
-    size_t used, size; /* of the newest chunk */
+    size_t used, size;  /* of the newest chunk */
+    size_t taken_bytes; /* by all that was allocated, without what chunks have left */
     size_t total_bytes, limit_bytes;
     size_t chunk_bytes; /* the least that is taken at once; 0: 4 KiB. Small for what is kept long */
 };

@@ -88,6 +88,18 @@ void api_buf_printf(struct api_buf *b, const char *fmt, ...)
         b->bytes += (size_t)n;
 }
 
+void api_buf_int(struct api_buf *b, int64_t v)
+{
+    char text[20], *at = text + sizeof(text);
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        *--at = '-';
+    api_buf_put(b, at, (size_t)(text + sizeof(text) - at));
+}
+
 unsigned api_buf_utf8(const char *text, size_t bytes)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -116,21 +128,42 @@ static void put_escaped(struct api_buf *b, unsigned char ch)
         api_buf_printf(b, "\\u%04x", ch);
 }
 
+static bool is_plain(unsigned char ch)
+{
+    return ch >= 0x20 && ch < 0x7f && ch != '"' && ch != '\\';
+}
+
+/* How much of the text stands for itself. */
+static size_t plain_run(const char *text, size_t left)
+{
+    size_t run = 0;
+    while (run < left) {
+        unsigned char ch = (unsigned char)text[run];
+        unsigned n = is_plain(ch) ? 1 : ch < 0x80 ? 0 : api_buf_utf8(text + run, left - run);
+        if (!n)
+            break;
+        run += n;
+    }
+    return run;
+}
+
 void api_buf_json_text(struct api_buf *b, const char *text)
 {
-    size_t left = strlen(text);
+    size_t left = 0;
+    while (is_plain((unsigned char)text[left]))
+        left++;
+    if (!text[left] && room(b, left + 2)) { /* nearly all are so */
+        char *to = b->text + b->bytes;
+        to[0] = to[left + 1] = '"';
+        memcpy(to + 1, text, left);
+        to[left + 2] = '\0';
+        b->bytes += left + 2;
+        return;
+    }
+    left += strlen(text + left);
     api_buf_putc(b, '"');
     while (left) {
-        /* Runs of plain characters go at once. */
-        size_t run = 0;
-        while (run < left) {
-            unsigned char ch = (unsigned char)text[run];
-            unsigned n = ch < 0x80 ? (ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f)
-                                   : api_buf_utf8(text + run, left - run);
-            if (!n)
-                break;
-            run += n;
-        }
+        size_t run = plain_run(text, left);
         api_buf_put(b, text, run);
         text += run;
         left -= run;

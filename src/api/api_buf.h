@@ -21,6 +21,7 @@ void api_buf_put(struct api_buf *b, const char *text, size_t bytes);
 void api_buf_puts(struct api_buf *b, const char *text);
 void api_buf_putc(struct api_buf *b, char ch);
 void api_buf_printf(struct api_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void api_buf_int(struct api_buf *b, int64_t v);
 /* A JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD: the answer stays JSON. */
 void api_buf_json_text(struct api_buf *b, const char *text);
 /* The shortest decimal that reads back as the same double. */

@@ -11,32 +11,35 @@
 /* So much of a value is shown in a message. */
 #define SHOWN 64
 
-static size_t grew(struct api_json_place *p, int n)
+/* Appends as far as there is room. Returns where that begins. */
+static size_t append(struct api_json_place *p, const char *text, size_t n)
 {
     size_t before = p->bytes;
-    if (n > 0)
-        p->bytes = MIN(p->bytes + (size_t)n, sizeof(p->text) - 1);
+    n = MIN(n, sizeof(p->text) - 1 - before);
+    memcpy(p->text + before, text, n);
+    p->bytes = before + n;
+    p->text[p->bytes] = '\0';
     return before;
 }
 
 size_t api_json_place_key(struct api_json_place *p, const char *key)
 {
     /* RFC 6901: ~ and / inside a key are escaped. */
-    char escaped[2 * SHOWN + 1];
-    size_t n = 0;
+    char escaped[2 * SHOWN + 1] = "/";
+    size_t n = 1;
     for (; *key && n < sizeof(escaped) - 2; key++) {
         bool special = *key == '~' || *key == '/';
         if (special)
             escaped[n++] = '~';
         escaped[n++] = !special ? *key : *key == '~' ? '0' : '1';
     }
-    escaped[n] = '\0';
-    return grew(p, snprintf(p->text + p->bytes, sizeof(p->text) - p->bytes, "/%s", escaped));
+    return append(p, escaped, n);
 }
 
 size_t api_json_place_index(struct api_json_place *p, size_t i)
 {
-    return grew(p, snprintf(p->text + p->bytes, sizeof(p->text) - p->bytes, "/%zu", i));
+    char text[24];
+    return append(p, text, (size_t)snprintf(text, sizeof(text), "/%zu", i));
 }
 
 void api_json_place_pop(struct api_json_place *p, size_t before)
@@ -107,11 +110,12 @@ int api_json_check_word(struct api_json_checker *c, const struct api_types_field
 {
     char words[160];
     size_t at = 0;
-    for (uint32_t i = 0; i < f->words->n; i++) {
+    for (uint32_t i = 0; i < f->words->n; i++)
         if (!strcmp(f->words->names[i], word)) {
             *value = (int)i;
             return 0;
         }
+    for (uint32_t i = 0; i < f->words->n; i++) {
         int n = snprintf(words + at, sizeof(words) - at, "%s%s", i ? ", " : "", f->words->names[i]);
         at = MIN(at + (size_t)MAX(n, 0), sizeof(words) - 1);
     }

@@ -22,7 +22,7 @@ static void write_list(const struct api_types_field *f, const struct api_list *l
             break;
         case API_KIND_INT:
             memcpy(&number, item, sizeof(number));
-            api_buf_printf(out, "%lld", (long long)number);
+            api_buf_int(out, number);
             break;
         case API_KIND_ENUM:
             memcpy(&word, item, sizeof(word));
@@ -62,7 +62,7 @@ static void write_value(const struct api_types_field *f, const void *member, uns
         api_buf_json_text(out, ((const struct api_text *)member)->v);
         break;
     case API_KIND_INT:
-        api_buf_printf(out, "%lld", (long long)((const struct api_int *)member)->v);
+        api_buf_int(out, ((const struct api_int *)member)->v);
         break;
     case API_KIND_NUMBER:
         api_buf_json_number(out, ((const struct api_number *)member)->v);

@@ -72,13 +72,19 @@ void seed_yaml_value(struct seed_yaml *y, const char *value)
     const unsigned char *p = (const unsigned char *)value;
     add(y, "\"", 1);
     while (*p) {
+        size_t plain = 0;
+        while (p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '"' && p[plain] != '\\')
+            plain++;
+        add(y, (const char *)p, plain);
+        p += plain;
+        if (!*p)
+            break;
         char text[16];
         uint32_t c = next_code_point(&p);
-        int n = c == '"' || c == '\\'   ? snprintf(text, sizeof(text), "\\%c", (int)c)
-                : c >= 0x20 && c < 0x7f ? snprintf(text, sizeof(text), "%c", (int)c)
-                : c < 0x100             ? snprintf(text, sizeof(text), "\\x%02x", c)
-                : c < 0x10000           ? snprintf(text, sizeof(text), "\\u%04x", c)
-                                        : snprintf(text, sizeof(text), "\\U%08x", c);
+        int n = c == '"' || c == '\\' ? snprintf(text, sizeof(text), "\\%c", (int)c)
+                : c < 0x100           ? snprintf(text, sizeof(text), "\\x%02x", c)
+                : c < 0x10000         ? snprintf(text, sizeof(text), "\\u%04x", c)
+                                      : snprintf(text, sizeof(text), "\\U%08x", c);
         add(y, text, (size_t)n);
     }
     add(y, "\"", 1);

@@ -1,5 +1,6 @@
 /* Versions of objects: made, changed, written out, read back. */
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -114,7 +115,8 @@ static int move_in(struct catalog_object *v)
 {
     struct api_arena arena;
     api_arena_init(&arena, ARENA_MAX_BYTES);
-    arena.chunk_bytes = KEPT_CHUNK_BYTES;
+    /* One piece of memory, where nothing was left behind exactly what it takes. */
+    arena.chunk_bytes = v->arena.taken_bytes + 2 * alignof(max_align_t);
     void *doc = api_json_copy(catalog_kinds[v->kind].type, v->doc, &arena);
     struct catalog_own *own = doc ? api_json_copy(&catalog_own_type, v->own, &arena) : NULL;
     if (!own) {

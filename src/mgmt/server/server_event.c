@@ -68,6 +68,12 @@ void server_events_begin(struct server *s, uint64_t position)
     s->events->newest = s->events->memory = position;
 }
 
+static void member(struct api_buf *b, const char *before, const char *text)
+{
+    api_buf_puts(b, before);
+    api_buf_json_text(b, text);
+}
+
 const char *server_event_text(struct server_txn *t, const char *type,
                               const struct catalog_object *about, const char *data)
 {
@@ -75,24 +81,27 @@ const char *server_event_text(struct server_txn *t, const char *type,
     char time[SERVER_TIME_BYTES], id[UUID_TEXT_BYTES];
     server_meta_time(server_now_ms(), time);
     api_buf_init(&b, STORE_BODY_MAX);
-    api_buf_printf(&b,
-                   "\"specversion\":\"1.0\",\"source\":\"virga\",\"type\":\"%s\",\"subject\":"
-                   "\"%s/%s\",\"time\":\"%s\",\"datacontenttype\":\"application/json\"",
-                   type, catalog_kinds[about->kind].name, about->id_text, time);
+    member(&b, "\"specversion\":\"1.0\",\"source\":\"virga\",\"type\":", type);
+    member(&b, ",\"datacontenttype\":\"application/json\",\"time\":", time);
+    api_buf_puts(&b, ",\"subject\":\"");
+    api_buf_puts(&b, catalog_kinds[about->kind].name);
+    api_buf_putc(&b, '/');
+    api_buf_puts(&b, about->id_text);
+    api_buf_putc(&b, '"');
     if (!catalog_id_is_zero(&about->project)) {
         uuid_format(about->project.bytes, id);
-        api_buf_printf(&b, ",\"virgaproject\":\"%s\"", id);
+        member(&b, ",\"virgaproject\":", id);
     }
     if (t->call && !auth_record_id_is_zero(&t->call->who.user)) {
         uuid_format(t->call->who.user.bytes, id);
-        api_buf_printf(&b, ",\"virgaprincipal\":\"%s\"", id);
+        member(&b, ",\"virgaprincipal\":", id);
     }
-    if (t->call) {
-        api_buf_puts(&b, ",\"virgarequestid\":");
-        api_buf_json_text(&b, t->call->request_id);
+    if (t->call)
+        member(&b, ",\"virgarequestid\":", t->call->request_id);
+    if (data) {
+        api_buf_puts(&b, ",\"data\":");
+        api_buf_puts(&b, data);
     }
-    if (data)
-        api_buf_printf(&b, ",\"data\":%s", data);
     api_buf_putc(&b, '}');
     const char *text = b.failed ? NULL : api_arena_text(&t->arena, b.text, b.bytes);
     api_buf_fini(&b);

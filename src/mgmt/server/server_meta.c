@@ -15,11 +15,23 @@ int64_t server_now_ms(void)
 
 void server_meta_time(int64_t ms, char text[SERVER_TIME_BYTES])
 {
+    /* Of the second that was asked for last: mostly it is now, again and again. */
+    static _Thread_local time_t last = -1;
+    static _Thread_local char second[SERVER_TIME_BYTES];
+    static _Thread_local size_t n;
     time_t s = (time_t)(ms / 1000);
-    struct tm tm;
-    gmtime_r(&s, &tm);
-    size_t n = strftime(text, SERVER_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, SERVER_TIME_BYTES - n, ".%03uZ", (unsigned)(ms % 1000) % 1000);
+    unsigned part = (unsigned)(ms % 1000) % 1000;
+    if (s != last) {
+        struct tm tm;
+        gmtime_r(&s, &tm);
+        n = strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &tm);
+        last = s;
+    }
+    memcpy(text, second, n);
+    const char tail[] = {
+        '.', (char)('0' + part / 100), (char)('0' + part / 10 % 10), (char)('0' + part % 10), 'Z',
+        0};
+    memcpy(text + n, tail, sizeof(tail));
 }
 
 int server_meta_parse_time(const char *text, int64_t *ms)
