@@ -251,11 +251,11 @@ def groups_and_reservations_name_what_is_there():
         cloud.post("/zones", {"name": "west"})
         cloud.post("/aggregates", {"name": "a"})
         cloud.post("/flavors", SMALL)
-        good = {"name": "r", "flavor": "one", "count": 3, "zone": "west", "aggregate": "a"}
+        good = {"name": "r", "flavor": "one", "count": 3, "zone": "west", "aggregate": "a", "starts_at": "2098-01-01T00:00:00Z"}
         for more, code in (({"flavor": "none"}, "reference.not_found"), ({"zone": "none"}, "reference.not_found"),
                            ({"aggregate": "none"}, "reference.not_found"), ({"count": 0}, "request.invalid"),
                            ({"ends_at": "2020-01-01T00:00:00Z"}, "request.invalid"),
-                           ({"starts_at": "2098-01-01T00:00:00Z", "ends_at": "2097-01-01T00:00:00Z"}, "request.invalid")):
+                           ({"ends_at": "2097-01-01T00:00:00Z"}, "request.invalid"), ({"starts_at": "2020-01-01T00:00:00Z"}, "placement.no_host")):
             check_eq(cloud.post("/reservations", dict(good, **more)).code, code, f"{more}")
         made = cloud.post("/reservations", good)
         check_eq((made.status, made.body["status"]), (201, {"state": "pending", "held": 0, "used": 0}), f"{made}")

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "agent_core.usage.*": "once a minute: test-agent-agent_core",
     "image_import.*": "test-agent-image_import",
     "server_link.heartbeat.taken": "each 5 s: now and then here",
+    "server_reservation.*": "test-func-virgad_reservation",
     "state_file.*": "writing down usage, once a minute: test-func-agent",
     "server_follow.*": "several servers: the case with PostgreSQL",
     "store_pgsql.*": "several servers: the case with PostgreSQL",

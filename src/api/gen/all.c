@@ -97,6 +97,7 @@ const struct api_types_object *const api_types_objects[API_TYPES_OBJECTS] = {
     &api_types_quota_used,
     &api_types_reservation,
     &api_types_reservation_create,
+    &api_types_reservation_host,
     &api_types_reservation_list,
     &api_types_reservation_patch,
     &api_types_reservation_status,

@@ -12,7 +12,7 @@
 #include "api/gen/storage.h"
 #include "api/gen/system.h"
 
-#define API_TYPES_OBJECTS 184
+#define API_TYPES_OBJECTS 185
 extern const struct api_types_object *const api_types_objects[API_TYPES_OBJECTS];
 
 /* The pattern that the description gives of a format; NULL for API_FORMAT_NONE. */

@@ -67,8 +67,8 @@ const struct api_types_enum api_types_operation_state = {"OperationState", opera
 
 static const char *const placement_filter_filter_names[] = {
     "state", "mode", "zone", "dedicated", "trait", "aggregate", "vcpus", "memory", "disk",
-    "engine", "network", "storage", "affinity", "anti_affinity", "host", "other"};
-const struct api_types_enum api_types_placement_filter_filter = {"PlacementFilterFilter", placement_filter_filter_names, 16};
+    "engine", "network", "storage", "affinity", "anti_affinity", "host", "reservation", "other"};
+const struct api_types_enum api_types_placement_filter_filter = {"PlacementFilterFilter", placement_filter_filter_names, 17};
 
 static const char *const pool_encryption_names[] = {
     "off", "available", "required"};

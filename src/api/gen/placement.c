@@ -49,11 +49,22 @@ const struct api_types_object api_types_reservation = {
 
 static const struct api_types_field reservation_status_fields[] = {
     {"state", offsetof(struct api_reservation_status, state), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_reservation_status_state},
+    {"reason", offsetof(struct api_reservation_status, reason), API_KIND_TEXT, .min = 0, .max = 511},
     {"held", offsetof(struct api_reservation_status, held), API_KIND_INT, .min = 0, .max = 10000},
-    {"used", offsetof(struct api_reservation_status, used), API_KIND_INT, .min = 0, .max = 10000},
+    {"used", offsetof(struct api_reservation_status, used), API_KIND_INT, .min = 0, .max = 20000},
+    {"hosts", offsetof(struct api_reservation_status, hosts), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 1000, .object = &api_types_reservation_host},
 };
 const struct api_types_object api_types_reservation_status = {
-    "ReservationStatus", sizeof(struct api_reservation_status), 3, reservation_status_fields, NULL};
+    "ReservationStatus", sizeof(struct api_reservation_status), 5, reservation_status_fields, NULL};
+
+static const struct api_types_field reservation_host_fields[] = {
+    {"host", offsetof(struct api_reservation_host, host), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
+    {"name", offsetof(struct api_reservation_host, name), API_KIND_TEXT, .format = API_FORMAT_NAME, .min = 0, .max = 63},
+    {"places", offsetof(struct api_reservation_host, places), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 10000},
+    {"used", offsetof(struct api_reservation_host, used), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 20000},
+};
+const struct api_types_object api_types_reservation_host = {
+    "ReservationHost", sizeof(struct api_reservation_host), 4, reservation_host_fields, NULL};
 
 static const struct api_types_field placement_filter_fields[] = {
     {"filter", offsetof(struct api_placement_filter, filter), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_placement_filter_filter},

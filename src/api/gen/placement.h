@@ -82,14 +82,32 @@ extern const struct api_types_object api_types_reservation;
 
 /* What is true of a reservation now. */
 struct api_reservation_status {
-    /* partial: a host that held a part of it is gone. */
+    /* pending: it has not begun; active: there is room for all; partial: there is not, as reason
+     * says; ended: its room was given back. */
     struct { enum api_is is; enum api_reservation_status_state v; } state;
+    /* Why it is partial. */
+    struct api_text reason;
     /* Places that are kept free. */
     struct api_int held;
     /* Places that VMs have taken. */
     struct api_int used;
+    /* Where its places are. */
+    struct { enum api_is is; uint32_t n; struct api_reservation_host *v; } hosts;
 };
 extern const struct api_types_object api_types_reservation_status;
+
+/* Places of a reservation on one host. */
+struct api_reservation_host {
+    /* The host. */
+    struct api_text host;
+    /* Its name. */
+    struct api_text name;
+    /* Places there, kept free or taken. */
+    struct api_int places;
+    /* Those that VMs have taken. */
+    struct api_int used;
+};
+extern const struct api_types_object api_types_reservation_host;
 
 /* How many hosts one rule turned away. */
 struct api_placement_filter {

@@ -94,6 +94,10 @@ struct catalog_own {
     struct api_text rescue;    /* VM: the volume that it boots from instead of its first */
     struct api_text boot;      /* VM: of its host when it was last started */
     struct api_text operation; /* HOST: that is under way */
+    struct api_texts places; /* RESERVATION: what it holds, "HOST NODES COUNT" each: an id, bits as
+                                above, so many there, taken by VMs or not */
+    struct api_int vcpus, memory_mib; /* RESERVATION: of each place, and cpu_policy, hugepages,
+                                         disk_gib as above */
 };
 extern const struct api_types_object catalog_own_type;
 

@@ -42,11 +42,12 @@ const struct catalog_kind_info catalog_kinds[CATALOG_KINDS] = {
     {                                                                                              \
         OWN_AT(member), .kind = API_KIND_BOOL                                                      \
     }
-#define OWN_TEXTS(member)                                                                          \
+#define OWN_LIST(member, most)                                                                     \
     {                                                                                              \
-        OWN_AT(member), .kind = API_KIND_LIST, .item_kind = API_KIND_TEXT, .max_items = 64,        \
+        OWN_AT(member), .kind = API_KIND_LIST, .item_kind = API_KIND_TEXT, .max_items = (most),    \
                         .max = 63                                                                  \
     }
+#define OWN_TEXTS(member) OWN_LIST(member, 64)
 
 static const struct api_types_field own_fields[] = {
     OWN_TEXT(secret_sha256), OWN_BOOL(session),   OWN_TEXT(user),      OWN_TEXT(certificate),
@@ -56,7 +57,8 @@ static const struct api_types_field own_fields[] = {
     OWN_TEXT(key),           OWN_TEXT(cert),      OWN_TEXT(usage),     OWN_INT(usage_number),
     OWN_TEXTS(steps),        OWN_INT(purge),      OWN_BOOL(made),      OWN_INT(wish),
     OWN_INT(was_gib),        OWN_TEXT(pool),      OWN_TEXT(resource),  OWN_TEXT(swap),
-    OWN_TEXT(rescue),        OWN_TEXT(boot),      OWN_TEXT(operation),
+    OWN_TEXT(rescue),        OWN_TEXT(boot),      OWN_TEXT(operation), OWN_LIST(places, 10000),
+    OWN_INT(vcpus),          OWN_INT(memory_mib),
 };
 
 const struct api_types_object catalog_own_type = {

@@ -105,6 +105,8 @@ enum sched_scope { SCHED_BY_HOST, SCHED_BY_RACK };
  * rule. Errors: EINVAL, ENOMEM. */
 int sched_group_set(struct sched *s, uint32_t group, enum sched_affinity affinity,
                     enum sched_scope scope, struct err *err);
+/* Whether its rule keeps members apart. */
+bool sched_group_is_apart(const struct sched *s, uint32_t group);
 /* How many members of the group are on the host. */
 uint32_t sched_group_members(const struct sched *s, uint32_t group, uint32_t host);
 

@@ -25,6 +25,13 @@ int sched_group_set(struct sched *s, uint32_t group, enum sched_affinity affinit
     return 0;
 }
 
+bool sched_group_is_apart(const struct sched *s, uint32_t group)
+{
+    return group && group < s->n_groups && s->groups[group].known &&
+           (s->groups[group].affinity == SCHED_APART ||
+            s->groups[group].affinity == SCHED_APART_IF);
+}
+
 void sched_group_fini(struct sched_group *g)
 {
     free(g->members);

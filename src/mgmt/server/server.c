@@ -22,6 +22,7 @@
 #include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_place.h"
+#include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_socket.h"
 #include "mgmt/server/server_start.h"
 #include "mgmt/server/server_storage.h"
@@ -50,6 +51,7 @@ static const struct server_route *const routes[] = {
     server_infra_routes,
     server_network_routes,
     server_placement_routes,
+    server_reservation_routes,
     server_storage_routes,
     server_system_routes,
     server_host_empty_routes,
@@ -122,6 +124,9 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
     case CATALOG_SERVER_GROUP:
         server_claim_changed(s, slot, before, after);
         break;
+    case CATALOG_RESERVATION:
+        server_reservation_changed(s, slot, before, after);
+        break;
     case CATALOG_VM:
         server_vm_changed(s, slot, before, after);
         break;
@@ -152,6 +157,7 @@ static void tick(void *ctx)
     struct server *s = ctx;
     server_host_tick(s);
     server_vm_tick(s);
+    server_reservation_tick(s);
     web_timer_arm(s->tick, TICK_US);
 }
 
@@ -365,6 +371,7 @@ void server_destroy(struct server *s)
     server_quotas_destroy(s->quotas);
     server_usage_destroy(s->usage);
     server_vm_destroy_all(s);
+    server_reservation_destroy_all(s);
     server_keys_destroy(s->keys);
     server_audit_destroy(s->audit);
     catalog_destroy(s->catalog);

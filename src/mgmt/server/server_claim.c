@@ -24,6 +24,7 @@
 #include "mgmt/server/server_host.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_numbers.h"
+#include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_vm.h"
 
 #define GROUPS_MAX (SCHED_GROUPS_MAX - 1)
@@ -114,8 +115,8 @@ static void failed(struct server_host *host, const struct claim *claim)
 }
 
 /* A host that was removed keeps its number, and so is nobody else's, until no claim is left. */
-static void release(struct server *s, const struct sched_need *need,
-                    const struct sched_choice *choice)
+void server_claim_release(struct server *s, const struct sched_need *need,
+                          const struct sched_choice *choice)
 {
     (void)sched_release(s->sched, need, choice, NULL);
     if (!server_host_numbered(s, choice->host))
@@ -126,7 +127,7 @@ static void claim_end(struct server *s, struct server_hold *h, bool ok)
 {
     struct claim *claim = container_of(h, struct claim, hold);
     struct server_host *host = server_host_find(s, &claim->host);
-    release(s, &claim->need, &claim->choice);
+    server_claim_release(s, &claim->need, &claim->choice);
     if (!host)
         return;
     if (ok)
@@ -157,6 +158,28 @@ static int claim(struct server_txn *t, struct server_host *host, const struct sc
                           .raise = {.host = host->id, .expected = claim->expected}};
     server_txn_op(t, &op);
     return 0;
+}
+
+static void further_end(struct server *s, struct server_hold *h, bool ok)
+{
+    struct claim *claim = container_of(h, struct claim, hold);
+    (void)ok;
+    server_claim_release(s, &claim->need, &claim->choice);
+}
+
+int server_claim_room(struct server_txn *t, const struct sched_need *need,
+                      const struct sched_choice *choice, bool raise)
+{
+    if (raise)
+        return claim(t, server_host_numbered(t->s, choice->host), need, choice);
+    struct claim *further = api_arena_alloc(&t->arena, sizeof(*further));
+    if (!further)
+        return -ENOMEM;
+    *further = (struct claim){.hold = {.end = further_end}, .need = *need, .choice = *choice};
+    int r = sched_adopt(t->s->sched, &further->need, &further->choice, NULL);
+    if (!r)
+        server_txn_hold(t, &further->hold);
+    return r;
 }
 
 static void note(struct catalog_object *vm, const struct sched_need *need, uint8_t nodes)
@@ -233,7 +256,7 @@ static bool holds(const struct catalog_object *v)
 static void let_go(struct server *s, struct server_vm *aux)
 {
     if (aux->holds)
-        release(s, &aux->need, &aux->choice);
+        server_claim_release(s, &aux->need, &aux->choice);
     aux->holds = false;
 }
 
@@ -280,11 +303,11 @@ void server_claim_changed(struct server *s, struct catalog_slot *slot,
             group_changed(s, after);
         return;
     }
-    if (!aux)
-        return;
-    let_go(s, aux);
-    if (after && holds(after))
+    if (aux)
+        let_go(s, aux);
+    if (aux && after && holds(after))
         adopt(s, aux, after);
+    server_reservation_vm_changed(s, before, after);
 }
 
 void server_claim_adopt(struct server *s, const struct store_id *host)
@@ -295,4 +318,5 @@ void server_claim_adopt(struct server *s, const struct store_id *host)
         if (aux && !aux->holds && holds(vms->slots[i]->now))
             adopt(s, aux, vms->slots[i]->now);
     }
+    server_reservation_host_changed(s, host);
 }

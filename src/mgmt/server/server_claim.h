@@ -21,6 +21,14 @@ void server_claim_need(struct server *s, const struct api_vm *vm, const struct a
  * longer there; ENOSPC; ENOMEM. */
 int server_claim_take(struct server_txn *t, const struct sched_need *need,
                       const struct sched_choice *choice, struct catalog_object *vm);
+/* Claims room for somebody else than a VM, until the transaction's end; `raise`: it is the
+ * transaction's first of that host. A further one has to be chosen after those before it were
+ * claimed, in the same turn of the loop. Errors: as above. */
+int server_claim_room(struct server_txn *t, const struct sched_need *need,
+                      const struct sched_choice *choice, bool raise);
+/* Gives back in the scheduler what was adopted there. */
+void server_claim_release(struct server *s, const struct sched_need *need,
+                          const struct sched_choice *choice);
 /* Claims what a VM needs more when it becomes as `need` says, where it is, and notes it in `next`,
  * the version that the transaction writes. Errors: EAGAIN: its host is gone; ENOSPC: no room. */
 int server_claim_grow(struct server_txn *t, const struct catalog_object *now,

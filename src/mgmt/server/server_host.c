@@ -16,6 +16,7 @@
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_numbers.h"
+#include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_vm.h"
 
 #define LEASE_NS    (INT64_C(20) * 1000000000)
@@ -70,6 +71,19 @@ bool server_host_trait(struct server *s, const char *name, uint64_t bits[SCHED_L
         return false;
     bits[(n - 1) / 64] |= UINT64_C(1) << (n - 1) % 64;
     return true;
+}
+
+/* As add_aggregates() numbers them: in the order of their ids, anew whenever one comes or goes. */
+bool server_host_aggregate(struct server *s, const struct store_id *aggregate,
+                           uint64_t bits[SCHED_LABEL_WORDS])
+{
+    const struct catalog_list *all = catalog_all(s->catalog, CATALOG_AGGREGATE);
+    for (size_t i = 0; i < all->n && i < SCHED_LABELS_MAX; i++)
+        if (!memcmp(&all->slots[i]->now->id, aggregate, sizeof(*aggregate))) {
+            bits[i / 64] |= UINT64_C(1) << i % 64;
+            return true;
+        }
+    return false;
 }
 
 uint32_t server_host_project_number(struct server *s, const struct store_id *project)
@@ -367,6 +381,7 @@ void server_host_changed(struct server *s, struct catalog_slot *slot,
     struct server_hosts *h = s->hosts;
     if (before && !after && before->kind == CATALOG_HOST) {
         forget(h, slot);
+        server_reservation_host_changed(s, &before->id);
         return;
     }
     if (slot->now->kind == CATALOG_HOST) {

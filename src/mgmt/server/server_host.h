@@ -18,6 +18,8 @@ struct server_host {
     uint32_t number;           /* in the scheduler */
     uint64_t committed;        /* the claim generation that the store has */
     uint64_t chain, in_flight; /* server_claim.c */
+    /* What reservations hold of it (server_reservation_room.c). */
+    uint64_t kept_places, kept_vcpus, kept_memory_mib, kept_disk_gib;
 
     struct server_link *link; /* NULL: not connected */
     bool lease_ended;
@@ -55,6 +57,8 @@ void server_host_tick(struct server *s);
 /* Numbers for what the scheduler knows by number: 0 and false: not known. */
 uint32_t server_host_zone_number(struct server *s, const struct store_id *zone);
 bool server_host_trait(struct server *s, const char *name, uint64_t bits[SCHED_LABEL_WORDS]);
+bool server_host_aggregate(struct server *s, const struct store_id *aggregate,
+                           uint64_t bits[SCHED_LABEL_WORDS]);
 uint32_t server_host_project_number(struct server *s, const struct store_id *project);
 
 #endif

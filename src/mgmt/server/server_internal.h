@@ -36,6 +36,7 @@ extern const struct server_route server_image_routes[];
 extern const struct server_route server_infra_routes[];
 extern const struct server_route server_network_routes[];
 extern const struct server_route server_placement_routes[];
+extern const struct server_route server_reservation_routes[];
 extern const struct server_route server_storage_routes[];
 extern const struct server_route server_system_routes[];
 extern const struct server_route server_vm_routes[];

@@ -5,15 +5,29 @@
 #include "mgmt/catalog/catalog.h"
 #include "mgmt/sched/sched.h"
 
+struct api_flavor;
+struct api_text;
+struct api_vm;
 struct server;
 struct server_call;
 struct server_txn;
+
+#define SERVER_PLACE_OFFERS 256 /* hosts of a reservation that are looked at together */
 
 struct server_place {
     struct sched_request request;
     uint32_t only[1]; /* request.only: the host that was asked for */
     struct sched_result result;
+    /* The reservation of which a place is taken; NULL: none. Set after server_place_prepare(). */
+    const struct catalog_slot *reservation;
+    uint32_t offers[SERVER_PLACE_OFFERS];
 };
+
+/* The labels of a request: project, policy, zone (an id; may be absent), what a flavor asks for,
+ * and aggregates that are dedicated to others. NULL, or what no host has and *which of it. */
+const char *server_place_labels(struct server *s, const struct store_id *project,
+                                const struct api_text *zone, const struct api_flavor *flavor,
+                                struct sched_request *request, const char **which);
 
 /* The request of a VM whose references are ids, of a flavor. `host`: where it must be; NULL:
  * anywhere. */

@@ -16,6 +16,8 @@
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_network.h"
 #include "mgmt/server/server_place.h"
+#include "mgmt/server/server_ref.h"
+#include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_vm.h"
 
@@ -27,7 +29,7 @@ struct make {
     struct server_txn *t;
     struct catalog_object *v;
     struct api_vm *vm;
-    struct catalog_slot *flavor, *image, *boot_volume;
+    struct catalog_slot *flavor, *image, *boot_volume, *reservation;
     const struct api_flavor *size;
     int64_t disk_gib;
     struct store_id host;
@@ -57,6 +59,9 @@ static int resolve(struct make *m)
         r = server_call_ref(c, CATALOG_ZONE, &vm->zone, "/zone", &other);
     if (!r)
         r = server_call_ref(c, CATALOG_SERVER_GROUP, &vm->server_group, "/server_group", &other);
+    if (!r)
+        r = server_call_ref(c, CATALOG_RESERVATION, &vm->reservation, "/reservation",
+                            &m->reservation);
     if (!r)
         r = server_call_ref(c, CATALOG_HOST, &vm->host, "/host", &other);
     if (!r && !m->image == !m->boot_volume)
@@ -233,6 +238,17 @@ static int fill(struct make *m)
     return 0;
 }
 
+/* It stays until the VM is there, or is not. */
+static int check_reservation(struct make *m)
+{
+    if (!m->reservation)
+        return 0;
+    int r = server_call_wait(m->c, m->reservation); /* it may be on its way to less room */
+    if (!r)
+        r = server_ref_keep(m->t, m->reservation);
+    return r ? r : server_reservation_usable(m->c, m->reservation->now, m->flavor->now->id_text);
+}
+
 static int choose(struct make *m)
 {
     struct store_id forced;
@@ -240,8 +256,11 @@ static int choose(struct make *m)
     if (!r)
         r = check_flavor(m);
     if (!r)
+        r = check_reservation(m);
+    if (!r)
         r = server_place_prepare(m->c, m->vm, m->size, m->disk_gib, forced_host(m, &forced),
                                  &m->place);
+    m->place.reservation = m->reservation;
     return r;
 }
 
@@ -420,9 +439,9 @@ static void batch_done(struct server_txn *t, int result)
 /* Nothing could be made: there is nothing to commit. */
 static int batch_empty(struct batch *b)
 {
-    struct server_call *c = b->m.c;
-    server_call_reply_struct(c, 202, &api_types_vm_batch, b->answer);
-    server_txn_abandon(b->t);
+    struct server_txn *t = b->t; /* the batch goes with the call, the answer with this */
+    server_call_reply_struct(b->m.c, 202, &api_types_vm_batch, b->answer);
+    server_txn_abandon(t);
     return 0;
 }
 

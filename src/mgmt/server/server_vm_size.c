@@ -4,6 +4,7 @@
 
 #include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_place.h"
+#include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_storage.h"
 #include "mgmt/server/server_vm.h"
 #include "mgmt/server/server_vm_act.h"
@@ -178,6 +179,7 @@ int server_vm_unshelve(struct server_call *c)
         return server_vm_act_no_memory(&a);
     r = server_place_prepare(c, a.vm, flavor_of(&a, &kept), a.v->own->disk_gib.v,
                              where_it_lies(&a, &host), place);
+    place->reservation = server_reservation_of(c->s, a.vm);
     if (!r && query->dry_run.v) {
         const char *name = a.slot->now->name;
         (void)server_vm_act_refuse(&a, -ECANCELED);

@@ -508,15 +508,19 @@ static void rig_check_host(unsigned i)
     }
     REQUIRE(host && host->in_sched && !sched_free(rig.s->sched, host->number, &left));
     const struct sched_host *spec = sched_host(rig.s->sched, host->number);
+    sum.vcpus += (int64_t)host->kept_vcpus;
+    sum.memory_mib += (int64_t)host->kept_memory_mib;
+    sum.disk_gib += (int64_t)host->kept_disk_gib;
     CHECK_EQ(left.cpu_hundredths, (int64_t)spec->cores * spec->cpu_ratio_percent - 100 * sum.vcpus);
     CHECK_EQ(left.memory_mib, spec->memory_mib - sum.memory_mib);
     CHECK_EQ(left.disk_gib, spec->disk_gib - sum.disk_gib);
-    CHECK_EQ(left.claims, vms->n);
+    CHECK_EQ(left.claims, vms->n + host->kept_places);
     CHECK_EQ(host->in_flight, 0);
     CHECK_EQ(spec->generation, (uint32_t)host->committed);
 }
 
-/* Nothing is under way: what is free is what the VMs leave, what is counted is what they have. */
+/* Nothing is under way: what is free is what VMs and reservations leave, what is counted is what
+ * VMs have. */
 static void rig_check(void)
 {
     const struct catalog_list *all = catalog_all(rig.s->catalog, CATALOG_VM);
