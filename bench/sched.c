@@ -123,7 +123,7 @@ static void fleet_open(struct fleet *f, uint32_t hosts)
         f->disk[i] = (int32_t)h.disk_gib;
     }
     for (uint32_t g = 1; g <= GROUPS; g++) {
-        sched_group_set(f->s, g, SCHED_APART, SCHED_BY_HOST, NULL);
+        sched_group_set(f->s, g, SCHED_APART, SCHED_BY_HOST, 1, NULL);
         memset(f->group_at[g], 0xff, sizeof(f->group_at[g]));
     }
 }

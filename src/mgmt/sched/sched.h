@@ -94,17 +94,18 @@ int sched_weigh(struct sched *s, struct err *err);
 
 enum sched_affinity {
     SCHED_TOGETHER,    /* affinity: where the members are */
-    SCHED_APART,       /* anti-affinity: where none is */
+    SCHED_APART,       /* anti-affinity: where none is, or fewer than the rule allows */
     SCHED_TOGETHER_IF, /* soft: where most members are, of the hosts that fit */
-    SCHED_APART_IF,    /* soft: where the fewest are */
+    SCHED_APART_IF,    /* soft: the same, else where the fewest are */
 };
 
 enum sched_scope { SCHED_BY_HOST, SCHED_BY_RACK };
 
 /* Makes group `group` (a number of the caller's, 1 ..; small, it indexes an array), or changes its
- * rule. Errors: EINVAL, ENOMEM. */
+ * rule. `most`: of members that are to be apart so many may share a host or rack; 0 is 1.
+ * Errors: EINVAL, ENOMEM. */
 int sched_group_set(struct sched *s, uint32_t group, enum sched_affinity affinity,
-                    enum sched_scope scope, struct err *err);
+                    enum sched_scope scope, uint32_t most, struct err *err);
 /* Whether its rule keeps members apart. */
 bool sched_group_is_apart(const struct sched *s, uint32_t group);
 /* How many members of the group are on the host. */

@@ -6,7 +6,7 @@
 #include "mgmt/sched/sched_internal.h"
 
 int sched_group_set(struct sched *s, uint32_t group, enum sched_affinity affinity,
-                    enum sched_scope scope, struct err *err)
+                    enum sched_scope scope, uint32_t most, struct err *err)
 {
     if (!group || group >= SCHED_GROUPS_MAX)
         return err_set(err, EINVAL, "group %u is not within 1 .. %u", group, SCHED_GROUPS_MAX - 1);
@@ -22,6 +22,7 @@ int sched_group_set(struct sched *s, uint32_t group, enum sched_affinity affinit
     s->groups[group].known = true;
     s->groups[group].affinity = affinity;
     s->groups[group].scope = scope;
+    s->groups[group].most = MAX(most, 1);
     return 0;
 }
 

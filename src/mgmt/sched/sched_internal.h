@@ -37,6 +37,7 @@ struct sched_group {
     bool known;
     enum sched_affinity affinity;
     enum sched_scope scope;
+    uint32_t most; /* of those to be apart, so many may share a scope */
     struct sched_member *members;
     size_t n_members, cap_members;
 };

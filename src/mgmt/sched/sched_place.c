@@ -240,9 +240,9 @@ static void drop_chosen(struct sched *s, const struct sched_result *r)
         s->candidates.words[r->chosen[i].host / 64] &= ~(UINT64_C(1) << (r->chosen[i].host % 64));
 }
 
-/* The hosts in whose scope `vms` members of a soft group are, added to the list. */
-static void search_level(const struct sched_query *q, struct search *all, uint32_t vms,
-                         const struct sched_result *without)
+/* The hosts in whose scope `least` to `most` members of a soft group are, added to the list. */
+static void search_level(const struct sched_query *q, struct search *all, uint32_t least,
+                         uint32_t most, const struct sched_result *without)
 {
     struct sched *s = q->s;
     struct search f;
@@ -250,7 +250,7 @@ static void search_level(const struct sched_query *q, struct search *all, uint32
     sched_query_candidates(q);
     if (without)
         drop_chosen(s, without);
-    sched_group_mask(s, q->group, vms, vms);
+    sched_group_mask(s, q->group, least, most);
     for (size_t w = 0; w < (s->limit + 63) / 64; w++)
         s->candidates.words[w] &= s->group_bits.words[w];
     search_candidates(&f);
@@ -266,21 +266,25 @@ static unsigned count_ties(const struct search *f)
     return ties;
 }
 
-/* A soft group: the scopes with the most members first, or those with the fewest. */
+/* A soft group: the scopes with the most members first; or those with fewer than may share one,
+ * which are all alike, then those with the fewest. */
 static void search_levels(const struct sched_query *q, const struct sched_result *without,
                           struct search *f, unsigned *ties)
 {
     bool together = q->group->affinity == SCHED_TOGETHER_IF;
     uint32_t vms = together ? sched_group_next(q->s, q->group, UINT32_MAX, true) : 0;
+    uint32_t least = vms;
+    if (!together)
+        vms = q->group->most - 1;
     *ties = 0;
     for (;;) {
-        search_level(q, f, vms, without);
+        search_level(q, f, least, vms, without);
         if (!*ties) /* all that were found so far are of one level */
             *ties = count_ties(f);
         uint32_t next = sched_group_next(q->s, q->group, vms, together);
         if (f->n == f->want || (together ? !vms : !next))
             return;
-        vms = next;
+        least = vms = next;
     }
 }
 

@@ -86,7 +86,7 @@ void sched_query_refresh(const struct sched_query *q)
     if (q->group && q->group->affinity == SCHED_TOGETHER)
         sched_group_mask(q->s, q->group, 1, UINT32_MAX);
     else if (q->group && q->group->affinity == SCHED_APART)
-        sched_group_mask(q->s, q->group, 0, 0);
+        sched_group_mask(q->s, q->group, 0, q->group->most - 1);
 }
 
 void sched_query_candidates(const struct sched_query *q)

@@ -290,8 +290,9 @@ static void group_changed(struct server *s, const struct catalog_object *v)
     enum sched_scope scope = g->by.is == API_VALUE && g->by.v == API_SERVER_GROUP_BY_RACK
                                  ? SCHED_BY_RACK
                                  : SCHED_BY_HOST;
+    uint32_t most = g->max_per_host.is == API_VALUE ? (uint32_t)g->max_per_host.v : 1;
     if (number)
-        (void)sched_group_set(s->sched, number, affinity, scope, NULL);
+        (void)sched_group_set(s->sched, number, affinity, scope, most, NULL);
 }
 
 void server_claim_changed(struct server *s, struct catalog_slot *slot,

@@ -138,7 +138,8 @@ static void judge(const struct ref *ref, uint32_t host, const struct sched_reque
     uint8_t bits;
     unsigned nodes = floats(n) ? 0 : pick(ref, host, f, n, &bits);
     int64_t memory = n->pages == SCHED_PAGES_4K ? n->memory_mib : 0;
-    bool group = (rule == SCHED_TOGETHER && all && !near) || (rule == SCHED_APART && near);
+    uint32_t most = MAX(ref->groups[n->group].most, 1);
+    bool group = (rule == SCHED_TOGETHER && all && !near) || (rule == SCHED_APART && near >= most);
     const bool refused[SCHED_FILTERS] = {
         h->state != SCHED_ENABLED,
         r->n_only && !listed(r->only, r->n_only, host),
@@ -184,7 +185,7 @@ static void score(const struct ref *ref, uint32_t host, const struct sched_reque
     unsigned all, near = n->group ? members(ref, n->group, host, &all) : 0;
     enum sched_affinity rule = ref->groups[n->group].affinity;
     if (n->group && rule == SCHED_APART_IF)
-        out->level = near;
+        out->level = near < MAX(ref->groups[n->group].most, 1) ? 0 : near;
     if (n->group && rule == SCHED_TOGETHER_IF)
         out->level = -(int64_t)near;
     if (!floats(n))

@@ -18,6 +18,7 @@ struct ref_group {
     bool known;
     enum sched_affinity affinity;
     enum sched_scope scope;
+    uint32_t most; /* 0 is 1 */
 };
 
 struct ref_free {

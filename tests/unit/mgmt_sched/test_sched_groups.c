@@ -12,7 +12,7 @@ static struct sched *racks(enum sched_affinity affinity, enum sched_scope scope)
         h.rack = rack[i];
         fleet_add(s, h);
     }
-    sched_group_set(s, 1, affinity, scope, NULL);
+    sched_group_set(s, 1, affinity, scope, 1, NULL);
     return s;
 }
 
@@ -50,7 +50,7 @@ static void members_apart_by_rack_leave_the_rack_to_others(void)
 static void a_host_without_a_rack_is_a_rack_of_its_own(void)
 {
     struct sched *s = fleet_of(2);
-    sched_group_set(s, 1, SCHED_APART, SCHED_BY_RACK, NULL);
+    sched_group_set(s, 1, SCHED_APART, SCHED_BY_RACK, 1, NULL);
     struct sched_request r = member(2);
     CHECK_EQ(fleet_place(s, &r), 0);
     CHECK_EQ(fleet_place(s, &r), 1);
@@ -101,6 +101,56 @@ static void soft_rules_yield_when_nothing_else_fits(void)
     sched_destroy(s);
 }
 
+static void so_many_apart_may_share_a_host(void)
+{
+    struct sched *s = fleet_of(2);
+    sched_group_set(s, 1, SCHED_APART, SCHED_BY_HOST, 3, NULL);
+    struct sched_request r = member(1);
+    int on[2] = {0};
+    for (unsigned i = 0; i < 6; i++) {
+        int host = fleet_place(s, &r);
+        CHECK(host >= 0 && host < 2);
+        on[host > 0]++;
+    }
+    CHECK(on[0] == 3 && on[1] == 3);
+    CHECK_EQ(fleet_place(s, &r), -ENOSPC);
+    CHECK_EQ(fleet_refused(s, &r, "group"), 2);
+    sched_group_set(s, 1, SCHED_APART, SCHED_BY_HOST, 4, NULL); /* one more each */
+    CHECK(fleet_place(s, &r) >= 0);
+    CHECK(fleet_place(s, &r) >= 0);
+    CHECK_EQ(fleet_place(s, &r), -ENOSPC);
+    sched_destroy(s);
+}
+
+static void so_many_apart_may_share_a_rack(void)
+{
+    struct sched *s = racks(SCHED_APART, SCHED_BY_RACK);
+    sched_group_set(s, 1, SCHED_APART, SCHED_BY_RACK, 2, NULL);
+    struct sched_request r = member(2);
+    int in[2] = {0};
+    for (unsigned i = 0; i < 4; i++)
+        in[fleet_place(s, &r) == 2]++;
+    CHECK(in[0] == 2 && in[1] == 2);
+    CHECK_EQ(fleet_place(s, &r), -ENOSPC);
+    sched_destroy(s);
+}
+
+/* Up to so many as well packed as any; beyond, evenly. */
+static void softly_so_many_share_before_others_do(void)
+{
+    struct sched *s = racks(SCHED_APART_IF, SCHED_BY_HOST);
+    sched_group_set(s, 1, SCHED_APART_IF, SCHED_BY_HOST, 2, NULL);
+    struct sched_request r = member(1);
+    static const int first[] = {0, 0, 1, 1, 2, 2};
+    for (unsigned i = 0; i < 6; i++)
+        CHECK_EQ(fleet_place(s, &r), first[i]);
+    int on[3] = {0};
+    for (unsigned i = 0; i < 6; i++)
+        on[fleet_place(s, &r)]++;
+    CHECK(on[0] == 2 && on[1] == 2 && on[2] == 2);
+    sched_destroy(s);
+}
+
 static void a_member_that_goes_frees_its_host(void)
 {
     struct sched *s = racks(SCHED_APART, SCHED_BY_HOST);
@@ -118,8 +168,8 @@ static void an_unknown_group_is_refused(void)
     struct sched *s = fleet_of(1);
     struct sched_request r = member(1);
     CHECK_EQ(fleet_place(s, &r), -EINVAL);
-    CHECK_EQ(sched_group_set(s, 0, SCHED_APART, SCHED_BY_HOST, NULL), -EINVAL);
-    CHECK_EQ(sched_group_set(s, SCHED_GROUPS_MAX, SCHED_APART, SCHED_BY_HOST, NULL), -EINVAL);
+    CHECK_EQ(sched_group_set(s, 0, SCHED_APART, SCHED_BY_HOST, 1, NULL), -EINVAL);
+    CHECK_EQ(sched_group_set(s, SCHED_GROUPS_MAX, SCHED_APART, SCHED_BY_HOST, 1, NULL), -EINVAL);
     sched_destroy(s);
 }
 
@@ -215,6 +265,9 @@ int main(void)
     TAP_RUN(members_together_stay_where_the_first_is);
     TAP_RUN(members_together_by_rack_use_all_of_the_rack);
     TAP_RUN(soft_rules_yield_when_nothing_else_fits);
+    TAP_RUN(so_many_apart_may_share_a_host);
+    TAP_RUN(so_many_apart_may_share_a_rack);
+    TAP_RUN(softly_so_many_share_before_others_do);
     TAP_RUN(a_member_that_goes_frees_its_host);
     TAP_RUN(an_unknown_group_is_refused);
     TAP_RUN(a_batch_counts_its_own_vms);

@@ -329,9 +329,10 @@ static void step(const struct fleet *fleet)
         release_one();
     if (one_in(40)) {
         uint32_t group = 1 + roll(REF_GROUPS - 1);
-        ref.groups[group] =
-            (struct ref_group){true, (enum sched_affinity)roll(4), (enum sched_scope)roll(2)};
-        sched_group_set(s, group, ref.groups[group].affinity, ref.groups[group].scope, NULL);
+        ref.groups[group] = (struct ref_group){true, (enum sched_affinity)roll(4),
+                                               (enum sched_scope)roll(2), one_in(2) ? 1 : roll(5)};
+        sched_group_set(s, group, ref.groups[group].affinity, ref.groups[group].scope,
+                        ref.groups[group].most, NULL);
     }
     if (one_in(100)) {
         CHECK_EQ(sched_weigh(s, NULL), 0);

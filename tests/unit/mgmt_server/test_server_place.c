@@ -358,6 +358,46 @@ static void a_group_keeps_its_vms_together_or_apart(void)
     rig_fini();
 }
 
+static unsigned on_host(unsigned i)
+{
+    return (unsigned)catalog_under(rig.s->catalog, CATALOG_VM, &rig.hosts[i])->n;
+}
+
+/* Hard: refused; soft: as far as it can be had. After a restart too. */
+static void so_many_of_a_group_share_a_host(void)
+{
+    REQUIRE(rig_init());
+    CHECK_EQ(rig_ask("POST", "/v1/server-groups",
+                     "{\"name\":\"g\",\"policy\":\"anti_affinity\",\"max_per_host\":2}"),
+             201);
+    CHECK_EQ(rig_ask("POST", "/v1/server-groups",
+                     "{\"name\":\"s\",\"policy\":\"anti_affinity\",\"max_per_host\":2,"
+                     "\"strength\":\"soft\"}"),
+             201);
+    char name[16];
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(name, sizeof(name), "g%u", i);
+        CHECK_EQ(rig_create(name, ",\"server_group\":\"g\""), 202);
+    }
+    REQUIRE(rig_restart());
+    CHECK_EQ(rig_create("g4", ",\"server_group\":\"g\""), 202);
+    CHECK_EQ(rig_create("g5", ",\"server_group\":\"g\""), 202);
+    for (unsigned i = 0; i < RIG_HOSTS; i++)
+        CHECK_EQ(on_host(i), 2);
+    CHECK_EQ(rig_create("g6", ",\"server_group\":\"g\""), 409);
+    CHECK(strstr(rig_answer.text, "\"filter\":\"anti_affinity\",\"hosts\":3"));
+    for (unsigned i = 0; i < 9; i++) {
+        snprintf(name, sizeof(name), "s%u", i);
+        CHECK_EQ(rig_create(name, ",\"server_group\":\"s\""), 202);
+        if (i == 5)
+            REQUIRE(rig_restart());
+    }
+    for (unsigned i = 0; i < RIG_HOSTS; i++)
+        CHECK_EQ(on_host(i), 5);
+    rig_check();
+    rig_fini();
+}
+
 static void racks_count_as_one(void)
 {
     REQUIRE(rig_init());
@@ -456,6 +496,7 @@ int main(void)
     TAP_RUN(the_settings_say_whether_vms_are_packed_or_spread);
     TAP_RUN(a_dry_run_names_the_next_best);
     TAP_RUN(a_group_keeps_its_vms_together_or_apart);
+    TAP_RUN(so_many_of_a_group_share_a_host);
     TAP_RUN(racks_count_as_one);
     TAP_RUN(a_batch_is_made_whole_or_as_far_as_there_is_room);
     TAP_RUN(a_vm_that_comes_back_is_placed_where_its_disk_is);
