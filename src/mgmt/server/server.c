@@ -101,6 +101,8 @@ static void changed(void *ctx, struct catalog_slot *slot, struct catalog_object 
                     struct catalog_object *after)
 {
     struct server *s = ctx;
+    if (before && after && before->seq == after->seq && after->kind == CATALOG_HOST)
+        return; /* when it was last heard of, and nothing else */
     switch (after ? after->kind : before->kind) {
     case CATALOG_USER:
     case CATALOG_ROLE:

@@ -424,6 +424,8 @@ void server_host_settle(struct server *s, struct catalog_slot *slot)
         server_txn_abandon(t);
         return;
     }
+    if (host->link && server_host_status_heard(v))
+        t->failed = -ENOMEM;
     *id = host->id;
     host->tried = true; /* if it fails, not at once again */
     server_txn_put(t, slot, v, false);

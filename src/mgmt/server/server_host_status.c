@@ -81,3 +81,29 @@ int server_host_status_fill(const struct server_host *host, struct catalog_objec
         r = copy_text(v, &status->address, &inventory->address);
     return r;
 }
+
+int server_host_status_heard(struct catalog_object *v)
+{
+    struct api_host *doc = v->doc;
+    char text[SERVER_TIME_BYTES];
+    server_meta_time(server_now_ms(), text);
+    return server_meta_text(v, &doc->status.v->seen_at, text);
+}
+
+/* Another version of the same write, as progress of operations is. */
+void server_host_status_seen(struct server *s, const struct store_id *host)
+{
+    const struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_HOST, host);
+    const struct api_host *doc = slot ? slot->now->doc : NULL;
+    if (!doc || doc->status.is != API_VALUE)
+        return;
+    struct catalog_object *v = catalog_copy(slot->now);
+    if (!v)
+        return;
+    v->seq = slot->now->seq;
+    if (server_host_status_heard(v) || catalog_seal(v)) {
+        catalog_unref(v);
+        return;
+    }
+    catalog_publish(s->catalog, v);
+}

@@ -10,6 +10,7 @@
 #include "mgmt/server/server_console.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_host_status.h"
 #include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
@@ -161,12 +162,14 @@ void server_link_take(struct server *s, struct server_host *host, const struct l
     switch (m->type) {
     case LINK_TYPE_INVENTORY:
         take_inventory(s, host, m->inventory, arena);
+        server_host_status_seen(s, &host->id);
         (void)fault_point("server_link.inventory.taken");
         break;
     case LINK_TYPE_HEARTBEAT:
         (void)fault_point("server_link.heartbeat.taken");
         if (m->heartbeat->pools.is == API_VALUE)
             take_pools(s, host, m->heartbeat->pools.v, m->heartbeat->pools.n);
+        server_host_status_seen(s, &host->id);
         break;
     case LINK_TYPE_SEEN:
         (void)fault_point("server_link.seen.begin");
