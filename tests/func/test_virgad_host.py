@@ -1,10 +1,19 @@
 #!/usr/bin/env python3
 """Hosts as the server hears of them: when it last did, and what several servers make of it."""
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
 import time
 
 from virgatest import case, check, check_eq, main
 from virgatest.agent import Agent
+from virgatest.cloud import Cloud
 from virgatest.described import DescribedCloud
+from virgatest.pg import Postgres
+
+LEASE_S = 20
 
 
 def until(what, why, timeout=60):
@@ -44,6 +53,59 @@ def a_host_shows_when_it_was_last_heard_of():
         check("seen_at" in status(cloud, agent), "known from before")
         agent.connect()
         until(lambda: status(cloud, agent)["seen_at"] > now, "heard again")
+
+
+@contextlib.contextmanager
+def two():
+    """Two servers on one store."""
+    with Postgres() as pg, Cloud("--store", pg.url) as one:
+        state = tempfile.mkdtemp(prefix="virga-cloud-")
+        try:
+            shutil.copy(os.path.join(one.state, "first-password"), state)
+            with Cloud("--store", pg.url, state=state) as other:
+                yield one, other
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def beating(agent):
+    """It says that it lives."""
+    stop = threading.Event()
+    def beat():
+        number = 0
+        while not stop.wait(2):
+            number += 1
+            with contextlib.suppress(OSError, AttributeError): # not connected
+                agent.say("heartbeat", number=number, health="ok")
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@case
+def a_host_of_one_server_is_up_at_the_others():
+    """For longer than a lease, in which only the one hears it; when that server is killed, the others miss it, until it comes to them."""
+    with two() as (one, other), Agent(one, "h") as agent, beating(agent):
+        until(lambda: other.get(f"/hosts/{agent.host}").status == 200 and status(other, agent)["state"] == "up", "both know that it is up")
+        after = other.get("/events?limit=1000").body["next_after"]
+        time.sleep(LEASE_S + 6) # nothing is to happen: there is no event to wait for
+        check_eq([status(c, agent)["state"] for c in (one, other)], ["up", "up"], "up at both")
+        said = [e["type"] for e in other.get(f"/events?limit=1000&after={after}").body["items"] if e["type"].startswith("virga.host.")]
+        check_eq(said, [], "it was so all the time")
+        one.kill()
+        until(lambda: status(other, agent)["state"] == "unreachable", "nobody hears it any more")
+        agent.disconnect()
+        agent.cloud = other
+        agent.connect()
+        until(lambda: status(other, agent)["state"] == "up", "it has come to the other one")
+        one.start()
+        time.sleep(3) # its view of the host is from before
+        check_eq([status(c, agent)["state"] for c in (one, other)], ["up", "up"], "up at both")
 
 
 main()

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "mgmt/server/server_audit.h"
@@ -21,6 +22,7 @@
 #include "mgmt/server/server_key.h"
 #include "mgmt/server/server_keypair.h"
 #include "mgmt/server/server_link.h"
+#include "mgmt/server/server_peer.h"
 #include "mgmt/server/server_place.h"
 #include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_socket.h"
@@ -157,6 +159,7 @@ void server_written(struct server *s, enum catalog_kind kind, const struct store
 static void tick(void *ctx)
 {
     struct server *s = ctx;
+    server_peer_tick(s);
     server_host_tick(s);
     server_vm_tick(s);
     server_reservation_tick(s);
@@ -198,7 +201,9 @@ static int load_object(struct server *s, const struct store_record *r, struct er
 
 int server_follow_record(struct server *s, const struct store_record *r, struct err *err)
 {
-    if (r->type == STORE_COUNTER) {
+    if (r->type == STORE_COUNTER && server_peer_heard(s, &r->id, r->name, clock_now_ns())) {
+        return 0;
+    } else if (r->type == STORE_COUNTER) {
         server_quotas_load(s->quotas, &r->id, r->name, r->value, r->seq);
     } else if (r->type == STORE_CLAIM) {
         server_host_generation(s, &r->id, (uint64_t)r->value);
@@ -242,11 +247,12 @@ static int create_parts(struct server *s, struct err *err)
     s->usage = server_usage_create(s);
     s->hosts = s->sched && s->catalog ? server_hosts_create(s) : NULL;
     s->keys = server_keys_create();
+    s->peers = server_peers_create();
     s->audit = server_audit_create(err);
     s->networks = server_networks_create();
     s->storage = server_storage_create(s);
-    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->audit &&
-                   s->networks && s->storage && s->tick
+    return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->peers &&
+                   s->audit && s->networks && s->storage && s->tick
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -375,6 +381,7 @@ void server_destroy(struct server *s)
     server_vm_destroy_all(s);
     server_reservation_destroy_all(s);
     server_keys_destroy(s->keys);
+    server_peers_destroy(s->peers);
     server_audit_destroy(s->audit);
     catalog_destroy(s->catalog);
     sched_destroy(s->sched);

@@ -16,6 +16,7 @@
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_numbers.h"
+#include "mgmt/server/server_peer.h"
 #include "mgmt/server/server_reservation.h"
 #include "mgmt/server/server_vm.h"
 
@@ -404,6 +405,25 @@ static void settled(struct server_txn *t, int result)
         host->tried = false;
 }
 
+/* Where there are several servers it matters to which one a host is connected. */
+static int note_server(const struct server_host *host, struct catalog_object *v)
+{
+    char text[UUID_TEXT_BYTES];
+    uuid_format(host->s->config.id.bytes, text);
+    if (!host->link || !host->s->follow ||
+        (v->own->server.is == API_VALUE && !strcmp(v->own->server.v, text)))
+        return 0;
+    return server_meta_text(v, &v->own->server, text);
+}
+
+/* It is connected to another server, which hears it and lives: its lease is that one's business. */
+static bool is_elsewhere(const struct server_host *host, const struct catalog_object *v,
+                         int64_t now_ns)
+{
+    return !host->link && v->own->server.is == API_VALUE &&
+           server_peer_lives(host->s, v->own->server.v, now_ns);
+}
+
 void server_host_settle(struct server *s, struct catalog_slot *slot)
 {
     struct server_host *host = slot->aux;
@@ -412,8 +432,9 @@ void server_host_settle(struct server *s, struct catalog_slot *slot)
     struct catalog_object *v = catalog_copy(slot->now);
     if (!v)
         return;
-    if (server_host_status_fill(host, v) ||
-        api_json_equal(&api_types_host, v->doc, slot->now->doc)) {
+    if (server_host_status_fill(host, v) || note_server(host, v) ||
+        (api_json_equal(&api_types_host, v->doc, slot->now->doc) &&
+         api_json_equal(&catalog_own_type, v->own, slot->now->own))) {
         catalog_unref(v);
         return;
     }
@@ -442,7 +463,7 @@ void server_host_tick(struct server *s)
         if (!host)
             continue;
         server_host_empty_step(s, slot);
-        bool ended = now_ns - host->heard_ns > LEASE_NS;
+        bool ended = now_ns - host->heard_ns > LEASE_NS && !is_elsewhere(host, slot->now, now_ns);
         if (ended && host->link)
             server_link_end(host->link, "nothing was heard for too long");
         if (ended || host->lease_ended || host->tried) {

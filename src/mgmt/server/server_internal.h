@@ -81,6 +81,7 @@ struct server {
     struct server_storage *storage;
     struct server_socket *sockets; /* WebSockets that are open */
     struct server_follow *follow;  /* NULL: nobody else writes to the store */
+    struct server_peers *peers;    /* see server_peer.h */
     struct auth_table *auth;
     struct auth_hasher *hasher;
     struct auth_rate *token_rate, *login_rate;

@@ -2,6 +2,8 @@
  * the requests that empty them. */
 #include "mgmt/server/server_host.h"
 
+#include "base/clock.h"
+#include "mgmt/server/server_peer.h"
 #include "server_rig.h"
 
 static const struct api_host *host_doc(unsigned i)
@@ -47,6 +49,58 @@ static void a_host_whose_lease_ends_is_unreachable_and_takes_no_vms(void)
     uint64_t seq = rig.s->seq;
     tick();
     CHECK_EQ(rig.s->seq, seq); /* written once */
+    rig_fini();
+}
+
+/* As if the host were connected to the server of that id. */
+static void connect_elsewhere(unsigned i, const struct store_id *server)
+{
+    char text[UUID_TEXT_BYTES];
+    uuid_format(server->bytes, text);
+    struct catalog_object *v =
+        catalog_copy(catalog_find(rig.s->catalog, CATALOG_HOST, &rig.hosts[i])->now);
+    CHECK_EQ(server_meta_text(v, &v->own->server, text), 0);
+    rig_put(v);
+    host_aux(i)->heard_ns -= INT64_C(60) * 1000000000;
+}
+
+/* Whoever hears a host ends its lease; the others do when they do not hear that server any more. */
+static void another_servers_host_is_up_while_that_server_lives(void)
+{
+    REQUIRE(rig_init());
+    static const struct store_id other = {{7}}, unknown = {{8}};
+    const struct store_text name = store_text_of(SERVER_PEER_COUNTER);
+    CHECK(!server_peer_heard(rig.s, &other, store_text_of("vms"), clock_now_ns()));
+    CHECK(server_peer_heard(rig.s, &other, name, clock_now_ns()));
+    connect_elsewhere(0, &other);
+    connect_elsewhere(1, &unknown);
+    connect_elsewhere(2, &rig.s->config.id);
+    tick();
+    CHECK_EQ(host_doc(0)->status.v->state.v, API_HOST_STATUS_STATE_UP);
+    CHECK_EQ(host_doc(1)->status.v->state.v, API_HOST_STATUS_STATE_UNREACHABLE);
+    CHECK_EQ(host_doc(2)->status.v->state.v, API_HOST_STATUS_STATE_UNREACHABLE);
+    CHECK(server_peer_heard(rig.s, &other, name, clock_now_ns() - 2 * SERVER_PEER_LEASE_NS));
+    tick();
+    CHECK_EQ(host_doc(0)->status.v->state.v, API_HOST_STATUS_STATE_UNREACHABLE);
+    rig_fini();
+}
+
+/* Those that were not heard for longest are forgotten. */
+static void many_servers_come_and_go(void)
+{
+    REQUIRE(rig_init());
+    const struct store_text name = store_text_of(SERVER_PEER_COUNTER);
+    int64_t now_ns = clock_now_ns();
+    char text[UUID_TEXT_BYTES];
+    for (unsigned i = 1; i <= 200; i++) {
+        struct store_id id = {{1, (uint8_t)i}};
+        CHECK(server_peer_heard(rig.s, &id, name, now_ns + i));
+        uuid_format(id.bytes, text);
+        CHECK(server_peer_lives(rig.s, text, now_ns + i));
+    }
+    const struct store_id first = {{1, 1}};
+    uuid_format(first.bytes, text);
+    CHECK(!server_peer_lives(rig.s, text, now_ns));
     rig_fini();
 }
 
@@ -172,6 +226,8 @@ static void a_fenced_host_is_activated_again(void)
 int main(void)
 {
     TAP_RUN(a_host_whose_lease_ends_is_unreachable_and_takes_no_vms);
+    TAP_RUN(another_servers_host_is_up_while_that_server_lives);
+    TAP_RUN(many_servers_come_and_go);
     TAP_RUN(what_could_not_be_written_is_tried_once_a_tick);
     TAP_RUN(a_removed_host_leaves_no_claim_behind);
     TAP_RUN(maintenance_comes_to_its_end);
