@@ -43,6 +43,9 @@ struct control_balloon {
 /* Receives one counter: ("disk0", "read_bytes", 4096). */
 typedef void control_counter_fn(void *arg, const char *device, const char *counter, uint64_t value);
 
+/* Receives one address that the guest was seen with: ("net0", "10.0.0.5"). */
+typedef void control_address_fn(void *arg, const char *nic, const char *ip);
+
 /* What a VM offers. All slots run on the loop's thread and must not wait for the guest; those that
  * return int return 0 or -errno with err set (vm_api_problem_code() gives the HTTP status: EBUSY is
  * "not in this run state", ENOENT an id that is not there, EEXIST one that is, ENOTSUP a device
@@ -54,6 +57,9 @@ struct control_ops {
     const struct vm_config *(*config)(void *vm);
     /* GET /v1/vm/counters: calls fn for each; devices may come in any order, each in one go. */
     void (*counters)(void *vm, control_counter_fn *fn, void *arg);
+
+    /* GET /v1/vm, "addresses": calls fn for each. */
+    void (*addresses)(void *vm, control_address_fn *fn, void *arg);
 
     /* PUT /v1/vm/boot: CREATED to RUNNING. EBUSY in any other state. */
     int (*boot)(void *vm, struct err *err);

@@ -52,6 +52,13 @@ static void null_counters(void *opaque, control_counter_fn *fn, void *arg)
         fn(arg, vm->config.disks[i].id, "read_bytes", 0);
 }
 
+static void null_addresses(void *opaque, control_address_fn *fn, void *arg)
+{
+    const struct control_null *vm = opaque;
+    if (vm->address)
+        fn(arg, "net0", vm->address);
+}
+
 static int move(struct control_null *vm, const char *what, unsigned from_states,
                 enum vm_api_state to, struct err *err)
 {
@@ -185,6 +192,7 @@ const struct control_ops control_null_ops = {
     .status = null_status,
     .config = null_config,
     .counters = null_counters,
+    .addresses = null_addresses,
     .boot = null_boot,
     .pause = null_pause,
     .resume = null_resume,

@@ -11,6 +11,7 @@ struct control_null {
     unsigned n_calls;      /* of slots that change something */
     const char *last_call; /* "pause" */
     uint64_t balloon_bytes;
+    const char *address; /* that its guest has on "net0"; NULL: none. Borrowed */
     uint16_t columns, rows;
     int kept_fd;   /* the first descriptor of the last attach; -1 */
     int fail_next; /* an errno with which the next such slot fails; 0 */

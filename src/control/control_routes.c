@@ -69,6 +69,11 @@ static void get_version(struct call *call)
                 json_pack("{sssi}", "version", VIRGA_VERSION, "api", VM_API_VERSION));
 }
 
+static void add_address(void *arg, const char *nic, const char *ip)
+{
+    json_array_append_new(arg, json_pack("{ssss}", "nic", nic, "ip", ip));
+}
+
 static void get_vm(struct call *call)
 {
     struct control_status s = {0};
@@ -81,6 +86,11 @@ static void get_vm(struct call *call)
                   vm_api_state_name(s.state), "reason", s.reason, "engine", s.engine, "uptime_ms",
                   (json_int_t)s.uptime_ms, "memory_bytes", (json_int_t)config->memory.size_bytes,
                   "cpus", (int)config->cpus.count);
+    json_t *addresses = json && call->c->ops->addresses ? json_array() : NULL;
+    if (addresses) {
+        call->c->ops->addresses(call->c->vm, add_address, addresses);
+        json_object_set_new(json, "addresses", addresses);
+    }
     answer_json(call->answer, 200, json);
 }
 

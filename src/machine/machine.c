@@ -175,6 +175,7 @@ void machine_destroy(struct machine *m)
     vcpus_fini(&m->vcpus);
     machine_devices_fini(m);
     loop_post_cancel(m->setup.loop, &m->request_post);
+    loop_timer_cancel(m->setup.loop, &m->addresses_timer);
     machine_chipset_fini(m);
     engine_vm_destroy(m->vm);
     bus_fini(&m->bus);

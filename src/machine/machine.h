@@ -39,6 +39,7 @@ enum machine_event_kind {
     MACHINE_EVENT_IO_ERROR,      /* a disk failed: `device`, `text` */
     MACHINE_EVENT_ATTACHED,      /* `device` is there */
     MACHINE_EVENT_DETACHED,      /* the guest let `device` go */
+    MACHINE_EVENT_ADDRESSES,     /* machine_addresses() has something else to say */
     MACHINE_EVENT_DEVICE_FAILED, /* `device` needs a reset, or its back end is gone for good: `text`
                                   */
 };
@@ -159,6 +160,12 @@ void machine_counters(struct machine *m,
                       void (*fn)(void *arg, const char *device, const char *counter,
                                  uint64_t value),
                       void *arg);
+
+/* Calls fn(arg, NIC's id, address) for each address that the guest was seen with, NIC by NIC; the
+ * texts are valid during the call. It is what the guest's own frames say (net/net_addresses.h); of
+ * NICs that another process serves nothing is known, and a VM that was loaded begins with none. */
+void machine_addresses(struct machine *m, void (*fn)(void *arg, const char *nic, const char *ip),
+                       void *arg);
 
 /* Writes and reads all state but RAM and disks. Save: PAUSED. Load: CREATED, a machine of the same
  * config whose RAM is in place (what holds the guest's clock is brought up to date in it); it is

@@ -65,6 +65,7 @@ enum machine_request {
     MACHINE_REQUEST_EJECT = 1 << 5,
     MACHINE_REQUEST_DEVICE_FAILED = 1 << 6,
     MACHINE_REQUEST_DEBUGGER = 1 << 7,
+    MACHINE_REQUEST_ADDRESSES = 1 << 8,
 };
 /* Those after which the guest must not go on before the main thread has acted. */
 #define MACHINE_REQUESTS_HOLD                                                                      \
@@ -134,6 +135,9 @@ struct machine {
     const struct machine_debugger *debugger; /* NULL: none. The main thread's, and under the lock */
     int debug_vcpu;                          /* which has stopped first, -1: none not yet told */
     struct kvm_debug_exit_arch debug_exit_info;
+    _Atomic bool addresses_changed;         /* and the main thread has not yet told it */
+    struct loop_timer addresses_timer;      /* the main thread's, as the next */
+    int64_t addresses_told_ns;              /* 0: never */
     struct machine_failure crash, io_error; /* the first of each not yet reported */
 };
 
@@ -175,6 +179,12 @@ void machine_device_abandon(struct machine_device *d);
 void machine_device_failed(void *opaque, const struct err *why);
 /* For vhost-user devices: a connector that asks the program for `path`, or NULL. */
 const struct vhu_connector *machine_device_connector(struct machine_device *d, const char *path);
+
+/* machine_addresses.c. What a NIC's guest was seen with has changed; `opaque` is the device.
+ * Threads: any. */
+void machine_addresses_changed(void *opaque);
+/* The main thread's part of it. */
+void machine_addresses_request(struct machine *m);
 
 /* machine_misc.c: the devices besides disks and NICs, from the config. */
 int machine_misc_add(struct machine *m, struct machine_files *files, struct err *err);

@@ -48,6 +48,7 @@ static struct virtio_device *create_nic(struct machine_device *d, const struct v
         .rx_limit = {.ops_per_s = c->limits.iops, .bytes_per_s = c->limits.bandwidth_bytes},
         .tx_limit = {.ops_per_s = c->limits.iops, .bytes_per_s = c->limits.bandwidth_bytes},
         .lost = nic_lost,
+        .addresses_changed = machine_addresses_changed,
         .opaque = d,
     };
     memcpy(options.mac, c->mac, sizeof(options.mac));

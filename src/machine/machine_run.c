@@ -344,6 +344,8 @@ void machine_requests_run(struct loop_post *p)
         pause_for_debugger(m);
     if (requests & MACHINE_REQUEST_DEVICE_FAILED)
         report_failed_devices(m);
+    if (requests & MACHINE_REQUEST_ADDRESSES)
+        machine_addresses_request(m);
     if (requests & MACHINE_REQUEST_EJECT)
         machine_devices_eject(m, atomic_exchange(&m->eject_slots, 0));
     if (m->state == MACHINE_RUNNING)

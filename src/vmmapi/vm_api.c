@@ -13,9 +13,9 @@ const char *vm_api_state_name(enum vm_api_state state)
 
 const char *vm_api_event_name(enum vm_api_event event)
 {
-    static const char *const names[] = {"state",    "shutdown", "reset",         "debug-exit",
-                                        "crash",    "io-error", "device-failed", "attached",
-                                        "detached", "saved",    "save-failed",   "lost"};
+    static const char *const names[] = {
+        "state",    "shutdown", "reset", "debug-exit",  "crash",     "io-error", "device-failed",
+        "attached", "detached", "saved", "save-failed", "addresses", "lost"};
     return (size_t)event < ARRAY_LEN(names) ? names[event] : "unknown";
 }
 

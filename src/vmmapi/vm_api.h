@@ -37,6 +37,7 @@ enum vm_api_event {
     VM_API_EVENT_DETACHED,      /* "detached": the guest let the device go */
     VM_API_EVENT_SAVED,         /* "saved": the file that PUT /v1/vm/save was given is whole */
     VM_API_EVENT_SAVE_FAILED,   /* "save-failed": it is not; text says why */
+    VM_API_EVENT_ADDRESSES,     /* "addresses": the guest was seen with others: GET /v1/vm */
     VM_API_EVENT_LOST,          /* "lost": the reader was slow; text says how many are missing */
 };
 const char *vm_api_event_name(enum vm_api_event event);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The devices besides disks and NICs from inside a guest: balloon, rng, console, vsock, shares."""
+"""The devices besides disks and NICs from inside a guest: balloon, rng, console, vsock, shares. And what a NIC
+says of its guest."""
 import hashlib
 import os
+import shutil
 import socket
 import tempfile
 import threading
@@ -72,6 +74,45 @@ def a_balloon_takes_and_gives_memory_and_free_pages_go_back_to_the_host():
         wait_until(vm, "the pages of a deleted file go back to the host", lambda: resident(vm.process.pid) < full - 30 * MIB)
         stats = vm.api("GET", "/v1/vm/balloon")[1]
         check(0 < stats["guest"]["free_bytes"] <= stats["guest"]["total_bytes"], f"the statistics are {stats}")
+        vm.send("go on\n")
+        vm.run()
+
+
+# Neither address is given by anybody: the guest takes them.
+ADDRESSES = r"""
+    ip link set eth0 up
+    ip addr add 192.0.2.5/24 dev eth0
+    ip -6 addr add 2001:db8::5/64 dev eth0
+    ping -c 1 -w 5 192.0.2.1 || true
+    check the_guest_has_its_address sh -c 'ip addr show dev eth0 | grep -q 192.0.2.5'
+    echo "addressed"
+    read -r _
+    ip addr del 192.0.2.5/24 dev eth0
+    ip addr add 192.0.2.6/24 dev eth0
+    ping -c 1 -w 5 192.0.2.1 || true
+    echo "another"
+    read -r _
+"""
+
+
+def seen(vm):
+    """The addresses that the monitor has seen, by NIC."""
+    return {(a["nic"], a["ip"]) for a in vm.api("GET", "/v1/vm")[1]["addresses"]}
+
+
+@case
+def the_addresses_that_a_guest_uses_are_seen():
+    if not shutil.which("passt"):
+        skip("passt is not installed")
+    with VM(ADDRESSES, nets=["user,id=wan"]) as vm:
+        vm.wait_event("addresses")  # of the first, whichever that is
+        vm.expect("^addressed$")
+        wanted = {("wan", "192.0.2.5"), ("wan", "2001:db8::5")}
+        wait_until(vm, "both addresses are seen", lambda: wanted <= seen(vm))
+        vm.send("go on\n")
+        vm.expect("^another$")
+        wait_until(vm, "another one is seen", lambda: ("wan", "192.0.2.6") in seen(vm))
+        check(not any(ip in ("192.0.2.1", "0.0.0.0", "::") for _, ip in seen(vm)), f"what it only asked for is not its own: {seen(vm)}")
         vm.send("go on\n")
         vm.run()
 

@@ -158,6 +158,9 @@ def nics_of_all_kinds_carry_traffic():
                 check_eq(server.sums.get(timeout=20), sent, "what the guest sent, as it arrived")
                 vm.expect("^serving$", 120)
                 check_eq(hashlib.sha256(fetch(18080)).hexdigest(), sent, "what came through the forwarded port")
+                seen = {(a["nic"], a["ip"]) for a in vm.api("GET", "/v1/vm")[1]["addresses"]}
+                check(("tap", "10.77.0.2") in seen and ("tap", "10.77.0.1") not in seen, f"the guest's address is seen: {seen}")
+                check(any(nic == "user" for nic, _ in seen), f"what passt's DHCP gave is seen too: {seen}")
                 vm.send("go on\n")
                 vm.expect("^plug$")
                 fd = tap_fd("vt1")

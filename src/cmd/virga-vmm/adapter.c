@@ -39,6 +39,12 @@ static void counters(void *vm, control_counter_fn *fn, void *arg)
     machine_counters(v->machine, fn, arg);
 }
 
+static void addresses(void *vm, control_address_fn *fn, void *arg)
+{
+    struct vmm *v = vm;
+    machine_addresses(v->machine, fn, arg);
+}
+
 static int boot(void *vm, struct err *err)
 {
     return machine_boot(((struct vmm *)vm)->machine, err);
@@ -191,6 +197,7 @@ const struct control_ops vmm_control_ops = {
     .status = status,
     .config = config,
     .counters = counters,
+    .addresses = addresses,
     .boot = boot,
     .pause = pause_vm,
     .resume = resume,
@@ -280,6 +287,9 @@ static void event(void *opaque, const struct machine_event *e)
     case MACHINE_EVENT_DETACHED:
         vm_config_remove_device(&v->config, e->device);
         tell(v, VM_API_EVENT_DETACHED, e);
+        break;
+    case MACHINE_EVENT_ADDRESSES:
+        tell(v, VM_API_EVENT_ADDRESSES, e);
         break;
     case MACHINE_EVENT_DEVICE_FAILED:
         LOG_LIMITED(LOG_WARN, "machine", "device failed: device=%s %s", e->device, e->text);

@@ -296,6 +296,7 @@ static void reset(struct virtio_device *dev)
     stop(n);
     for (unsigned i = 0; i < n->n_pairs; i++)
         virtio_net_rx_reset(&n->pairs[i]);
+    virtio_net_sight_reset(n);
     set_defaults(n, 0);
     struct err err = {0};
     if (net_set_active_pairs(n->nb, 1, &err) || net_set_offloads(n->nb, 0, &err))
@@ -359,6 +360,7 @@ static void destroy(struct virtio_device *dev)
     net_destroy(n->nb);
     pthread_mutex_destroy(&n->rx_limit.lock);
     pthread_mutex_destroy(&n->tx_limit.lock);
+    pthread_mutex_destroy(&n->sight.lock);
     free(n->pairs);
     free(n);
 }
@@ -442,6 +444,7 @@ struct virtio_device *virtio_net_create(struct guest_mem *mem, struct net_backen
     int64_t now_ns = loop_now_ns(options->loops[0]);
     limit_init(&n->rx_limit, &options->rx_limit, now_ns);
     limit_init(&n->tx_limit, &options->tx_limit, now_ns);
+    pthread_mutex_init(&n->sight.lock, NULL);
     for (unsigned i = 0; i < n->n_pairs; i++) {
         struct virtio_net_pair *p = &n->pairs[i];
         p->net = n;

@@ -8,6 +8,7 @@
 #include "io/loop.h"
 #include "mem/guest_mem.h"
 #include "net/net.h"
+#include "net/net_addresses.h"
 
 struct virtio_net_options {
     uint8_t mac[6];
@@ -21,6 +22,9 @@ struct virtio_net_options {
     /* Told when the back end is gone for good: the link is then down. `why` is only valid during
      * the call. May be NULL. Threads: called in the thread of a loop. */
     void (*lost)(void *opaque, const char *why);
+    /* Told when virtio_net_addresses_get() has something else to say, but not of what only grew too
+     * old. May be NULL. Threads: called in the thread of a loop, or of who resets the device. */
+    void (*addresses_changed)(void *opaque);
     void *opaque;
 };
 
@@ -49,5 +53,9 @@ struct virtio_net_counters {
 
 /* Sums over all pairs since creation. Threads: any; each number is right, not all of one moment. */
 void virtio_net_counters_get(struct virtio_device *dev, struct virtio_net_counters *out);
+
+/* The addresses that the guest uses, by the frames that were sent for it since the device was last
+ * reset or restored. Threads: any. */
+void virtio_net_addresses_get(struct virtio_device *dev, struct net_addresses *out);
 
 #endif

@@ -17,7 +17,11 @@
  * Notifications: while a ring is being served the driver is asked not to kick. An empty transmit
  * ring is looked at a few more times, in between which the other users of the loop have their
  * turn, before kicks are enabled again. Completions are published, and the driver interrupted if
- * it wants, in batches. */
+ * it wants, in batches.
+ *
+ * Addresses: of each frame that was sent, the type is looked at; the few that tell which addresses
+ * the guest has are copied out of its memory and read. Not saved: after a restore the guest is told
+ * to announce itself, and fills the table again. */
 #ifndef DEV_VIRTIO_VIRTIO_NET_INTERNAL_H
 #define DEV_VIRTIO_VIRTIO_NET_INTERNAL_H
 
@@ -69,6 +73,12 @@ struct virtio_net_limit {
     _Atomic bool on; /* else the lock is not taken */
     pthread_mutex_t lock;
     struct rate_limiter limiter;
+};
+
+/* What the guest's frames tell, of all pairs. The lock is a leaf. */
+struct virtio_net_sight {
+    pthread_mutex_t lock;
+    struct net_addresses addresses;
 };
 
 struct virtio_net_rx {
@@ -124,6 +134,7 @@ struct virtio_net {
     bool promiscuous, all_multicast; /* accepted and remembered; everything is delivered */
     bool announce_due;               /* after a restore: once active */
     struct virtio_net_limit rx_limit, tx_limit;
+    struct virtio_net_sight sight;
     struct virtio_watch ctrl;
     struct virtio_net_pair *pairs;
 };
@@ -159,6 +170,11 @@ void virtio_net_rx_reset(struct virtio_net_pair *p);
 int virtio_net_tx_start(struct virtio_net_pair *p);
 void virtio_net_tx_stop(struct virtio_net_pair *p);
 void virtio_net_tx_serve(struct virtio_net_pair *p);
+
+/* virtio_net_sight.c: notes what a packet tells that was sent, and is still the device's. */
+void virtio_net_sight_look(struct virtio_net_pair *p, const struct virtq_chain *c);
+/* Another driver, maybe of another system, comes. */
+void virtio_net_sight_reset(struct virtio_net *n);
 
 /* Serves the control queue. A virtio_watch's serve(). */
 bool virtio_net_ctrl_serve(struct virtio_watch *w);

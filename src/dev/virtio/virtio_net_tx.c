@@ -49,6 +49,7 @@ static int send_chain(struct virtio_net_pair *p, const struct virtq_chain *c, in
     if (ret == 0) {
         virtio_net_count(&tx->stat.packets, 1);
         virtio_net_count(&tx->stat.bytes, frame_bytes);
+        virtio_net_sight_look(p, c);
         return 0;
     }
     if (ret == -EAGAIN) {

@@ -9,6 +9,13 @@ static void the_vm_is_shown(void)
     set_up(&f, -1);
     int fd = client(&f);
     CHECK(answers(ask(&f, fd, GET("/v1/vm")), 200, "\"state\": \"created\""));
+    CHECK(answers(ask(&f, fd, GET("/v1/vm")), 200, "\"addresses\": []"));
+    f.vm.address = "10.0.0.5";
+    json_t *vm = json_loads(strstr(ask(&f, fd, GET("/v1/vm")), "\r\n\r\n"), 0, NULL);
+    const json_t *address = json_array_get(json_object_get(vm, "addresses"), 0);
+    CHECK_STR(json_string_value(json_object_get(address, "nic")), "net0");
+    CHECK_STR(json_string_value(json_object_get(address, "ip")), "10.0.0.5");
+    json_decref(vm);
     CHECK(answers(ask(&f, fd, GET("/v1/version")), 200, "\"api\": 1"));
     const char *config = ask(&f, fd, GET("/v1/vm/config"));
     CHECK(answers(config, 200, "\"memory\""));

@@ -25,7 +25,7 @@ struct rig {
     struct loop *loop;
     struct net_backend *nb;
     struct vdrv d;
-    unsigned n_lost, ctrl;
+    unsigned n_lost, n_addresses, ctrl; /* calls of lost, addresses_changed */
     char why[128];
 };
 
@@ -36,10 +36,19 @@ static inline void on_lost(void *opaque, const char *why)
     snprintf(r->why, sizeof(r->why), "%s", why);
 }
 
+static inline void on_addresses(void *opaque)
+{
+    ((struct rig *)opaque)->n_addresses++;
+}
+
 static inline struct virtio_device *make(struct rig *r, unsigned n_pairs, uint32_t offloads,
                                          const struct rate_limit *limit)
 {
-    struct virtio_net_options o = {.loops = {r->loop}, .n_loops = 1, .lost = on_lost, .opaque = r};
+    struct virtio_net_options o = {.loops = {r->loop},
+                                   .n_loops = 1,
+                                   .lost = on_lost,
+                                   .addresses_changed = on_addresses,
+                                   .opaque = r};
     memcpy(o.mac, MAC_STR, 6);
     o.mtu = 1500;
     if (limit)

@@ -179,6 +179,42 @@ static void a_device_name_is_used_once(void)
     fixture_fini(&f);
 }
 
+/* However often the guest has others: it decides how often that is. */
+static void new_addresses_are_told_at_once_and_then_once_a_second(void)
+{
+    struct fixture f;
+    fixture_init(&f);
+    loop_destroy(f.loop);
+    f.loop = loop_create(LOOP_FAKE_CLOCK, NULL);
+    loop_advance_ns(f.loop, INT64_C(5000000000));
+    REQUIRE(fixture_create(&f));
+    machine_boot(f.machine, NULL);
+    struct vm_config_nic nic = {
+        .id = "nic7", .kind = VM_CONFIG_NIC_NONE, .mac = {2, 0, 0, 0, 0, 1}};
+    struct machine_nic_files files = {.n_fds = 0};
+    REQUIRE(machine_attach_nic(f.machine, &nic, &files, NULL) == 0);
+    struct machine_device *d = machine_device_find(f.machine, "nic7");
+    f.n_events = 0;
+    machine_addresses_changed(d);
+    CHECK(fixture_wait(&f, MACHINE_EVENT_ADDRESSES));
+    for (int i = 0; i < 10; i++) {
+        machine_addresses_changed(d);
+        loop_run_once(f.loop, 0);
+    }
+    loop_advance_ns(f.loop, INT64_C(999999999));
+    CHECK_EQ(f.n_events, 1);
+    loop_advance_ns(f.loop, 1);
+    CHECK_EQ(f.n_events, 2);
+    loop_advance_ns(f.loop, INT64_C(5000000000));
+    CHECK_EQ(f.n_events, 2);
+    machine_addresses_changed(d);
+    loop_run_once(f.loop, 0);
+    CHECK_EQ(f.n_events, 3);
+    machine_addresses_changed(d); /* one is waited for when the machine goes */
+    loop_run_once(f.loop, 0);
+    fixture_fini(&f);
+}
+
 static void a_running_guest_is_asked_before_a_nic_goes(void)
 {
     struct fixture f;
@@ -420,6 +456,7 @@ int main(void)
     TAP_RUN(the_power_button_needs_a_guest_that_listens);
     TAP_RUN(a_device_name_is_used_once);
     TAP_RUN(a_running_guest_is_asked_before_a_nic_goes);
+    TAP_RUN(new_addresses_are_told_at_once_and_then_once_a_second);
     TAP_RUN(a_guest_ejects_nothing_that_the_machine_keeps);
     TAP_RUN(devices_that_fail_at_once_are_all_reported);
     TAP_RUN(state_comes_back_the_same_in_a_new_machine);
