@@ -1,5 +1,6 @@
 /* What is seen, said: all of it when a link begins, and what has changed from then on. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,48 @@
 #include "base/log.h"
 #include "base/util.h"
 
-#define PART_MAX   400 /* objects of a kind in a message */
-#define PART_BYTES (4u << 20)
+#define PART_MAX   400 /* volumes or ports in a message */
+#define VMS_MAX    128 /* each of them may have 64 addresses */
+#define PART_BYTES (8u << 20)
 #define RETRY_NS   INT64_C(200000000)
+
+#define MAC_BYTES 18
+
+/* Of which port an address is: as long as the ports that are known are those of this run. */
+static bool name_port(const struct network_port *port, struct api_arena *arena,
+                      struct link_address *out)
+{
+    char *id = api_arena_alloc(arena, UUID_TEXT_BYTES), *mac = api_arena_alloc(arena, MAC_BYTES);
+    if (!id || !mac)
+        return false;
+    const uint8_t *m = port->mac;
+    uuid_format(port->id, id);
+    snprintf(mac, MAC_BYTES, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+    out->port = (struct api_text){API_VALUE, id};
+    out->mac = (struct api_text){API_VALUE, mac};
+    return true;
+}
+
+static bool describe_addresses(const struct vm_seen *s, const struct vm_want *want,
+                               struct api_arena *arena, struct link_vm_seen *out)
+{
+    struct link_address ports[AGENT_VM_PORTS_MAX] = {{.ip = {API_ABSENT, NULL}}};
+    struct link_address *list = api_arena_array(arena, s->n_addresses, sizeof(*list));
+    unsigned n_ports = want && want->epoch == s->epoch ? want->n_ports : 0;
+    for (unsigned i = 0; list && i < s->n_addresses; i++) {
+        const struct vm_seen_address *a = &s->addresses[i];
+        char *ip = api_arena_text(arena, a->ip, strlen(a->ip));
+        bool named = a->nic >= n_ports || ports[a->nic].port.is == API_VALUE;
+        if (!ip || (!named && !name_port(&want->ports[a->nic], arena, &ports[a->nic])))
+            return false;
+        list[i] = ports[a->nic];
+        list[i].ip = (struct api_text){API_VALUE, ip};
+    }
+    out->addresses.is = s->n_addresses ? API_VALUE : API_ABSENT;
+    out->addresses.n = s->n_addresses;
+    out->addresses.v = list;
+    return list || !s->n_addresses;
+}
 
 static bool describe(const struct agent_core_vm *v, struct api_arena *arena,
                      struct link_vm_seen *out)
@@ -37,6 +77,8 @@ static bool describe(const struct agent_core_vm *v, struct api_arena *arena,
                                  .exit_status = {API_VALUE, s->exit_status}};
     out->state.is = API_VALUE;
     out->state.v = STATES[s->state];
+    if (!describe_addresses(s, agent_vm_wanted(v->vm), arena, out))
+        return false;
     if (s->reason[0]) {
         char *reason = api_arena_text(arena, s->reason, strlen(s->reason));
         if (!reason)
@@ -90,8 +132,8 @@ struct cursor {
 static bool fill_vms(struct agent_core *c, struct cursor *at, struct api_arena *arena,
                      struct link_seen *seen)
 {
-    seen->vms.v = api_arena_array(arena, PART_MAX, sizeof(*seen->vms.v));
-    for (; seen->vms.v && at->vms < c->n_vms && seen->vms.n < PART_MAX; at->vms++) {
+    seen->vms.v = api_arena_array(arena, VMS_MAX, sizeof(*seen->vms.v));
+    for (; seen->vms.v && at->vms < c->n_vms && seen->vms.n < VMS_MAX; at->vms++) {
         struct agent_core_vm *v = c->vms[at->vms];
         if (!at->all && !v->dirty)
             continue;
@@ -133,7 +175,7 @@ static int say_part(struct agent_core *c, struct cursor *at)
                              .desired_seq = {API_VALUE, c->desired_seq}};
     api_arena_init(&arena, PART_BYTES);
     int ret = fill(c, at, &arena, &seen) ? 0 : -ENOMEM;
-    bool more = seen.vms.n == PART_MAX || seen.volumes.n == PART_MAX || seen.ports.n == PART_MAX;
+    bool more = seen.vms.n == VMS_MAX || seen.volumes.n == PART_MAX || seen.ports.n == PART_MAX;
     bool empty = !seen.vms.n && !seen.volumes.n && !seen.ports.n;
     if (at->all)
         seen.more = (struct api_bool){API_VALUE, more};

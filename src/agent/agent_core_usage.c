@@ -112,8 +112,10 @@ static void say(struct agent_core *c)
 static void usage_due(struct loop_timer *t)
 {
     struct agent_core *c = container_of(t, struct agent_core, usage_timer);
-    for (unsigned i = 0; i < c->n_vms; i++)
+    for (unsigned i = 0; i < c->n_vms; i++) {
         agent_core_usage_read(c->vms[i]);
+        agent_vm_look(c->vms[i]->vm);
+    }
     if (c->up)
         say(c);
     loop_timer_arm(c->config.loop, t, loop_now_ns(c->config.loop) + c->usage_ns);

@@ -35,8 +35,9 @@ const char *agent_vm_state_name(enum vm_seen_state state)
 static void see(struct agent_vm *vm, enum vm_seen_state state, const char *reason)
 {
     if (vm->seen.state == state && !strcmp(vm->seen.reason, reason) &&
-        vm->seen.generation == vm->want.generation)
+        vm->seen.generation == vm->want.generation && !vm->news)
         return;
+    vm->news = false;
     vm->seen.state = state;
     vm->seen.generation = vm->want.generation;
     snprintf(vm->seen.reason, sizeof(vm->seen.reason), "%s", reason);
@@ -74,6 +75,7 @@ static void forget_process(struct agent_vm *vm)
     struct vm_client *client = vm->client;
     vm->client = NULL;
     vm_client_destroy(client);
+    vm->seen.n_addresses = 0;
     vm->answered = vm->asked = vm->asks_again = false;
     vm->stopping = vm->button_pressed = vm->plug_pulled = false;
 }
@@ -136,6 +138,8 @@ static void take_state(struct agent_vm *vm, const char *body)
         loop_timer_cancel(vm->host->loop, &vm->timer);
         vm_client_follow(vm->client, 0, something_happened, vm);
     }
+    if (agent_vm_take_addresses(&vm->seen, json_object_get(json, "addresses")))
+        vm->news = true;
     if (state && !vm->stopping) {
         if (!strcmp(state, "running"))
             see(vm, VM_SEEN_RUNNING, "");
@@ -465,6 +469,12 @@ static void counters_came(void *opaque, int status, const char *body, size_t byt
     (void)bytes;
     vm->counted = NULL;
     done(vm->counted_opaque, status == 200 ? body : NULL);
+}
+
+void agent_vm_look(struct agent_vm *vm)
+{
+    if (vm->client && vm->answered && !vm->asked && !vm->stopping)
+        ask(vm);
 }
 
 int agent_vm_count(struct agent_vm *vm, agent_vm_counted *done, void *opaque)

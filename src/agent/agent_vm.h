@@ -27,9 +27,10 @@
 #include "io/loop.h"
 #include "seed/seed_iso.h"
 
-#define AGENT_VM_DISKS_MAX 24
-#define AGENT_VM_PORTS_MAX 16
-#define AGENT_VM_SEED_MAX  4
+#define AGENT_VM_DISKS_MAX    24
+#define AGENT_VM_PORTS_MAX    16
+#define AGENT_VM_SEED_MAX     4
+#define VM_SEEN_ADDRESSES_MAX 64 /* as the link takes */
 
 enum vm_power { VM_POWER_ABSENT, VM_POWER_STOPPED, VM_POWER_RUNNING, VM_POWER_PAUSED };
 
@@ -64,6 +65,12 @@ enum vm_seen_state {
 };
 const char *agent_vm_state_name(enum vm_seen_state state);
 
+/* That the guest uses, by what the monitor saw it send. */
+struct vm_seen_address {
+    uint8_t nic; /* its place among the ports of the want that it was started with */
+    char ip[46];
+};
+
 struct vm_seen {
     uint8_t id[16];
     uint64_t generation; /* of the last want that was taken up */
@@ -71,6 +78,8 @@ struct vm_seen {
     enum vm_seen_state state;
     int exit_status;  /* of the last process: as a shell gives it; -1: not known */
     char reason[256]; /* why it is STOPPED or FAILED, or paused against what is wanted */
+    unsigned n_addresses;
+    struct vm_seen_address addresses[VM_SEEN_ADDRESSES_MAX];
 };
 
 /* What all VMs of a host share; borrowed by each. */
@@ -107,6 +116,9 @@ const struct vm_want *agent_vm_wanted(const struct agent_vm *vm);
 /* Presses a running guest's button: reset, or power. Errors: EBUSY, it does not run. */
 int agent_vm_reset(struct agent_vm *vm, struct err *err);
 int agent_vm_press(struct agent_vm *vm, struct err *err);
+
+/* Has a look at a VM that runs, for what no event tells: addresses that have grown too old. */
+void agent_vm_look(struct agent_vm *vm);
 
 /* The monitor's counters as their JSON text, terminated and valid during the call; NULL: they could
  * not be had. */

@@ -2,6 +2,8 @@
 #ifndef AGENT_AGENT_VM_INTERNAL_H
 #define AGENT_AGENT_VM_INTERNAL_H
 
+#include <jansson.h>
+
 #include "agent/agent_vm.h"
 #include "agent/vm_client.h"
 #include "agent/vm_process.h"
@@ -31,6 +33,7 @@ struct agent_vm {
     struct loop_timer timer;  /* STARTING: ask again; STOPPING: pull the plug */
     int64_t start_deadline_ns;
     bool stopping, button_pressed, plug_pulled;
+    bool news;                   /* addresses have changed and were not told yet */
     bool asks_again;             /* something happened while a request was under way */
     uint64_t tried_epoch;        /* the last that a start was tried for; it is tried once */
     uint64_t resumed_generation; /* the last for which a paused VM was resumed */
@@ -51,6 +54,9 @@ void agent_vm_job_trim(struct work *w);
 int agent_vm_note_ports(struct agent_vm *vm);
 int agent_vm_unplug_noted(struct agent_vm *vm);
 bool agent_vm_has_stale_ports(const char *run_dir, const struct vm_want *want);
+/* agent_vm_addresses.c: from a monitor's answer; none, if it has no such list. Whether they are
+ * others than before. */
+bool agent_vm_take_addresses(struct vm_seen *seen, const json_t *list);
 /* The epoch of the last start; 0: none. */
 uint64_t agent_vm_read_epoch(const char *run_dir);
 

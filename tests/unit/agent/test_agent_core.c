@@ -24,6 +24,7 @@
 
 struct seen_object {
     char id[40], kind[12], state[16], reason[200];
+    char addresses[1024]; /* of a VM: "IP MAC PORT," each */
     bool managed;
     int64_t generation, epoch, size_bytes;
 };
@@ -85,7 +86,16 @@ static void hear_seen(const struct link_seen *s)
         const struct link_vm_seen *v = &s->vms.v[i];
         note(v->id.v, "vm", link_types_vm_seen_state.names[v->state.v], v->managed.v,
              v->generation.v, &v->reason);
-        object(v->id.v, "vm")->epoch = v->epoch.v;
+        struct seen_object *o = object(v->id.v, "vm");
+        o->epoch = v->epoch.v;
+        o->addresses[0] = 0;
+        for (uint32_t k = 0; k < v->addresses.n; k++) {
+            const struct link_address *a = &v->addresses.v[k];
+            size_t at = strlen(o->addresses);
+            snprintf(o->addresses + at, sizeof(o->addresses) - at, "%s %s %s,", a->ip.v,
+                     a->mac.is == API_VALUE ? a->mac.v : "-",
+                     a->port.is == API_VALUE ? a->port.v : "-");
+        }
     }
     for (uint32_t i = 0; i < s->volumes.n; i++) {
         const struct link_volume_seen *v = &s->volumes.v[i];
@@ -584,6 +594,52 @@ static void what_could_not_be_said_is_said_later(void)
     tear_down();
 }
 
+static void guest_has(const char *text)
+{
+    char path[160], part[170];
+    snprintf(path, sizeof(path), "%s/guest", F.run);
+    snprintf(part, sizeof(part), "%s.part", path);
+    FILE *f = fopen(part, "w");
+    REQUIRE(f);
+    fputs(text, f);
+    fclose(f);
+    CHECK_EQ(rename(part, path), 0); /* whole, or not */
+}
+
+static bool addresses_are(const char *text)
+{
+    return !strcmp(object(VM_ID, "vm")->addresses, text);
+}
+
+static void the_guests_addresses_are_said_with_their_port(void)
+{
+#define MAC " 52:54:00:00:00:01 " PORT_ID ","
+    set_up();
+    say(ONE_VM(1, FULL, 1, 1, "running"));
+    WAIT(is(VM_ID, "vm", "running") && is(DISK_ID, "volume", "ready") &&
+         is(PORT_ID, "port", "plugged"));
+    CHECK(addresses_are(""));
+    guest_has("nic0 10.0.0.5\nnic0 fe80::1\n");
+    WAIT(addresses_are("10.0.0.5" MAC "fe80::1" MAC));
+    guest_has("nic0 10.0.0.6\nnic3 10.0.0.7\n"); /* it has no fourth */
+    WAIT(addresses_are("10.0.0.6" MAC "10.0.0.7 - -,"));
+    unsigned said = F.n_messages[LINK_TYPE_SEEN];
+    int64_t egress = F.egress;
+    WAIT(F.egress > egress + 300); /* looked at again and again */
+    CHECK_EQ(F.n_messages[LINK_TYPE_SEEN], said);
+    /* Another agent does not know which port that is until it is told. */
+    agent_core_destroy(F.core);
+    start_agent();
+    up();
+    WAIT(is(VM_ID, "vm", "running") && addresses_are("10.0.0.6 - -,10.0.0.7 - -,"));
+    say(ONE_VM(2, FULL, 2, 1, "running"));
+    WAIT(addresses_are("10.0.0.6" MAC "10.0.0.7 - -,"));
+    say(ONE_VM(3, FULL, 3, 1, "stopped"));
+    WAIT(is(VM_ID, "vm", "stopped"));
+    CHECK(addresses_are(""));
+    tear_down();
+}
+
 static void what_is_used_is_said_until_it_is_acknowledged(void)
 {
     char ack[200];
@@ -631,6 +687,7 @@ int main(int argc, char **argv)
     TAP_RUN(a_console_is_read_and_written);
     TAP_RUN(a_stream_that_nobody_reads_is_ended);
     TAP_RUN(what_could_not_be_said_is_said_later);
+    TAP_RUN(the_guests_addresses_are_said_with_their_port);
     TAP_RUN(what_is_used_is_said_until_it_is_acknowledged);
     return tap_done();
 }

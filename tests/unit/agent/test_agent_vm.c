@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/agent_vm_internal.h"
 #include "agent/network_null.h"
 #include "agent/vm_client.h"
 #include "agent/vm_process.h"
@@ -22,6 +23,28 @@
 #define LIMIT_NS (INT64_C(20) * 1000000000)
 
 static const uint8_t ID[16] = {0xa}, DISK[16] = {0xd}, PORT[16] = {0xe};
+
+/* A guest whose address is another after a while ("moves"). */
+struct guest {
+    struct loop_timer timer;
+    struct control *control;
+    const char *ip;
+};
+static struct guest guest;
+
+static void guest_addresses(void *vm, control_address_fn *fn, void *arg)
+{
+    (void)vm;
+    if (guest.ip)
+        fn(arg, "nic0", guest.ip);
+}
+
+static void guest_moves(struct loop_timer *t)
+{
+    (void)t;
+    guest.ip = "10.0.0.6";
+    control_event(guest.control, VM_API_EVENT_ADDRESSES, NULL, NULL);
+}
 
 static int be_a_monitor(const char *path)
 {
@@ -40,9 +63,11 @@ static int be_a_monitor(const char *path)
         return 1;
     }
     control_null_init(&vm);
+    struct control_ops ops = control_null_ops;
+    ops.addresses = guest_addresses;
     const struct control_config config = {.listen_fd = control_listen(c.api_socket, &err),
                                           .allowed_uid = geteuid(),
-                                          .ops = &control_null_ops,
+                                          .ops = &ops,
                                           .vm = &vm,
                                           .stopped = control_null_stopped};
     struct control *control = config.listen_fd < 0 ? NULL : control_create(loop, &config, &err);
@@ -51,6 +76,10 @@ static int be_a_monitor(const char *path)
         return 3;
     }
     control_null_ops.boot(&vm, &err);
+    if (c.append && !strcmp(c.append, "moves")) {
+        guest = (struct guest){{.expired = guest_moves}, control, "10.0.0.5"};
+        loop_timer_arm(loop, &guest.timer, loop_now_ns(loop) + 300000000);
+    }
     bool refuses = c.append && !strcmp(c.append, "refuses pauses");
     for (unsigned turns = 0;; turns++) {
         vm.fail_next = refuses ? EBUSY : 0;
@@ -225,6 +254,91 @@ static void a_vm_is_started_paused_resumed_stopped_and_removed(void)
     CHECK_EQ(n_resources(&f), 0);
     CHECK(access(f.run_dir, F_OK) < 0);
     tear_down(&f);
+}
+
+static bool has_address(struct fixture *f, const char *ip)
+{
+    const struct vm_seen *s = agent_vm_seen(f->vm);
+    return s->n_addresses == 1 && !s->addresses[0].nic && !strcmp(s->addresses[0].ip, ip);
+}
+
+/* An event says that they are others; nothing is asked again without one. */
+static void the_guests_addresses_are_seen_and_told_when_they_change(void)
+{
+    struct fixture f;
+    set_up(&f, "moves");
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    CHECK(has_address(&f, "10.0.0.5"));
+    unsigned told = f.told;
+    int64_t end = clock_now_ns() + LIMIT_NS;
+    while (f.told == told && clock_now_ns() < end)
+        loop_run_once(f.host.loop, 20);
+    CHECK_EQ(f.told, told + 1);
+    CHECK(has_address(&f, "10.0.0.6"));
+    agent_vm_look(f.vm);
+    settle(&f);
+    CHECK_EQ(f.told, told + 1); /* they are the same */
+    close_host(&f);
+    open_host(&f); /* an agent that begins */
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    CHECK(has_address(&f, "10.0.0.6"));
+    f.want.generation++;
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    ask_for(&f, VM_POWER_STOPPED);
+    CHECK(comes(&f, VM_SEEN_STOPPED));
+    CHECK_EQ(agent_vm_seen(f.vm)->n_addresses, 0);
+    agent_vm_look(f.vm); /* there is none to look at */
+    tear_down(&f);
+}
+
+static unsigned taken(struct vm_seen *s, const char *text)
+{
+    json_t *list = json_loads(text, JSON_DECODE_ANY, NULL);
+    CHECK(list);
+    agent_vm_take_addresses(s, list);
+    json_decref(list);
+    return s->n_addresses;
+}
+
+/* The guest may have taken its monitor over. */
+static void addresses_that_are_none_are_not_told(void)
+{
+    static const char *const bad[] = {"7",
+                                      "{}",
+                                      "null",
+                                      "\"nic0\"",
+                                      "{\"nic\":\"nic0\"}",
+                                      "{\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":0,\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic0\",\"ip\":5}",
+                                      "{\"nic\":\"net0\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic16\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic00\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic100\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic1 \",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"nic0\",\"ip\":\"10.0.0.5/8\"}",
+                                      "{\"nic\":\"nic0\",\"ip\":\"\"}",
+                                      "{\"nic\":\"nic0\",\"ip\":\"fe80::1%eth0\"}",
+                                      "{\"nic\":\"nic0\",\"ip\":\"10.0.0.5\\n\"}"};
+    struct vm_seen s = {.n_addresses = 0};
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "[%s,{\"nic\":\"nic15\",\"ip\":\"2001:DB8:0::5\"}]", bad[i]);
+        CHECK_EQ(taken(&s, text), 1);
+        CHECK_EQ(s.addresses[0].nic, 15);
+        CHECK_STR(s.addresses[0].ip, "2001:db8::5");
+    }
+    CHECK_EQ(taken(&s, "{}"), 1); /* an answer without a list: as it was */
+    json_t *many = json_array();
+    for (unsigned i = 0; i < 200; i++)
+        json_array_append_new(many, json_pack("{ssss}", "nic", "nic1", "ip", "10.0.0.5"));
+    CHECK(agent_vm_take_addresses(&s, many));
+    CHECK(!agent_vm_take_addresses(&s, many));
+    CHECK_EQ(s.n_addresses, VM_SEEN_ADDRESSES_MAX);
+    json_decref(many);
+    CHECK_EQ(taken(&s, "[]"), 0);
 }
 
 static void what_is_wanted_twice_is_done_once(void)
@@ -489,6 +603,8 @@ int main(int argc, char **argv)
     if (argc == 3 && !strcmp(argv[1], "--config"))
         _exit(be_a_monitor(argv[2])); /* as it is: what it has not freed is no concern here */
     TAP_RUN(a_vm_is_started_paused_resumed_stopped_and_removed);
+    TAP_RUN(the_guests_addresses_are_seen_and_told_when_they_change);
+    TAP_RUN(addresses_that_are_none_are_not_told);
     TAP_RUN(what_is_wanted_twice_is_done_once);
     TAP_RUN(a_guest_that_does_not_listen_loses_its_power);
     TAP_RUN(a_guest_that_crashed_is_not_started_again_for_the_same_epoch);
