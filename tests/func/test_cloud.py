@@ -23,6 +23,12 @@ menuentry 'Linux' {
 }
 """
 
+
+def seen_addresses(cloud, vm):
+    """Those that its guest is seen to use."""
+    return [a for a in cloud.get(f"/vms/{vm}").body["status"].get("addresses", []) if a.get("seen")]
+
+
 # The guest tells by HTTP what it is: what its seed says, how large its disk is, how often it was booted.
 GUEST = r"""
     mkdir -p /disk /www
@@ -115,6 +121,11 @@ def a_vm_from_an_image_boots_and_is_reached_through_its_host():
         print(f"# it serves after {time.monotonic() - begin:.0f} s")
         check_eq((told["local-hostname"].strip('"'), told["sectors"], told["boots"]), ("web", str((1 << 30) // 512), "1"), "what it is")
 
+        # Which addresses passt has given it, nobody but the guest knows.
+        nic = cloud.get(f"/ports/{cloud.get('/vms/web').body['nics'][0]['port']}").body["status"]
+        seen = cloud.until("its addresses are seen", lambda: seen_addresses(cloud, "web"))
+        check_eq({(a["source"], a["mac"]) for a in seen}, {("guest", nic["mac"])}, f"{seen}")
+
         # It outlives its agent; stopped and started it has what it wrote.
         before = monitors(cloud.state)
         cloud.agent.kill()
@@ -123,8 +134,10 @@ def a_vm_from_an_image_boots_and_is_reached_through_its_host():
         cloud.start_agent()
         cloud.until("the host is heard of", lambda: cloud.get("/vms/web").body["status"]["state"] == "running")
         check_eq(monitors(cloud.state), before, "monitors")
+        cloud.until("its addresses are seen by another agent", lambda: {a["ip"] for a in seen} <= {a["ip"] for a in seen_addresses(cloud, "web")})
         check_eq(cloud.wait(cloud.post("/vms/web/stop", {"force": True}))["state"], "done", "stop")
         check_eq(monitors(cloud.state), [], "monitors")
+        check_eq(seen_addresses(cloud, "web"), [], "of a guest that does not run")
         check_eq(cloud.wait(cloud.post("/vms/web/start"))["state"], "done", "start")
         check_eq(cloud.until("the guest tells again", lambda: ask(port), PATIENCE_S)["boots"], "2", "boots")
 

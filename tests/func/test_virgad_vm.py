@@ -86,6 +86,54 @@ def a_rescued_vm_boots_from_another_disk():
 
 
 @case
+def what_a_guest_is_seen_with_is_shown_and_not_written():
+    """In every answer, beside what it was given; another server begins without it."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        check_eq(cloud.post("/networks", {"name": "net"}).status, 201, "a network")
+        check_eq(cloud.post("/subnets", {"name": "sub", "network": "net", "cidr": "10.1.0.0/24"}).status, 201, "a subnet")
+        done(cloud, cloud.post("/vms", dict(SMALL, nics=[{"network": "net"}])))
+        vm = cloud.get("/vms/vm").body
+        given = vm["status"]["addresses"][0]
+        check_eq((len(vm["status"]["addresses"]), given["source"], given.get("seen")), (1, "assigned", None), f"{given}")
+
+        def shown():
+            """Its addresses by source; the same alone, in a list and as a field."""
+            one = cloud.get("/vms/vm").body
+            check_eq(DESCRIPTION.errors(DESCRIPTION.schema("Vm"), one), [], "as described")
+            check_eq(cloud.get("/vms").body["items"], [one], "in the list")
+            check_eq(cloud.get("/vms?fields=status.addresses").body["items"][0]["status"]["addresses"], one["status"]["addresses"], "as a field")
+            return {(a["source"], a["ip"], a.get("seen", False)) for a in one["status"]["addresses"]}
+
+        before = cloud.get("/vms/vm")
+        own = {"ip": given["ip"], "mac": given["mac"], "port": given["port"]}
+        agent.say_vm(vm["id"], "running", addresses=[own, {"ip": "192.0.2.7", "mac": given["mac"], "port": given["port"]}, {"ip": "fe80::7"}])
+        both = {("assigned", given["ip"], True), ("guest", "192.0.2.7", True), ("guest", "fe80::7", True)}
+        until(lambda: shown() == both, f"they are seen: {cloud.get('/vms/vm')}")
+        agent.say_vm(vm["id"], "running", addresses=[{"ip": "192.0.2.8"}])
+        until(lambda: shown() == {("assigned", given["ip"], False), ("guest", "192.0.2.8", True)}, f"they are others: {cloud.get('/vms/vm')}")
+        after = cloud.get("/vms/vm")
+        for name in ("etag", "virga-seq"):
+            check_eq(after.headers[name], before.headers[name], f"nothing was written: {name}")
+        agent.obeys = False  # else it says what the VM is, without addresses
+        patched = cloud.patch("/vms/vm", {"description": "d"}).body
+        check_eq(patched["status"]["addresses"], after.body["status"]["addresses"], "a write keeps them")
+        check_eq(shown(), {("assigned", given["ip"], False), ("guest", "192.0.2.8", True)}, "and so after it")
+        cloud.kill()
+        agent.disconnect()
+        cloud.start()
+        check_eq(shown(), {("assigned", given["ip"], False)}, "a server that has heard nothing yet")
+        agent.vms.clear()
+        agent.connect()
+        agent.wait(lambda: vm["id"] in agent.vms, "it is told again")
+        agent.say_vm(vm["id"], "running", addresses=[{"ip": "192.0.2.9"}])
+        until(lambda: ("guest", "192.0.2.9", True) in shown(), f"it is heard of: {cloud.get('/vms/vm')}")
+        agent.obeys = True
+        done(cloud, cloud.post("/vms/vm/stop", {"force": True}))
+        check_eq(shown(), {("assigned", given["ip"], False)}, "of a guest that does not run")
+
+
+@case
 def a_killed_server_takes_up_what_was_under_way():
     """kill -9 at each step of a life: what was accepted comes to its end."""
     with Cloud() as cloud, Agent(cloud, "one") as agent:

@@ -107,9 +107,10 @@ static const struct api_types_field vm_address_fields[] = {
     {"mac", offsetof(struct api_vm_address, mac), API_KIND_TEXT, .format = API_FORMAT_MAC, .min = 0, .max = 17},
     {"port", offsetof(struct api_vm_address, port), API_KIND_TEXT, .format = API_FORMAT_UUID, .min = 0, .max = 36},
     {"source", offsetof(struct api_vm_address, source), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_vm_address_source},
+    {"seen", offsetof(struct api_vm_address, seen), API_KIND_BOOL},
 };
 const struct api_types_object api_types_vm_address = {
-    "VmAddress", sizeof(struct api_vm_address), 4, vm_address_fields, NULL};
+    "VmAddress", sizeof(struct api_vm_address), 5, vm_address_fields, NULL};
 
 static const struct api_types_field vm_status_fields[] = {
     {"state", offsetof(struct api_vm_status, state), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &api_types_vm_state},

@@ -182,8 +182,11 @@ struct api_vm_address {
     struct api_text mac;
     /* The port; absent where the guest gave itself the address. */
     struct api_text port;
-    /* assigned by us, reported by the guest, or floating. */
+    /* assigned by us; guest: the guest has it by itself, and was seen to use it; floating. */
     struct { enum api_is is; enum api_vm_address_source v; } source;
+    /* The guest was seen to use it within the last 30 minutes, by its ARP and IPv6 neighbour
+     * discovery. It is what the guest claims. Absent: not seen, or not yet. */
+    struct api_bool seen;
 };
 extern const struct api_types_object api_types_vm_address;
 
@@ -203,7 +206,8 @@ struct api_vm_status {
     struct api_int vcpus;
     /* Memory that it holds. */
     struct api_int memory_mib;
-    /* Its addresses, with those that the guest reports. */
+    /* Its addresses: those that it was given, and those that its guest is seen to use, as long
+     * as its host answers to the server that is asked. */
     struct { enum api_is is; uint32_t n; struct api_vm_address *v; } addresses;
     /* What the guest calls itself. */
     struct api_text guest_hostname;

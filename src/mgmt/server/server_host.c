@@ -466,6 +466,8 @@ void server_host_tick(struct server *s)
         bool ended = now_ns - host->heard_ns > LEASE_NS && !is_elsewhere(host, slot->now, now_ns);
         if (ended && host->link)
             server_link_end(host->link, "nothing was heard for too long");
+        if (ended && !host->lease_ended)
+            server_vm_host_changed(s, &host->id);
         if (ended || host->lease_ended || host->tried) {
             host->lease_ended = ended;
             host->tried = false;

@@ -111,9 +111,13 @@ void server_vm_forget(struct server *s, struct catalog_slot *slot);
 int server_vm_hold(struct server_txn *t, struct catalog_object *v, int sign);
 /* Begins a new interval of its usage, by its present size. */
 void server_vm_meter(struct server_txn *t, struct catalog_object *v);
-/* Makes status.addresses say what its ports have and its guest was seen with; whether that is
- * news. */
+/* ---- addresses (server_vm_addresses.c) ---- */
+
+/* Makes status.addresses say what its ports have and its guest was seen with; whether what its
+ * ports have is news. */
 bool server_vm_addresses(struct server_txn *t, struct catalog_object *v,
                          const struct server_vm *vm);
+/* The same in what is shown, without a write; nothing, while the VM is being written. */
+void server_vm_show(struct server *s, struct catalog_slot *slot);
 
 #endif

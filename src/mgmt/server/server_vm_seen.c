@@ -134,6 +134,7 @@ void server_vm_loaded(struct server *s)
         server_claim_changed(s, all->slots[i], all->slots[i]->now, all->slots[i]->now);
         if (all->slots[i]->aux)
             server_vm_later(s, all->slots[i]->aux);
+        server_vm_show(s, all->slots[i]); /* what guests were seen with is not known any more */
     }
 }
 

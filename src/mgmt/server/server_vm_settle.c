@@ -201,7 +201,7 @@ static bool due(struct server *s, const struct catalog_object *now, const struct
     return !server_vm_step(now) || server_vm_look(s, now, vm, why) != SERVER_VM_NOT_YET;
 }
 
-void server_vm_settle(struct server *s, struct catalog_slot *slot)
+static void settle(struct server *s, struct catalog_slot *slot)
 {
     struct server_vm *vm = slot->aux;
     struct catalog_object *now = slot->now;
@@ -229,4 +229,10 @@ void server_vm_settle(struct server *s, struct catalog_slot *slot)
     server_txn_put(t, slot, v, false);
     (void)fault_point("server_vm.settle.begin");
     (void)server_txn_commit(t, settled, id);
+}
+
+void server_vm_settle(struct server *s, struct catalog_slot *slot)
+{
+    settle(s, slot);
+    server_vm_show(s, slot);
 }

@@ -352,18 +352,100 @@ static void what_the_guest_reports_is_shown(void)
                                 .state = {API_VALUE, LINK_VM_SEEN_STATE_RUNNING},
                                 .addresses = {API_VALUE, 1, &address}};
     struct store_id host = catalog_parent(v);
+    char id[UUID_TEXT_BYTES];
+    memcpy(id, v->id_text, sizeof(id));
+    seen.id.v = id; /* the version is another soon */
+    unsigned long submitted = rig.submitted;
     server_vm_seen(rig.s, &host, &seen);
     rig_pump();
     const struct api_vm_status *status = rig_status("vm");
     REQUIRE(status->addresses.is == API_VALUE && status->addresses.n == 1);
     CHECK_STR(status->addresses.v[0].ip.v, "192.0.2.7");
+    CHECK_STR(status->addresses.v[0].mac.v, "02:00:00:00:00:01");
     CHECK_EQ(status->addresses.v[0].source.v, API_VM_ADDRESS_SOURCE_GUEST);
-    uint64_t seq = rig.s->seq;
-    seen.id.v = rig_vm("vm")->now->id_text;
-    seen.generation.v = (int64_t)rig_vm("vm")->now->seq;
+    CHECK(status->addresses.v[0].seen.is == API_VALUE && status->addresses.v[0].seen.v);
+    CHECK_EQ(rig.submitted, submitted);
+    const struct catalog_object *shown = rig_vm("vm")->now;
     server_vm_seen(rig.s, &host, &seen); /* no news */
+    CHECK(rig_vm("vm")->now == shown);
+    address.ip.v = "192.0.2.8";
+    server_vm_seen(rig.s, &host, &seen);
+    CHECK_STR(rig_status("vm")->addresses.v[0].ip.v, "192.0.2.8");
+    seen.addresses.is = API_ABSENT;
+    seen.addresses.n = 0;
+    server_vm_seen(rig.s, &host, &seen);
+    CHECK_EQ(rig_status("vm")->addresses.is, API_ABSENT);
+    CHECK_EQ(rig.submitted, submitted); /* nothing was written for any of it */
+    end("vm");
+    rig_fini();
+}
+
+/* A VM of which its host says that its guest has 192.0.2.7, in its present run or another one. */
+static void say_address(const char *name, enum link_vm_seen_state state, int64_t later_epoch)
+{
+    const struct catalog_object *v = rig_vm(name)->now;
+    char id[UUID_TEXT_BYTES];
+    struct link_address address = {.ip = {API_VALUE, "192.0.2.7"}};
+    memcpy(id, v->id_text, sizeof(id));
+    struct link_vm_seen seen = {.id = {API_VALUE, id},
+                                .generation = {API_VALUE, (int64_t)v->seq},
+                                .epoch = {API_VALUE, rig_status(name)->run_epoch.v + later_epoch},
+                                .state = {API_VALUE, state},
+                                .addresses = {API_VALUE, 1, &address}};
+    struct store_id host = catalog_parent(v);
+    server_vm_seen(rig.s, &host, &seen);
     rig_pump();
-    CHECK_EQ(rig.s->seq, seq);
+}
+
+static bool shows_address(const char *name)
+{
+    return strstr(rig_vm(name)->now->text, "192.0.2.7");
+}
+
+/* What is written for another reason has them, and what is loaded has not. */
+static void a_guests_addresses_outlive_writes_and_not_the_server(void)
+{
+    REQUIRE(rig_init());
+    reach("vm", &ways[1]);
+    say_address("vm", LINK_VM_SEEN_STATE_RUNNING, 0);
+    CHECK(shows_address("vm"));
+    CHECK_EQ(rig_act("vm", "pause", NULL), 202);
+    CHECK(shows_address("vm"));
+    rig_pump();
+    CHECK(shows_address("vm"));
+    say_address("vm", LINK_VM_SEEN_STATE_PAUSED, 0);
+    CHECK_STR(rig_state("vm"), "paused");
+    CHECK(shows_address("vm"));
+    REQUIRE(rig_restart());
+    CHECK(!shows_address("vm"));
+    say_address("vm", LINK_VM_SEEN_STATE_PAUSED, 0);
+    CHECK(shows_address("vm"));
+    end("vm");
+    rig_fini();
+}
+
+static void only_what_runs_now_and_is_heard_of_has_them(void)
+{
+    REQUIRE(rig_init());
+    reach("vm", &ways[1]);
+    say_address("vm", LINK_VM_SEEN_STATE_RUNNING, 1); /* of another run */
+    CHECK(!shows_address("vm"));
+    say_address("vm", LINK_VM_SEEN_STATE_STARTING, 0);
+    CHECK(!shows_address("vm"));
+    say_address("vm", LINK_VM_SEEN_STATE_RUNNING, 0);
+    CHECK(shows_address("vm"));
+    struct server_host *host = server_host_find(rig.s, &rig.hosts[host_of("vm")]);
+    host->lease_ended = true; /* it has gone to another server, say */
+    server_vm_host_changed(rig.s, &host->id);
+    server_vm_tick(rig.s);
+    CHECK(!shows_address("vm"));
+    host->lease_ended = false;
+    say_address("vm", LINK_VM_SEEN_STATE_RUNNING, 0);
+    CHECK(shows_address("vm"));
+    CHECK_EQ(rig_act("vm", "stop", NULL), 202);
+    rig_obey();
+    CHECK_STR(rig_state("vm"), "stopped");
+    CHECK(!shows_address("vm"));
     end("vm");
     rig_fini();
 }
@@ -637,6 +719,8 @@ int main(void)
     TAP_RUN(a_lost_vm_comes_back_as_what_it_was);
     TAP_RUN(a_vm_starts_again_after_its_hosts_reboot);
     TAP_RUN(what_the_guest_reports_is_shown);
+    TAP_RUN(a_guests_addresses_outlive_writes_and_not_the_server);
+    TAP_RUN(only_what_runs_now_and_is_heard_of_has_them);
     TAP_RUN(a_store_that_fails_at_any_commit_is_overcome);
     TAP_RUN(a_store_that_is_gone_is_not_asked_in_a_loop);
     TAP_RUN(a_server_that_ends_at_any_step_is_taken_up_by_the_next);
