@@ -76,7 +76,8 @@ static void forget_process(struct agent_vm *vm)
     vm->client = NULL;
     vm_client_destroy(client);
     vm->seen.n_addresses = 0;
-    vm->answered = vm->asked = vm->asks_again = false;
+    vm->asked = 0;
+    vm->answered = vm->asks_again = false;
     vm->stopping = vm->button_pressed = vm->plug_pulled = false;
 }
 
@@ -153,7 +154,7 @@ static void answered(void *opaque, int status, const char *body, size_t bytes)
 {
     struct agent_vm *vm = opaque;
     (void)bytes;
-    vm->asked = false;
+    vm->asked--;
     if (!vm->client) /* it is being destroyed */
         return;
     if (status == 200)
@@ -180,19 +181,19 @@ static void ask(struct agent_vm *vm)
         vm->asks_again = true;
         return;
     }
-    vm->asked = !vm_client_request(vm->client, "GET", VM_API_PATH_VM, NULL, answered, vm);
+    vm->asked += !vm_client_request(vm->client, "GET", VM_API_PATH_VM, NULL, answered, vm);
 }
 
-/* The answer to a change of the run state is the VM as it is then. */
+/* The answer to a change of the run state is the VM as it is then. It goes behind what is asked
+ * just now: a button is not refused because of that, and a plug is pulled by it. */
 static bool tell(struct agent_vm *vm, const char *what)
 {
     char target[64];
     snprintf(target, sizeof(target), VM_API_PATH_VM "/%s", what);
-    if (vm->asked)
-        return false;
-    vm->asked = !vm_client_request(vm->client, "PUT", target, NULL, answered, vm);
+    bool told = !vm_client_request(vm->client, "PUT", target, NULL, answered, vm);
+    vm->asked += told;
     (void)fault_point("agent_vm.tell.said");
-    return vm->asked;
+    return told;
 }
 
 /* Takes a process over, ours or one that was found. Owns pidfd. */

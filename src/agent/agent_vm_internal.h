@@ -29,7 +29,7 @@ struct agent_vm {
     struct loop_fd exit;
     struct vm_client *client; /* while there is a process */
     bool answered;            /* the API has said what the VM does */
-    bool asked;               /* a request is under way */
+    unsigned asked;           /* requests under way, one behind the other */
     struct loop_timer timer;  /* STARTING: ask again; STOPPING: pull the plug */
     int64_t start_deadline_ns;
     bool stopping, button_pressed, plug_pulled;

@@ -292,6 +292,29 @@ static void the_guests_addresses_are_seen_and_told_when_they_change(void)
     tear_down(&f);
 }
 
+/* The monitor is just being asked: a button is pressed after that, and not refused. */
+static void a_button_is_pressed_while_a_look_is_under_way(void)
+{
+    struct fixture f;
+    set_up(&f, "");
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    settle(&f);
+    agent_vm_look(f.vm);
+    CHECK_EQ(agent_vm_reset(f.vm, NULL), 0);
+    REQUIRE(comes(&f, VM_SEEN_FAILED)); /* "the guest crashed" */
+    CHECK_EQ(agent_vm_seen(f.vm)->exit_status, 9);
+    f.want.epoch = 2;
+    ask_for(&f, VM_POWER_RUNNING);
+    REQUIRE(comes(&f, VM_SEEN_RUNNING));
+    settle(&f);
+    agent_vm_look(f.vm);
+    ask_for(&f, VM_POWER_STOPPED);
+    CHECK(comes(&f, VM_SEEN_STOPPED));
+    CHECK_EQ(agent_vm_seen(f.vm)->exit_status, 0); /* it was told to stop, and not killed */
+    tear_down(&f);
+}
+
 static unsigned taken(struct vm_seen *s, const char *text)
 {
     json_t *list = json_loads(text, JSON_DECODE_ANY, NULL);
@@ -604,6 +627,7 @@ int main(int argc, char **argv)
         _exit(be_a_monitor(argv[2])); /* as it is: what it has not freed is no concern here */
     TAP_RUN(a_vm_is_started_paused_resumed_stopped_and_removed);
     TAP_RUN(the_guests_addresses_are_seen_and_told_when_they_change);
+    TAP_RUN(a_button_is_pressed_while_a_look_is_under_way);
     TAP_RUN(addresses_that_are_none_are_not_told);
     TAP_RUN(what_is_wanted_twice_is_done_once);
     TAP_RUN(a_guest_that_does_not_listen_loses_its_power);
