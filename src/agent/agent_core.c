@@ -136,6 +136,12 @@ static bool volume_in_use(void *opaque, const uint8_t id[16])
     return false;
 }
 
+static int volume_source(void *opaque, const struct volume_spec *volume, char why[static 256])
+{
+    struct agent_core *c = opaque;
+    return agent_volumes_source(c->volumes, volume, why);
+}
+
 static bool port_in_use(void *opaque, const uint8_t id[16])
 {
     const struct agent_core *c = opaque;
@@ -188,6 +194,7 @@ static int begin(struct agent_core *c, struct err *err)
                                   .networks = f->networks,
                                   .vmm_path = f->vmm_path,
                                   .run_root = c->run_root,
+                                  .source = volume_source,
                                   .seen = vm_seen,
                                   .opaque = c};
     snprintf(incoming, sizeof(incoming), "%.400s/incoming", f->state_dir);

@@ -136,20 +136,29 @@ static void end_full(struct agent_core *c, int64_t seq)
     c->config.ops->took(c->config.opaque, seq);
 }
 
+static void take_volumes(struct agent_core *c, const struct link_desired *d, bool images)
+{
+    struct err err = {0};
+    for (uint32_t i = 0; i < d->volumes.n; i++)
+        if ((d->volumes.v[i].kind.v == LINK_VOLUME_KIND_IMAGE) == images &&
+            agent_volumes_want(c->volumes, &d->volumes.v[i], &err))
+            complain(&d->volumes.v[i].id, &err);
+}
+
+/* Images come first: a VM that is made from one waits for it, if it knows that it will come. */
 void agent_core_desired(struct agent_core *c, const struct link_desired *d)
 {
     struct err err = {0};
     (void)fault_point("agent_core.desired.begin");
     if (d->full.v && !c->collecting)
         begin_full(c);
+    take_volumes(c, d, true);
     for (uint32_t i = 0; i < d->vms.n; i++)
         if (take_vm(c, &d->vms.v[i], &err)) {
             complain(&d->vms.v[i].id, &err);
             agent_core_report_refused(c, &d->vms.v[i], err.msg);
         }
-    for (uint32_t i = 0; i < d->volumes.n; i++)
-        if (agent_volumes_want(c->volumes, &d->volumes.v[i], &err))
-            complain(&d->volumes.v[i].id, &err);
+    take_volumes(c, d, false);
     for (uint32_t i = 0; i < d->ports.n; i++)
         if (agent_ports_want(c->ports, &d->ports.v[i], &err))
             complain(&d->ports.v[i].id, &err);

@@ -20,6 +20,7 @@
 #define ASK_AGAIN_MS   10    /* while a monitor starts */
 #define REFUSED_MS     1000  /* after a monitor that runs has refused something, or not answered */
 #define START_LIMIT_MS 60000 /* for a monitor to answer */
+#define SOURCE_MS      500   /* while an image comes that its disks are made from */
 #define REMOVE_MS      1000  /* after a removal that failed */
 #define STOP_LIMIT_MS  5000  /* for a monitor to end when it is told to */
 
@@ -303,14 +304,39 @@ static void begin(struct agent_vm *vm, bool removes, bool trims)
 
 /* ---- the step ---- */
 
+/* As agent_host.source, of all its disks. */
+static int look_at_sources(const struct agent_vm *vm, char why[static 256])
+{
+    const struct agent_host *host = vm->host;
+    int ret = 0;
+    for (unsigned i = 0; host->source && i < vm->want.n_disks && ret >= 0; i++) {
+        int one = host->source(host->opaque, &vm->want.disks[i].volume, why);
+        ret = one ? one : ret;
+    }
+    return ret;
+}
+
+/* A start is tried once for an epoch; it is not tried before its images are here. */
+static void begin_start(struct agent_vm *vm)
+{
+    char why[256] = "";
+    int ret = look_at_sources(vm, why);
+    if (ret > 0) {
+        see(vm, VM_SEEN_PREPARING, why);
+        arm(vm, SOURCE_MS);
+        return;
+    }
+    vm->tried_epoch = vm->want.epoch;
+    see(vm, ret ? VM_SEEN_FAILED : VM_SEEN_PREPARING, why);
+    if (!ret)
+        begin(vm, false, false);
+}
+
 static void step_running(struct agent_vm *vm)
 {
     if (vm->pidfd < 0) {
-        if (vm->want.epoch > vm->seen.epoch && vm->want.epoch > vm->tried_epoch) {
-            vm->tried_epoch = vm->want.epoch;
-            see(vm, VM_SEEN_PREPARING, "");
-            begin(vm, false, false);
-        }
+        if (vm->want.epoch > vm->seen.epoch && vm->want.epoch > vm->tried_epoch)
+            begin_start(vm);
         return;
     }
     if (!vm->answered || vm->asked || vm->stopping)

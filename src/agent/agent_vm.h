@@ -90,6 +90,9 @@ struct agent_host {
     struct network_driver *networks;
     const char *vmm_path;
     const char *run_root; /* run directories are made in it */
+    /* Whether what a new volume is made from is on its way here: 1; 0: it is here, or nothing is
+     * known of it; -errno: it cannot be had, and `why` says so. In the loop. NULL: always 0. */
+    int (*source)(void *opaque, const struct volume_spec *volume, char why[static 256]);
     /* Called at each change of what is seen, in the loop. It must not destroy the VM. */
     void (*seen)(void *opaque, const struct vm_seen *seen);
     void *opaque;

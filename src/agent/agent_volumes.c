@@ -375,6 +375,18 @@ static int read_want(const struct link_volume_want *want, struct agent_volumes_w
     return kind == VOLUME_IMAGE ? agent_volumes_image_read(want, w, err) : 0;
 }
 
+/* Something new is made from an image that could not be had: whoever waits for it wants to know how
+ * it is now. */
+static void image_asked_again(struct agent_volumes *v, struct agent_volumes_entry *e)
+{
+    if (!e->working && !e->retry_ns) {
+        tell(v, e); /* it can only fail again */
+        return;
+    }
+    e->retry_ns = e->working ? 0 : loop_now_ns(v->config.loop);
+    see(v, e, LINK_VOLUME_SEEN_STATE_WORKING, "");
+}
+
 int agent_volumes_want(struct agent_volumes *v, const struct link_volume_want *want,
                        struct err *err)
 {
@@ -388,7 +400,7 @@ int agent_volumes_want(struct agent_volumes *v, const struct link_volume_want *w
     e->named = true;
     if (e->managed && w.generation < e->want.generation)
         return 0; /* an old message */
-    bool first = !e->managed;
+    bool first = !e->managed, same = e->managed && w.generation == e->want.generation;
     if (agent_volumes_want_copy(&e->want, &w))
         return err_set(err, ENOMEM, "could not allocate a volume");
     e->managed = true;
@@ -398,6 +410,8 @@ int agent_volumes_want(struct agent_volumes *v, const struct link_volume_want *w
         e->generation = 0;
         tell(v, e);
     }
+    if (same && e->kind == VOLUME_IMAGE && e->state == LINK_VOLUME_SEEN_STATE_FAILED)
+        image_asked_again(v, e);
     step(v, e);
     return 0;
 }
@@ -429,6 +443,24 @@ void agent_volumes_gone(struct agent_volumes *v, const uint8_t id[16])
         if (!memcmp(e->id, id, 16) && !e->working && !e->there)
             remove_at(v, i);
     }
+}
+
+int agent_volumes_source(struct agent_volumes *v, const struct volume_spec *volume,
+                         char why[static 256])
+{
+    const struct agent_volumes_entry *made = find(v, VOLUME_VOLUME, volume->id);
+    const struct agent_volumes_entry *e =
+        volume->from_source && volume->source_kind == VOLUME_IMAGE && !(made && made->there)
+            ? find(v, VOLUME_IMAGE, volume->source)
+            : NULL;
+    if (!e || e->there || !e->managed || !e->want.present)
+        return 0;
+    bool failed = e->state == LINK_VOLUME_SEEN_STATE_FAILED;
+    if (failed)
+        snprintf(why, 256, "its image: %.240s", e->reason);
+    else
+        snprintf(why, 256, "its image is being fetched");
+    return failed ? -ENOENT : 1;
 }
 
 static void set_int(struct api_int *out, uint64_t v)

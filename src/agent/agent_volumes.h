@@ -48,6 +48,9 @@ void agent_volumes_begin_full(struct agent_volumes *v);
 void agent_volumes_end_full(struct agent_volumes *v);
 /* The server has forgotten it. */
 void agent_volumes_gone(struct agent_volumes *v, const uint8_t id[16]);
+/* As agent_host.source of agent/agent_vm.h: an image that is wanted here and is not here yet. */
+int agent_volumes_source(struct agent_volumes *v, const struct volume_spec *volume,
+                         char why[static 256]);
 /* Lists what is there again, soon: VMs make and remove volumes too. */
 void agent_volumes_look(struct agent_volumes *v);
 

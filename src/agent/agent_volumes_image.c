@@ -35,6 +35,11 @@ int agent_volumes_image_read(const struct link_volume_want *want, struct agent_v
         w->origin = IMAGE_ORIGIN_URL;
         source = text_or_null(&from->url);
         break;
+    case LINK_IMAGE_ORIGIN_KIND_CONTENT:
+        w->origin = IMAGE_ORIGIN_SERVER;
+        source = text_or_null(&from->content);
+        w->file = (char *)(uintptr_t)text_or_null(&from->path);
+        break;
     default:
         w->origin = IMAGE_ORIGIN_DEBIAN;
         source = from->recipe.is == API_VALUE ? from->recipe.v : "{}";
@@ -68,6 +73,7 @@ int agent_volumes_image_make(struct agent_volumes_entry *e, struct volume_driver
     struct image_import_result result = {.was_there = true};
     struct image_origin origin = {.kind = e->job.origin,
                                   .source = e->job.source,
+                                  .file = e->job.file,
                                   .expects = e->job.expects,
                                   .format = e->job.format,
                                   .sha256 = e->job.sha256,

@@ -11,7 +11,7 @@ struct agent_volumes_want {
     struct volume_spec spec; /* of a volume; a snapshot's `source` is its volume */
     /* Of an image: as in struct image_origin. */
     enum image_origin_kind origin;
-    char *source, *sha256;
+    char *source, *file, *sha256;
     bool expects;
     enum image_probe_format format;
 };

@@ -11,8 +11,9 @@
 void agent_volumes_want_fini(struct agent_volumes_want *want)
 {
     free(want->source);
+    free(want->file);
     free(want->sha256);
-    want->source = want->sha256 = NULL;
+    want->source = want->file = want->sha256 = NULL;
 }
 
 static char *copy(const char *text, bool *whole)
@@ -27,6 +28,7 @@ int agent_volumes_want_copy(struct agent_volumes_want *to, const struct agent_vo
     struct agent_volumes_want made = *from;
     bool whole = true;
     made.source = copy(from->source, &whole);
+    made.file = copy(from->file, &whole);
     made.sha256 = copy(from->sha256, &whole);
     if (!whole) {
         agent_volumes_want_fini(&made);

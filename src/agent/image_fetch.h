@@ -1,5 +1,5 @@
 /* Brings an image's bytes into a file of ours, with its SHA-256 taken on the way: from a file of
- * the host or from a URL. */
+ * the host, from a URL or from the cloud's server. */
 #ifndef AGENT_IMAGE_FETCH_H
 #define AGENT_IMAGE_FETCH_H
 
@@ -39,6 +39,23 @@ int image_fetch_file(const struct image_fetch *f, int from, int to,
  * transfer ended early). Blocks. Threads: any. */
 int image_fetch_url(const struct image_fetch *f, const char *url, int to,
                     struct image_fetch_result *result, struct err *err);
+
+/* The server of the cloud, as this host speaks to it. */
+struct image_fetch_server {
+    const char *host;
+    uint16_t port;
+    const char *authority_path, *cert_path, *key_path; /* PEM; all NULL: no TLS */
+    unsigned patience_s; /* nothing has come for so long, in any attempt: given up; 0: 300 */
+};
+/* A path of the cloud's own server, with the host's certificate. What breaks off goes on where it
+ * ended, also at a server that was started again. `refuse_private`, `max_redirects` and `proxy`
+ * mean nothing here: the address is the operator's word. Errors: ENOENT (it has no such image),
+ * ECONNREFUSED (it does not know this host, or is another cloud's), ESTALE (its file was changed
+ * meanwhile: begin anew), EINVAL (the path), E2BIG, ECANCELED, ETIMEDOUT, EIO. Blocks.
+ * Threads: any. */
+int image_fetch_server(const struct image_fetch *f, const struct image_fetch_server *server,
+                       const char *path, int to, struct image_fetch_result *result,
+                       struct err *err);
 
 /* Whether the address is none of the public Internet's: loopback, link-local, private, multicast,
  * reserved; also where IPv6 carries such an IPv4 address. Source: IANA's special-purpose address

@@ -30,6 +30,7 @@ struct image_import_config {
     bool refuse_private;          /* URLs: as in struct image_fetch, and the next three */
     unsigned max_redirects, stall_s;
     const char *proxy;
+    const struct image_fetch_server *server; /* borrowed; NULL: this host has none */
 };
 
 /* Makes the directory, and sweeps it. The strings are copied. Errors: those of the file system. */
@@ -40,6 +41,7 @@ void image_import_close(struct image_import *im);
 enum image_import_kind {
     IMAGE_IMPORT_FILE,   /* a path of the host; an operator's word, never a tenant's */
     IMAGE_IMPORT_URL,    /* http or https */
+    IMAGE_IMPORT_SERVER, /* a path of the cloud's server */
     IMAGE_IMPORT_UPLOAD, /* a path of a file that nobody writes to any more; it may be linked, and
                           * its owner changed, and stays */
 };

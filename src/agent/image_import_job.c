@@ -88,14 +88,21 @@ int image_import_fetch(struct image_import_job *j, struct err *err)
                                   .ctx = j,
                                   .stop = j->request->stop};
     struct image_fetch_result got = {0};
-    int ret;
-    if (j->request->kind != IMAGE_IMPORT_URL) {
+    const char *from = j->request->source;
+    bool remote = j->request->kind == IMAGE_IMPORT_URL || j->request->kind == IMAGE_IMPORT_SERVER;
+    int ret = 0;
+    if (j->request->kind == IMAGE_IMPORT_SERVER && !c->server)
+        return err_set(err, ENOTSUP, "this host has no server to fetch %.200s from", from);
+    if (remote)
+        j->source = ret = create(j, IMAGE_IMPORT_SOURCE, err);
+    if (ret < 0)
+        return ret;
+    if (j->request->kind == IMAGE_IMPORT_URL)
+        ret = image_fetch_url(&f, from, j->source, &got, err);
+    else if (remote)
+        ret = image_fetch_server(&f, c->server, from, j->source, &got, err);
+    else
         ret = fetch_path(j, &f, &got, err);
-    } else {
-        j->source = create(j, IMAGE_IMPORT_SOURCE, err);
-        ret = j->source < 0 ? j->source
-                            : image_fetch_url(&f, j->request->source, j->source, &got, err);
-    }
     if (ret)
         return ret;
     j->result.received_bytes = got.bytes;

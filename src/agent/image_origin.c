@@ -23,16 +23,17 @@ struct image_origins *image_origin_open(const struct image_origin_config *config
                                         struct volume_driver *pools, struct err *err)
 {
     uint64_t max_bytes = config->max_bytes ? config->max_bytes : MAX_BYTES;
-    const struct image_import_config c = {.dir = dir,
-                                          .driver = pools,
-                                          .max_bytes = max_bytes,
-                                          .max_disk_bytes = max_bytes,
-                                          .refuse_private = !config->private_urls};
     struct image_origins *o = calloc(1, sizeof(*o));
     if (!o) {
         err_set(err, ENOMEM, "could not allocate what imports images");
         return NULL;
     }
+    const struct image_import_config c = {.dir = dir,
+                                          .driver = pools,
+                                          .max_bytes = max_bytes,
+                                          .max_disk_bytes = max_bytes,
+                                          .refuse_private = !config->private_urls,
+                                          .server = config->server.host ? &o->config.server : NULL};
     o->config = *config;
     o->import = image_import_open(&c, err);
     if (o->import)
@@ -95,14 +96,14 @@ static void importing(void *ctx, enum image_import_stage stage, unsigned percent
     origin->progress(origin->ctx, percent, received_bytes);
 }
 
+/* `source`: a path of the host without symbolic links, a URL, or a path of the server. */
 static int import(struct image_origins *o, const struct image_origin *origin,
+                  enum image_import_kind kind, const char *source,
                   struct image_import_result *result, struct err *err)
 {
-    char path[PATH_MAX];
     uint8_t sha256[IMAGE_FETCH_SHA256_BYTES];
-    bool is_path = origin->kind == IMAGE_ORIGIN_PATH;
-    struct image_import_request r = {.kind = is_path ? IMAGE_IMPORT_FILE : IMAGE_IMPORT_URL,
-                                     .source = is_path ? path : origin->source,
+    struct image_import_request r = {.kind = kind,
+                                     .source = source,
                                      .expects = origin->expects,
                                      .format = origin->format,
                                      .pool = origin->pool,
@@ -110,12 +111,31 @@ static int import(struct image_origins *o, const struct image_origin *origin,
                                      .ctx = (void *)(uintptr_t)origin,
                                      .stop = origin->stop};
     memcpy(r.id, origin->id, sizeof(r.id));
-    int ret = is_path ? check_folder(o, origin->source, path, err) : 0;
-    if (!ret && origin->sha256) {
-        ret = read_sha256(origin->sha256, sha256, err);
-        r.sha256 = sha256;
-    }
+    int ret = origin->sha256 ? read_sha256(origin->sha256, sha256, err) : 0;
+    r.sha256 = origin->sha256 ? sha256 : NULL;
     return ret ? ret : image_import_run(o->import, &r, result, err);
+}
+
+static int import_path(struct image_origins *o, const struct image_origin *origin,
+                       struct image_import_result *result, struct err *err)
+{
+    char path[PATH_MAX];
+    int ret = check_folder(o, origin->source, path, err);
+    return ret ? ret : import(o, origin, IMAGE_IMPORT_FILE, path, result, err);
+}
+
+/* On the server's own machine its file is copied, if need be by reference: nothing goes through two
+ * processes and TLS. Another machine may have another file there, and so another checksum. */
+static int import_content(struct image_origins *o, const struct image_origin *origin,
+                          struct image_import_result *result, struct err *err)
+{
+    char path[PATH_MAX];
+    if (origin->file && !check_folder(o, origin->file, path, NULL) && !access(path, R_OK)) {
+        int ret = import(o, origin, IMAGE_IMPORT_FILE, path, result, err);
+        if (ret != -EBADMSG)
+            return ret;
+    }
+    return import(o, origin, IMAGE_IMPORT_SERVER, origin->source, result, err);
 }
 
 /* ---- Debian ---- */
@@ -192,6 +212,15 @@ static int build(struct image_origins *o, const struct image_origin *origin,
 int image_origin_make(struct image_origins *o, const struct image_origin *origin,
                       struct image_import_result *result, struct err *err)
 {
-    return origin->kind == IMAGE_ORIGIN_DEBIAN ? build(o, origin, result, err)
-                                               : import(o, origin, result, err);
+    switch (origin->kind) {
+    case IMAGE_ORIGIN_DEBIAN:
+        return build(o, origin, result, err);
+    case IMAGE_ORIGIN_SERVER:
+        return import_content(o, origin, result, err);
+    case IMAGE_ORIGIN_URL:
+        return import(o, origin, IMAGE_IMPORT_URL, origin->source, result, err);
+    case IMAGE_ORIGIN_PATH:
+        break;
+    }
+    return import_path(o, origin, result, err);
 }

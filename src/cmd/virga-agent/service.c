@@ -398,6 +398,21 @@ static int identify(struct service *s, struct err *err)
     return agent_split_server(server, s->host, &s->port, err);
 }
 
+static const char *authority_path(const struct service *s)
+{
+    return s->has_identity ? s->identity.authority_path : s->options->authority;
+}
+
+static const char *cert_path(const struct service *s)
+{
+    return s->has_identity ? s->identity.cert_path : s->options->cert;
+}
+
+static const char *key_path(const struct service *s)
+{
+    return s->has_identity ? s->identity.cert_path : s->options->key;
+}
+
 static int start_core(struct service *s, struct err *err)
 {
     const struct agent_options *o = s->options;
@@ -411,7 +426,12 @@ static int start_core(struct service *s, struct err *err)
         .workers = o->workers,
         .images = {.folders = o->imports,
                    .builder = s->image_builder[0] ? s->image_builder : NULL,
-                   .private_urls = o->private_urls},
+                   .private_urls = o->private_urls,
+                   .server = {.host = s->host,
+                              .port = s->port,
+                              .authority_path = authority_path(s),
+                              .cert_path = cert_path(s),
+                              .key_path = key_path(s)}},
         .ops = &CORE_OPS,
         .opaque = s};
     struct agent_core_config whole = c;
@@ -422,14 +442,12 @@ static int start_core(struct service *s, struct err *err)
 
 static int start_link(struct service *s, struct err *err)
 {
-    const struct agent_options *o = s->options;
     struct agent_uplink_config c = {.loop = s->loop,
                                     .host = s->host,
                                     .port = s->port,
-                                    .authority_path =
-                                        s->has_identity ? s->identity.authority_path : o->authority,
-                                    .cert_path = s->has_identity ? s->identity.cert_path : o->cert,
-                                    .key_path = s->has_identity ? s->identity.cert_path : o->key,
+                                    .authority_path = authority_path(s),
+                                    .cert_path = cert_path(s),
+                                    .key_path = key_path(s),
                                     .ops = &UPLINK_OPS,
                                     .opaque = s};
     memcpy(c.id, s->id, 16);

@@ -14,8 +14,8 @@ static const char *const image_format_names[] = {
 const struct api_types_enum link_types_image_format = {"ImageFormat", image_format_names, 7};
 
 static const char *const image_origin_kind_names[] = {
-    "path", "url", "debian"};
-const struct api_types_enum link_types_image_origin_kind = {"ImageOriginKind", image_origin_kind_names, 3};
+    "path", "url", "debian", "content"};
+const struct api_types_enum link_types_image_origin_kind = {"ImageOriginKind", image_origin_kind_names, 4};
 
 static const char *const pool_state_state_names[] = {
     "online", "offline"};

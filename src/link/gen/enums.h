@@ -36,6 +36,7 @@ enum link_image_origin_kind {
     LINK_IMAGE_ORIGIN_KIND_PATH,
     LINK_IMAGE_ORIGIN_KIND_URL,
     LINK_IMAGE_ORIGIN_KIND_DEBIAN,
+    LINK_IMAGE_ORIGIN_KIND_CONTENT,
     LINK_IMAGE_ORIGIN_KIND_N
 };
 extern const struct api_types_enum link_types_image_origin_kind;

@@ -59,11 +59,12 @@ const struct api_types_object link_types_vm_want = {
 static const struct api_types_field image_origin_fields[] = {
     {"kind", offsetof(struct link_image_origin, kind), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_image_origin_kind},
     {"path", offsetof(struct link_image_origin, path), API_KIND_TEXT, .min = 1, .max = 511},
+    {"content", offsetof(struct link_image_origin, content), API_KIND_TEXT, .min = 1, .max = 255},
     {"url", offsetof(struct link_image_origin, url), API_KIND_TEXT, .format = API_FORMAT_URL, .min = 0, .max = 2048},
     {"recipe", offsetof(struct link_image_origin, recipe), API_KIND_ANY},
 };
 const struct api_types_object link_types_image_origin = {
-    "ImageOrigin", sizeof(struct link_image_origin), 4, image_origin_fields, NULL};
+    "ImageOrigin", sizeof(struct link_image_origin), 5, image_origin_fields, NULL};
 
 static const struct api_types_field volume_want_fields[] = {
     {"id", offsetof(struct link_volume_want, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},

@@ -90,10 +90,14 @@ extern const struct api_types_object link_types_vm_want;
 
 /* Where an image's content comes from. */
 struct link_image_origin {
-    /* path: a file of the host; url: fetched; debian: built here. */
+    /* path: a file of the host; url: fetched; debian: built here; content: the server has it. */
     struct { enum api_is is; enum link_image_origin_kind v; } kind;
-    /* Of kind path: its absolute path. */
+    /* Of kind path: its absolute path. Of kind content: where it lies on the server's own
+     * machine; absent: not as a file. */
     struct api_text path;
+    /* Of kind content: the path by which the server gives it on the port of its agents (GET,
+     * with the host's certificate). */
+    struct api_text content;
     /* Of kind url: where it is. */
     struct api_text url;
     /* Of kind debian: ImageDebian of api/image.yaml. */

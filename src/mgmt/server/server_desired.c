@@ -1,6 +1,5 @@
 /* Wants of the link, made from objects: VMs with their disks, ports and cloud-init's texts;
- * volumes, snapshots and images as server_storage.h and server_image.h have them. What agents
- * report of those goes the other way. */
+ * volumes, snapshots and images as server_storage.h and server_image.h have them. */
 #include "mgmt/server/server_desired.h"
 
 #include <errno.h>
@@ -29,6 +28,8 @@ struct message {
     struct link_desired body;
     const struct store_id *host;
     size_t most; /* of VMs and of volumes that may still come, so that few take little memory */
+    size_t volumes_room;
+    struct store_id image; /* the last that went out for something that is made from it */
     bool failed;
 };
 
@@ -85,21 +86,32 @@ static enum link_volume_kind link_kind(enum catalog_kind kind)
                                       : LINK_VOLUME_KIND_VOLUME;
 }
 
+/* Images that come with what is made from them are not in `most`. */
+static int grow_volumes(struct message *m)
+{
+    size_t room = m->volumes_room ? 2 * m->volumes_room : m->most;
+    room = MIN(room, (size_t)VOLUMES_A_MESSAGE);
+    struct link_volume_want *v = api_arena_array(&m->arena, room, sizeof(*v));
+    if (!v) {
+        m->failed = true;
+        return -ENOMEM;
+    }
+    if (m->body.volumes.n)
+        memcpy(v, m->body.volumes.v, m->body.volumes.n * sizeof(*v));
+    m->body.volumes.v = v;
+    m->body.volumes.is = API_VALUE;
+    m->volumes_room = room;
+    return 0;
+}
+
 static struct link_volume_want *next_volume(struct message *m, const struct store_id *id,
                                             enum catalog_kind kind, int64_t generation,
                                             enum server_storage_wish wish)
 {
     if (m->body.volumes.n == VOLUMES_A_MESSAGE)
         message_send(m, true);
-    if (!m->body.volumes.v) {
-        m->body.volumes.v = api_arena_array(&m->arena, MIN(m->most, (size_t)VOLUMES_A_MESSAGE),
-                                            sizeof(*m->body.volumes.v));
-        m->body.volumes.is = m->body.volumes.v ? API_VALUE : API_ABSENT;
-    }
-    if (!m->body.volumes.v) {
-        m->failed = true;
+    if (m->body.volumes.n == m->volumes_room && grow_volumes(m))
         return NULL;
-    }
     struct link_volume_want *w = &m->body.volumes.v[m->body.volumes.n++];
     w->id = id_of(m, id);
     w->kind.is = API_VALUE;
@@ -150,8 +162,10 @@ static void set_origin(struct message *m, const struct server_image_want *want,
         break;
     }
     default:
-        o->kind.v = LINK_IMAGE_ORIGIN_KIND_PATH;
-        o->path = text_of(m, want->file[0] ? want->file : want->path);
+        o->kind.v = LINK_IMAGE_ORIGIN_KIND_CONTENT;
+        o->content = text_of(m, want->path);
+        if (want->file[0])
+            o->path = text_of(m, want->file);
         break;
     }
 }
@@ -171,15 +185,6 @@ static enum link_image_format link_format(enum api_image_format format)
     return (unsigned)format < API_IMAGE_FORMAT_N ? FORMATS[format] : LINK_IMAGE_FORMAT_AUTO;
 }
 
-/* What it is kept as where the agent does not say. */
-static enum api_image_format format_of(const struct link_volume_seen *seen)
-{
-    for (unsigned i = 0; seen->format.is == API_VALUE && i < API_IMAGE_FORMAT_N; i++)
-        if (FORMATS[i] == seen->format.v && i != API_IMAGE_FORMAT_AUTO)
-            return (enum api_image_format)i;
-    return API_IMAGE_FORMAT_QCOW2;
-}
-
 static void add_image(void *ctx, const struct server_image_want *want)
 {
     struct message *m = ctx;
@@ -195,62 +200,6 @@ static void add_image(void *ctx, const struct server_image_want *want)
     w->origin.is = w->origin.v ? API_VALUE : API_ABSENT;
     if (w->origin.v)
         set_origin(m, want, w->origin.v);
-}
-
-static enum server_storage_state state_of(enum link_volume_seen_state state)
-{
-    static const enum server_storage_state states[] = {
-        [LINK_VOLUME_SEEN_STATE_ABSENT] = SERVER_STORAGE_ABSENT,
-        [LINK_VOLUME_SEEN_STATE_WORKING] = SERVER_STORAGE_WORKING,
-        [LINK_VOLUME_SEEN_STATE_READY] = SERVER_STORAGE_PRESENT,
-        [LINK_VOLUME_SEEN_STATE_FAILED] = SERVER_STORAGE_FAILED,
-    };
-    return states[state];
-}
-
-static uint64_t number(const struct api_int *v)
-{
-    return v->is == API_VALUE ? (uint64_t)v->v : 0;
-}
-
-static void image_seen(struct server *s, const struct store_id *host,
-                       const struct link_volume_seen *seen, const struct store_id *id)
-{
-    const struct server_image_seen out = {
-        .id = *id,
-        .generation = seen->generation.v,
-        .state = state_of(seen->state.v),
-        .percent = (int)number(&seen->progress_percent),
-        .received_bytes = number(&seen->received_bytes),
-        .format = format_of(seen),
-        .size_bytes = number(&seen->used_bytes),
-        .virtual_size_bytes = number(&seen->size_bytes),
-        .sha256 = seen->sha256.is == API_VALUE ? seen->sha256.v : NULL,
-        .reason = seen->reason.is == API_VALUE ? seen->reason.v : NULL,
-    };
-    server_image_seen(s, host, &out);
-}
-
-void server_desired_volume_seen(struct server *s, const struct store_id *host,
-                                const struct link_volume_seen *seen)
-{
-    struct store_id id;
-    link_uuid(&seen->id, id.bytes);
-    if (seen->kind.v == LINK_VOLUME_KIND_IMAGE) {
-        image_seen(s, host, seen, &id);
-        return;
-    }
-    const struct server_storage_seen out = {
-        .kind = seen->kind.v == LINK_VOLUME_KIND_SNAPSHOT ? CATALOG_SNAPSHOT : CATALOG_VOLUME,
-        .id = id,
-        .generation = seen->generation.v,
-        .state = state_of(seen->state.v),
-        .percent = (int)number(&seen->progress_percent),
-        .size_bytes = number(&seen->size_bytes),
-        .used_bytes = number(&seen->used_bytes),
-        .reason = seen->reason.is == API_VALUE ? seen->reason.v : NULL,
-    };
-    server_storage_seen(s, host, &out);
 }
 
 /* ---- VMs ---- */
@@ -438,20 +387,62 @@ void server_desired_all(struct server *s, struct server_host *host)
     api_arena_fini(&m.arena);
 }
 
+/* The host fetches it if it has not got it: nobody else tells it to. */
+static void add_image_of(struct message *m, const struct catalog_object *volume)
+{
+    struct server_storage_want want;
+    struct server_image_want image;
+    if (!server_storage_want(m->s, volume, &want) || want.wish != SERVER_STORAGE_MAKE ||
+        want.source_kind != CATALOG_IMAGE ||
+        memcmp(&m->image, &want.source, sizeof(want.source)) == 0)
+        return;
+    const struct catalog_slot *slot = catalog_find(m->s->catalog, CATALOG_IMAGE, &want.source);
+    if (slot && server_image_want(m->s, slot->now, m->host, &image)) {
+        add_image(m, &image);
+        m->image = want.source;
+    }
+}
+
+static void add_images_of(struct message *m, const struct catalog_object *vm)
+{
+    const struct api_texts *ids = &vm->own->volumes;
+    const struct catalog_object *v;
+    if (vm->own->rescue.is == API_VALUE && (v = find(m->s, CATALOG_VOLUME, vm->own->rescue.v)))
+        add_image_of(m, v);
+    for (uint32_t i = 0; ids->is == API_VALUE && i < ids->n; i++)
+        if ((v = find(m->s, CATALOG_VOLUME, ids->v[i])))
+            add_image_of(m, v);
+}
+
+static void add_object(struct message *m, const struct catalog_object *v)
+{
+    struct server_image_want want;
+    switch (v->kind) {
+    case CATALOG_VM:
+        add_images_of(m, v);
+        add_vm(m, v);
+        break;
+    case CATALOG_IMAGE:
+        if (server_image_want(m->s, v, m->host, &want))
+            add_image(m, &want);
+        break;
+    case CATALOG_VOLUME:
+        add_image_of(m, v);
+        add_volume(m, v);
+        break;
+    default:
+        add_volume(m, v);
+        break;
+    }
+}
+
 void server_desired_some(struct server *s, struct server_link *l, const struct store_id *host,
                          struct catalog_object *const *some, size_t n)
 {
     struct message m;
-    struct server_image_want want;
     message_init(&m, s, l, host, n);
-    for (size_t i = 0; i < n; i++) {
-        if (some[i]->kind == CATALOG_VM)
-            add_vm(&m, some[i]);
-        else if (some[i]->kind != CATALOG_IMAGE)
-            add_volume(&m, some[i]);
-        else if (server_image_want(s, some[i], host, &want))
-            add_image(&m, &want);
-    }
+    for (size_t i = 0; i < n; i++)
+        add_object(&m, some[i]);
     if (m.body.vms.n || m.body.volumes.n)
         message_send(&m, false);
     api_arena_fini(&m.arena);

@@ -13,6 +13,8 @@
 
 #include "mgmt/server/server_storage.h"
 
+struct web_request;
+
 /* ---- for VMs and volumes ---- */
 
 /* Whether a disk can be made from it: ready, and `size_gib` (0: its own size, which *needs_gib
@@ -56,6 +58,13 @@ bool server_image_want(struct server *s, const struct catalog_object *image,
 void server_image_each(struct server *s, const struct store_id *host,
                        void (*each)(void *ctx, const struct server_image_want *want), void *ctx);
 
+/* The hosts that have to do with one: where it lies, and those that spoke of it. `each` must not
+ * change the catalog. */
+void server_image_hosts(struct server *s, const struct catalog_object *image,
+                        void (*each)(void *ctx, const struct catalog_object *image,
+                                     const struct store_id *host),
+                        void *ctx);
+
 /* What an agent says of one: always the whole state. */
 struct server_image_seen {
     struct store_id id;
@@ -74,6 +83,10 @@ void server_image_seen(struct server *s, const struct store_id *host,
 /* Whether a host has it, as its agent last said. */
 bool server_image_on(const struct server *s, const struct store_id *image,
                      const struct store_id *host);
+
+/* Answers a request of the agents' listener for the content of an image: for a host that was told
+ * to have it. False: it is another request, and not answered. */
+bool server_image_give(struct server *s, struct web_request *request);
 
 /* Gives up an import at the user's wish: the image is in state error, the operation is cancelled.
  * As a handler. Errors: operation.not_cancellable. */

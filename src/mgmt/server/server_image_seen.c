@@ -167,6 +167,21 @@ void server_image_each(struct server *s, const struct store_id *host,
             each(ctx, &want);
 }
 
+void server_image_hosts(struct server *s, const struct catalog_object *image,
+                        void (*each)(void *ctx, const struct catalog_object *image,
+                                     const struct store_id *host),
+                        void *ctx)
+{
+    struct store_id host;
+    const struct server_storage_fact *f =
+        server_storage_fact_find(s->storage, CATALOG_IMAGE, &image->id, &nowhere);
+    if (server_storage_id(&image->own->host, &host))
+        each(ctx, image, &host);
+    for (f = f ? f->copies : NULL; f; f = f->next_copy)
+        if (!server_storage_host_is(image, &f->host))
+            each(ctx, image, &f->host);
+}
+
 /* ---- what they say ---- */
 
 /* Volumes that wait for it there can be made now, or cannot. */

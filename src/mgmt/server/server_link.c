@@ -251,7 +251,7 @@ static void take_request(void *ctx, struct web_request *request)
 {
     if (!strcmp(web_request_path(request), "/v1/host-joins"))
         server_call_begin(ctx, request);
-    else
+    else if (!server_image_give(ctx, request))
         web_reply(request, 404, NULL, NULL, 0);
 }
 

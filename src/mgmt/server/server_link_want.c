@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "mgmt/server/server_desired.h"
+#include "mgmt/server/server_image.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
 
@@ -22,15 +23,13 @@ static void tell(struct server *s, const struct store_id *host, struct catalog_o
     (void)fault_point("server_link.want.said");
 }
 
-void server_link_want(struct server *s, const struct catalog_object *v)
+static void want_of(void *ctx, const struct catalog_object *v, const struct store_id *host)
 {
+    struct server *s = ctx;
     struct server_wants *w = &s->wants;
-    struct store_id host = catalog_parent(v);
-    struct catalog_object *one = catalog_ref((struct catalog_object *)(uintptr_t)v);
-    if (!server_link_to(s, &host)) {
-        catalog_unref(one);
+    if (!server_link_to(s, host))
         return;
-    }
+    struct catalog_object *one = catalog_ref((struct catalog_object *)(uintptr_t)v);
     if (w->gathering && w->n == w->room) {
         size_t room = w->room ? 2 * w->room : 64;
         struct server_want *some = reallocarray(w->some, room, sizeof(*some));
@@ -38,12 +37,21 @@ void server_link_want(struct server *s, const struct catalog_object *v)
         w->room = some ? room : w->room;
     }
     if (w->gathering && w->n < w->room) {
-        w->some[w->n] = (struct server_want){host, one, w->n};
+        w->some[w->n] = (struct server_want){*host, one, w->n};
         w->n++;
         return;
     }
-    tell(s, &host, &one, 1);
+    tell(s, host, &one, 1);
     catalog_unref(one);
+}
+
+void server_link_want(struct server *s, const struct catalog_object *v)
+{
+    struct store_id host = catalog_parent(v);
+    if (v->kind == CATALOG_IMAGE)
+        server_image_hosts(s, v, want_of, s);
+    else
+        want_of(s, v, &host);
 }
 
 void server_link_gather(struct server *s)

@@ -126,6 +126,19 @@ static void count_volume(struct server_storage *st, const struct catalog_object 
         server_storage_sum_add(st, CATALOG_POOL, &id, &host, sign * doc->size_gib.v);
 }
 
+/* A host that could not have the image is asked again by a new volume, and what it said before does
+ * not count. */
+static void ask_again(struct server_storage *st, const struct catalog_object *v)
+{
+    struct store_id image, host;
+    if (!server_storage_id(&((const struct api_volume *)v->doc)->image, &image) ||
+        !server_storage_id(&v->own->host, &host))
+        return;
+    struct server_storage_fact *f = server_storage_fact_find(st, CATALOG_IMAGE, &image, &host);
+    if (f && f->state == SERVER_STORAGE_FAILED)
+        f->reported = false;
+}
+
 /* Added first: a sum that passes through zero would be forgotten, which is fine, but not below. */
 void server_storage_changed(struct server *s, const struct catalog_object *before,
                             const struct catalog_object *after)
@@ -136,6 +149,8 @@ void server_storage_changed(struct server *s, const struct catalog_object *befor
     if (kind == CATALOG_VOLUME) {
         if (after)
             count_volume(s->storage, after, 1);
+        if (after && !before)
+            ask_again(s->storage, after);
         if (before)
             count_volume(s->storage, before, -1);
     }

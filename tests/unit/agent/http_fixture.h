@@ -7,6 +7,10 @@
  *   /stall         half of the body, then nothing
  *   /endless       chunks without an end
  *   /moved         to /good;  /loop: to itself;  /to-file: to file:///etc/passwd
+ *   /parts         a third, then the connection ends; what Range asks for, a third at a time
+ *   /other         as /parts, but another file when it goes on: 412
+ *   /busy          503 once, then the body
+ *   /denied        403 and a problem document
  *   else           404 */
 #ifndef TESTS_UNIT_AGENT_HTTP_FIXTURE_H
 #define TESTS_UNIT_AGENT_HTTP_FIXTURE_H
@@ -28,6 +32,7 @@ struct http_fixture {
     uint16_t port;
     pthread_t thread;
     _Atomic unsigned requests;
+    bool was_busy;
 };
 
 static inline void http_send(int fd, const void *data, size_t n)
@@ -76,7 +81,37 @@ static inline void http_endless(struct http_fixture *h, int fd)
         ;
 }
 
-static inline void http_answer(struct http_fixture *h, int fd, const char *path)
+/* A third of the whole from where Range begins; the length that is said is that of the rest. */
+static inline void http_part(struct http_fixture *h, int fd, const char *request, bool same)
+{
+    const char *range = strstr(request, "Range: bytes="),
+               *tag = strstr(request, "If-Match: \"tag\"");
+    unsigned long long from = 0;
+    char header[160];
+    if (range && (!same || !tag || sscanf(range, "Range: bytes=%llu-", &from) != 1)) {
+        http_head(fd, "412 Precondition Failed", "Content-Length: 0\r\n");
+        return;
+    }
+    size_t rest = h->bytes - (size_t)from, third = h->bytes / 3 + 1;
+    snprintf(header, sizeof(header),
+             "Content-Length: %zu\r\nETag: \"tag\"\r\nContent-Range: bytes %llu-%zu/%zu\r\n", rest,
+             from, h->bytes - 1, h->bytes);
+    http_head(fd, range ? "206 Partial Content" : "200 OK", header);
+    http_send(fd, h->body + from, rest < third ? rest : third);
+}
+
+static inline void http_denied(int fd)
+{
+    static const char body[] = "{\"type\":\"urn:x\",\"title\":\"t\",\"status\":403,"
+                               "\"code\":\"auth.forbidden\",\"detail\":\"join again\"}";
+    char header[64];
+    snprintf(header, sizeof(header), "Content-Length: %zu\r\n", sizeof(body) - 1);
+    http_head(fd, "403 Forbidden", header);
+    http_send(fd, body, sizeof(body) - 1);
+}
+
+static inline void http_answer(struct http_fixture *h, int fd, const char *path,
+                               const char *request)
 {
     if (!strcmp(path, "/good"))
         http_with_length(fd, h->bytes, h->body, h->bytes);
@@ -96,6 +131,15 @@ static inline void http_answer(struct http_fixture *h, int fd, const char *path)
         http_head(fd, "302 Found", "Location: /good\r\n");
     else if (!strcmp(path, "/loop"))
         http_head(fd, "302 Found", "Location: /loop\r\n");
+    else if (!strcmp(path, "/parts") || !strcmp(path, "/other"))
+        http_part(h, fd, request, path[1] == 'p');
+    else if (!strcmp(path, "/denied"))
+        http_denied(fd);
+    else if (!strcmp(path, "/busy") && !h->was_busy) {
+        h->was_busy = true;
+        http_head(fd, "503 Service Unavailable", "Content-Length: 0\r\n");
+    } else if (!strcmp(path, "/busy"))
+        http_with_length(fd, h->bytes, h->body, h->bytes);
     else if (!strcmp(path, "/to-file"))
         http_head(fd, "302 Found", "Location: file:///etc/passwd\r\n");
     else
@@ -119,7 +163,7 @@ static inline void *http_serve(void *arg)
         }
         h->requests++;
         if (sscanf(request, "GET %255[^ ?]", path) == 1)
-            http_answer(h, fd, path);
+            http_answer(h, fd, path, request);
         shutdown(fd, SHUT_WR);
         http_wait(h, fd); /* a close with unread bytes would reset what the client has not read */
         close(fd);

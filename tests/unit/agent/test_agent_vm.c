@@ -442,6 +442,40 @@ static void what_cannot_be_done_says_why_and_is_tried_again_when_asked(void)
     tear_down(&f);
 }
 
+static int source_says;
+
+static int source(void *opaque, const struct volume_spec *volume, char why[static 256])
+{
+    (void)opaque;
+    CHECK(!memcmp(volume->id, DISK, 16));
+    snprintf(why, 256, "%s", source_says < 0 ? "its image is lost" : "its image comes");
+    return source_says;
+}
+
+static void a_start_waits_for_what_its_disks_are_made_from(void)
+{
+    struct fixture f;
+    set_up(&f, "obeys");
+    f.host.source = source;
+    source_says = 1;
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    CHECK_EQ(agent_vm_seen(f.vm)->state, VM_SEEN_PREPARING);
+    CHECK_STR(agent_vm_seen(f.vm)->reason, "its image comes");
+    settle(&f);
+    CHECK_EQ(n_resources(&f), 0);
+    source_says = 0;
+    CHECK(comes(&f, VM_SEEN_RUNNING));
+    CHECK_STR(agent_vm_seen(f.vm)->reason, "");
+    ask_for(&f, VM_POWER_STOPPED);
+    CHECK(comes(&f, VM_SEEN_STOPPED));
+    source_says = -ENOENT; /* the disk is there, but that is not this function's to know */
+    f.want.epoch = 2;
+    ask_for(&f, VM_POWER_RUNNING);
+    CHECK(comes(&f, VM_SEEN_FAILED));
+    CHECK_STR(agent_vm_seen(f.vm)->reason, "its image is lost");
+    tear_down(&f);
+}
+
 static void an_agent_that_starts_again_takes_over_what_runs(void)
 {
     struct fixture f;
@@ -633,6 +667,7 @@ int main(int argc, char **argv)
     TAP_RUN(a_guest_that_does_not_listen_loses_its_power);
     TAP_RUN(a_guest_that_crashed_is_not_started_again_for_the_same_epoch);
     TAP_RUN(what_cannot_be_done_says_why_and_is_tried_again_when_asked);
+    TAP_RUN(a_start_waits_for_what_its_disks_are_made_from);
     TAP_RUN(an_agent_that_starts_again_takes_over_what_runs);
     TAP_RUN(a_monitor_that_refuses_is_not_pestered);
     TAP_RUN(a_monitor_that_is_killed_is_noticed);

@@ -244,6 +244,76 @@ static void set_up(void)
     }
 }
 
+/* ---- the cloud's server ---- */
+
+static int give(const struct image_fetch *f, const char *path, int to,
+                struct image_fetch_result *result, struct err *err)
+{
+    const struct image_fetch_server server = {.host = "127.0.0.1", .port = H.port, .patience_s = 1};
+    return image_fetch_server(f, &server, path, to, result, err);
+}
+
+static void a_transfer_that_breaks_off_goes_on_where_it_ended(void)
+{
+    static const char *const paths[] = {"/good", "/parts", "/busy"};
+    const struct image_fetch f = defaults();
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+        CLEANUP_CLOSE int to = file_of("", 0);
+        struct image_fetch_result got = {0};
+        struct err err = {0};
+        char text[65];
+        unsigned before = H.requests;
+        CHECK_EQ(give(&f, paths[i], to, &got, &err), 0);
+        CHECK_STR(err.msg, "");
+        CHECK_EQ(got.bytes, BODY_BYTES);
+        CHECK(is_body(to));
+        hex(got.sha256, text);
+        CHECK_STR(text, BODY_SHA256);
+        CHECK_EQ(H.requests - before, i == 0 ? 1 : i == 1 ? 3 : 2);
+    }
+}
+
+static void what_the_server_does_not_give_says_why(void)
+{
+    static const struct {
+        const char *path, *says;
+        int code;
+    } cases[] = {
+        {"/denied", "join again", ECONNREFUSED},
+        {"/none", "404", ENOENT},
+        {"/other", "412", ESTALE},
+        {"/short", "have come", EIO}, /* for ever less than it said */
+        {"/moved", "302", EIO},       /* nothing is followed */
+        {"no-path", "no path", EINVAL},
+    };
+    const struct image_fetch f = defaults();
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP_CLOSE int to = file_of("", 0);
+        struct image_fetch_result got = {0};
+        struct err err = {0};
+        CHECK_EQ(give(&f, cases[i].path, to, &got, &err), -cases[i].code);
+        CHECK(strstr(err.msg, cases[i].says));
+        CHECK_EQ(got.bytes, 0);
+    }
+    const struct image_fetch small = {.max_bytes = 1000};
+    struct image_fetch_result got;
+    CHECK_EQ(give(&small, "/good", -1, &got, NULL), -E2BIG);
+}
+
+static void a_server_that_is_not_there_is_waited_for_until_a_stop(void)
+{
+    const struct image_fetch_server nobody = {.host = "127.0.0.1", .port = 1, .patience_s = 1};
+    _Atomic bool stop = true;
+    struct image_fetch f = defaults();
+    struct image_fetch_result got;
+    struct err err = {0};
+    CHECK_EQ(image_fetch_server(&f, &nobody, "/good", -1, &got, &err), -EIO);
+    CHECK(strstr(err.msg, "0 bytes have come"));
+    f.stop = &stop;
+    CHECK_EQ(image_fetch_server(&f, &nobody, "/good", -1, &got, &err), -ECANCELED);
+    CHECK_EQ(give(&f, "/stall", -1, &got, &err), -ECANCELED);
+}
+
 int main(void)
 {
     set_up();
@@ -255,6 +325,9 @@ int main(void)
     TAP_RUN(private_addresses_are_refused_when_that_is_asked_for);
     TAP_RUN(knows_which_addresses_are_public);
     TAP_RUN(progress_is_told_and_a_stop_ends_it_also_while_nothing_comes);
+    TAP_RUN(a_transfer_that_breaks_off_goes_on_where_it_ended);
+    TAP_RUN(what_the_server_does_not_give_says_why);
+    TAP_RUN(a_server_that_is_not_there_is_waited_for_until_a_stop);
     http_stop(&H);
     return tap_done();
 }
