@@ -11,8 +11,8 @@ struct server_link;
 
 /* The full set, in parts. */
 void server_desired_all(struct server *s, struct server_host *host);
-/* Some objects of one host, whose link it is, in one message where they fit. Before a VM or a volume
- * that is being made come the images that it is made from. */
+/* Some objects of one host, whose link it is, in one message where they fit. Before a VM or a
+ * volume that is being made come the images that it is made from. */
 void server_desired_some(struct server *s, struct server_link *l, const struct store_id *host,
                          struct catalog_object *const *some, size_t n);
 

@@ -194,6 +194,17 @@ static void what_was_called_off_does_not_come_back(void)
     CHECK_EQ(wrong, 0);
 }
 
+/* So may the half of a page that still had room, where the other half in the log is the same from
+ * before. */
+static void what_was_cut_short_does_not_come_back(void)
+{
+    bool reached = true;
+    unsigned wrong = 0;
+    for (long at = 1; reached && wrong < 3; at += rig_long() ? 1 : 11)
+        wrong += !life(FAULTY_FULL, at, true, 8, &reached);
+    CHECK_EQ(wrong, 0);
+}
+
 static void fails_while_the_disk_is_full_and_goes_on_after(void)
 {
     files_remove();
@@ -234,6 +245,7 @@ int main(void)
     TAP_RUN(survives_a_sync_that_fails);
     TAP_RUN(survives_a_loss_of_power);
     TAP_RUN(what_was_called_off_does_not_come_back);
+    TAP_RUN(what_was_cut_short_does_not_come_back);
     TAP_RUN(fails_while_the_disk_is_full_and_goes_on_after);
     return tap_done();
 }

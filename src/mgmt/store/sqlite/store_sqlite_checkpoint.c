@@ -41,6 +41,7 @@ void store_sqlite_preallocate(struct store_sqlite *q)
 static int after_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     struct store_sqlite *q = ctx;
+    store_sqlite_log_committed(q, pages);
     if ((unsigned)pages < q->options.checkpoint_pages)
         return SQLITE_OK;
     pthread_mutex_lock(&q->checkpoint_lock);
@@ -93,6 +94,7 @@ int store_sqlite_checkpoint_start(struct store_sqlite *q, struct err *err)
     if (e)
         return err_sys(err, e, "could not start the store's checkpoint thread");
     q->checkpoint_started = true;
+    q->log_end = -1;
     sqlite3_wal_hook(q->db, after_commit, q);
     return 0;
 }

@@ -4,8 +4,9 @@
  * complete and with the commit's mark: an fsync that failed came after the write. A crash before
  * anything overwrites them would make them true at the next start, after their submitters were told
  * that nothing happened. So such a group is in doubt until another, empty commit (a repair) has
- * been made durable over the same place; only then is it said to have failed. A full disk is
- * certain: the frame with the mark is the last one written. */
+ * been made durable over the same place; only then is it said to have failed. On a full disk there
+ * is no room for one, and a write that was cut short there can be whole with what the log held
+ * before in its place: what it left is cut off instead (store_sqlite_log.c). */
 #include <errno.h>
 #include <string.h>
 
@@ -111,7 +112,7 @@ static int commit_group(struct store_sqlite *q, struct store_txn **txns, unsigne
         return 0;
     store_sqlite_error(q->db, err, "could not commit to the store");
     roll_back(q);
-    if (rc == SQLITE_FULL)
+    if (rc == SQLITE_FULL && !store_sqlite_log_cut(q))
         return -EAGAIN;
     q->must_repair = true;
     return repair(q, err) ? -EINPROGRESS : -EAGAIN;

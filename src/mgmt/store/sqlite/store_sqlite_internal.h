@@ -111,6 +111,8 @@ struct store_sqlite {
     uint8_t *digests; /* of the group's audit rows so far */
     unsigned n_digests, digests_room;
     bool must_repair; /* see store_sqlite_commit.c */
+    int64_t log_end;  /* in bytes, where the next frame goes; -1: not known */
+    uint8_t log_salt[8];
 
     pthread_mutex_t reading; /* the reader's connection */
     sqlite3 *read_db;
@@ -124,6 +126,11 @@ struct store_sqlite {
     pthread_cond_t checkpoint_work;
     bool checkpoint_wanted, checkpoint_closing;
 };
+
+/* store_sqlite_log.c; the caller holds `writing` */
+void store_sqlite_log_committed(struct store_sqlite *q, int pages);
+/* 0: what lies behind the last commit in the log is not there after a crash either. */
+int store_sqlite_log_cut(struct store_sqlite *q);
 
 /* store_sqlite_db.c */
 int store_sqlite_connect(struct store_sqlite *q, sqlite3 **db, struct err *err);
