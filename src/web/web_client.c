@@ -22,8 +22,9 @@ struct web_link {
     char why[128];
 };
 
-static void finish(struct web_link *link, const char *why)
+static void finish(struct web_loop *loop, struct web_link *link, const char *why)
 {
+    loop->sockets -= link->is_open;
     if (link->connecting) { /* the caller is told by what web_link_connect() returns */
         snprintf(link->why, sizeof(link->why), "%s", why);
         return;
@@ -49,7 +50,6 @@ static int add_authorization(const struct web_link *link, struct lws *wsi, void 
 static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reasons reason,
                     void *user, void *in, size_t bytes)
 {
-    (void)v;
     struct web_link *link = lws_get_opaque_user_data(wsi);
     if (!link)
         return lws_callback_http_dummy(wsi, reason, user, in, bytes);
@@ -58,6 +58,7 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
         return add_authorization(link, wsi, in, bytes);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         link->is_open = true;
+        v->loop->sockets++;
         link->ops->open(link->stream.session);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
@@ -66,12 +67,12 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
         return web_stream_write(&link->stream);
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         lws_set_opaque_user_data(wsi, NULL);
-        finish(link, in ? (const char *)in : "the connection could not be made");
+        finish(v->loop, link, in ? (const char *)in : "the connection could not be made");
         return 0;
     case LWS_CALLBACK_CLIENT_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY:
         lws_set_opaque_user_data(wsi, NULL);
-        finish(link, "the connection ended");
+        finish(v->loop, link, "the connection ended");
         return 0;
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, bytes);

@@ -28,6 +28,7 @@ struct web_loop {
     struct web_vhost *vhosts;
     struct web_files *files; /* NULL until the first transfer */
     bool stopping;           /* web_loop_destroy() has begun */
+    unsigned sockets;        /* connections of servers, and open ones of clients */
 };
 
 /* What libwebsockets calls a vhost: a server that listens, or the certificates of a client. First

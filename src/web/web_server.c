@@ -28,15 +28,17 @@ static int on_begin(struct web_server *s, struct lws *wsi)
     if (c->next)
         c->next->link = &c->next;
     s->conns = c;
+    s->vhost.loop->sockets++;
     lws_set_opaque_user_data(wsi, c);
     return 0;
 }
 
-static void on_close(struct lws *wsi)
+static void on_close(struct web_server *s, struct lws *wsi)
 {
     struct web_conn *c = conn_of(wsi);
     if (!c)
         return;
+    s->vhost.loop->sockets--;
     web_request_abandon(c);
     web_socket_destroy(c);
     *c->link = c->next;
@@ -105,7 +107,7 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY:
-        on_close(wsi);
+        on_close(s, wsi);
         return 0;
     default:
         return lws_callback_http_dummy(wsi, reason, user, in, bytes);
