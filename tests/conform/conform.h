@@ -129,6 +129,9 @@ const struct conform_executor *conform_soft_run(void);
 void conform_soft_set_cr4(uint64_t set, uint64_t clear);
 /* Bit n: enum x86_feature n, as this host has it. */
 uint64_t conform_host_features(void);
+/* Whether CONFORM_CS32 is a segment of 32-bit code: a kernel in KVM's paravirtual guest has none.
+ */
+bool conform_host_runs_32_bit(void);
 
 /* ---- random numbers ---- */
 
@@ -211,6 +214,7 @@ struct conform_masks {
         unsigned bytes;
     } memory[2];
     uint64_t cr2_low; /* bits of CR2 */
+    uint32_t faults;  /* bits of vectors that count as one fault */
     bool vectors;     /* vector registers */
     bool mxcsr;
     uint64_t flags;   /* bits of RFLAGS */

@@ -332,8 +332,10 @@ unsigned conform_by_rule(const struct conform_executor *e, struct conform_batch 
     guarded(&s);
     MAKE(&s, 0x0f, 0x31);
     rule(&s, faults(&s), "RDTSC is #GP with CR4.TSD");
-    MAKE(&s, 0x0f, 0x01, 0xf9);
-    rule(&s, faults(&s), "RDTSCP is #GP with CR4.TSD");
+    if (features >> X86_FEATURE_RDTSCP & 1) {
+        MAKE(&s, 0x0f, 0x01, 0xf9);
+        rule(&s, faults(&s), "RDTSCP is #GP with CR4.TSD");
+    }
     conform_soft_set_cr4(0, CR4_UMIP | CR4_TSD);
     return s.wrong;
 }

@@ -164,15 +164,16 @@ static void compare_memory(struct diff *d, const struct conform_case *c,
 }
 
 static bool same_fault(const struct conform_result *a, const struct conform_result *b,
-                       uint64_t cr2_low)
+                       const struct conform_masks *m)
 {
     /* Of its own addresses Linux says that a page is there. */
     uint32_t hidden = a->vector == PF && a->cr2 >> 63 ? PF_PRESENT : 0;
     if (a->vector != b->vector)
-        return false;
+        return a->vector >= 0 && b->vector >= 0 &&
+               m->faults >> a->vector & m->faults >> b->vector & 1;
     if (a->vector >= 0 && HAS_ERROR >> a->vector & 1 && (a->error | hidden) != (b->error | hidden))
         return false;
-    return a->vector != PF || (a->cr2 | cr2_low) == (b->cr2 | cr2_low);
+    return a->vector != PF || (a->cr2 | m->cr2_low) == (b->cr2 | m->cr2_low);
 }
 
 /* A program that has faulted is, as far as masks are concerned, the instruction that it ended with:
@@ -233,7 +234,7 @@ unsigned conform_compare(const struct conform_case *c, const char *name_a,
         print_end(c, name_a, a);
         print_end(c, name_b, b);
     }
-    if (!same_fault(a, b, m.cr2_low)) {
+    if (!same_fault(a, b, &m)) {
         d.n++;
         if (print) {
             print_fault(name_a, a);

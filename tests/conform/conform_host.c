@@ -16,3 +16,14 @@ uint64_t conform_host_features(void)
     }
     return features;
 }
+
+bool conform_host_runs_32_bit(void)
+{
+    uint64_t rights = 0;
+    bool there;
+    __asm__("lar %2, %0\n\tsetz %1"
+            : "+r"(rights), "=r"(there)
+            : "r"((uint64_t)CONFORM_CS32)
+            : "cc");
+    return there && rights >> 22 & 1; /* its D bit */
+}

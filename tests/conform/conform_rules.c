@@ -8,6 +8,11 @@
 #define RFLAGS_SF 0x080
 #define RFLAGS_OF 0x800
 
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+
+enum { RSI = 6, RDI };
+
 enum conform_rule conform_rule_of(const struct x86_insn *insn)
 {
     if (conform_host_is_intel() && conform_intel_differs(insn))
@@ -109,6 +114,12 @@ static void mask_image(const struct conform_case *c, struct conform_masks *m)
     m->memory[1].bytes = 4;
 }
 
+/* With four levels of page tables. */
+static bool canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 struct conform_masks conform_masks_of(const struct conform_case *c,
                                       const struct conform_result *cpu,
                                       const struct conform_result *ours)
@@ -144,6 +155,8 @@ struct conform_masks conform_masks_of(const struct conform_case *c,
         break;
     case X86_CMPS: /* which operand is reported when neither is there is up to the CPU */
         m.cr2_low = UINT64_MAX;
+        if (canonical(cpu->out.r[RSI]) != canonical(cpu->out.r[RDI]))
+            m.faults = 1u << VECTOR_GP | 1u << VECTOR_PF;
         break;
     case X86_POPA: /* may have loaded some when it faults */
         m.registers = vector != CONFORM_NO_FAULT;

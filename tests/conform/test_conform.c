@@ -22,6 +22,7 @@
 #define SAMPLE_SEED     1
 #define SAMPLE_CASES    200
 #define SAMPLE_PROGRAMS 2000
+#define RUNS_AGAIN      3
 #define VECTOR_UD       6
 #define VECTOR_GP       13
 
@@ -52,16 +53,20 @@ struct tally {
     unsigned vectors[32]; /* of those that faulted */
 };
 
-/* The kernel may have been there in the middle of a program, and makes another null of 1, 2 and 3:
- * what seems to differ is run again. */
+/* What seems to differ is run again. The kernel may have been there in the middle of a program, and
+ * makes another null of 1, 2 and 3; and a CPU that is itself emulated in part (KVM without VT-x or
+ * AMD-V) was seen to raise #UD and #GP out of nothing, in one of 30,000 cases. A difference of ours
+ * is there every time. */
 static bool differs_again(const struct conform_case *c, struct conform_result *cpu,
                           const struct conform_executor *b, const struct conform_result *rb)
 {
-    if (!c->segments)
-        return true;
-    t.again++;
-    t.cpu->run(t.cpu->self, c, cpu, 1);
-    return !cpu->ran || conform_compare(c, t.cpu->name, cpu, b->name, rb, false);
+    for (unsigned i = 0; i < RUNS_AGAIN; i++) {
+        t.again++;
+        t.cpu->run(t.cpu->self, c, cpu, 1);
+        if (cpu->ran && !conform_compare(c, t.cpu->name, cpu, b->name, rb, false))
+            return false;
+    }
+    return true;
 }
 
 /* What the CPU has made of a case, and an executor of ours. */
@@ -213,8 +218,12 @@ static bool is_any(const struct x86_form *form)
     return true;
 }
 
+static const char no_32_bit[] = "this machine's kernel has no segment for 32-bit code";
+
 static void all_instructions_in_32_bit_code_do_what_the_cpu_does(void)
 {
+    if (!conform_host_runs_32_bit())
+        SKIP(no_32_bit);
     t.mode = X86_CODE32;
     compare_forms(is_any);
     t.mode = X86_CODE64;
@@ -273,22 +282,32 @@ static void compare_programs(enum x86_code_mode mode, enum program_kind kind)
     CHECK_EQ(blocks.failed, 0);
 }
 
+static void compare_32_bit_programs(enum program_kind kind)
+{
+    if (conform_host_runs_32_bit())
+        compare_programs(X86_CODE32, kind);
+    else
+        printf("# none of 32-bit code: %s\n", no_32_bit);
+}
+
 static void programs_do_what_the_cpu_does(void)
 {
     compare_programs(X86_CODE64, PROGRAM_PLAIN);
-    compare_programs(X86_CODE32, PROGRAM_PLAIN);
+    compare_32_bit_programs(PROGRAM_PLAIN);
 }
 
 static void programs_that_fault_do_what_the_cpu_does(void)
 {
     compare_programs(X86_CODE64, PROGRAM_FAULTS);
-    compare_programs(X86_CODE32, PROGRAM_FAULTS);
+    compare_32_bit_programs(PROGRAM_FAULTS);
 }
 
 static void programs_about_segments_do_what_the_cpu_does(void)
 {
     if (conform_host_is_intel() && !t.programs_asked)
         SKIP("what Intel's CPUs do otherwise is not known; -p tries it");
+    if (!conform_host_runs_32_bit())
+        SKIP(no_32_bit);
     compare_programs(X86_CODE64, PROGRAM_FAR);
     compare_programs(X86_CODE32, PROGRAM_FAR);
 }
