@@ -365,9 +365,10 @@ class KillCloud:
                 for kind in ("vms", "volumes", "snapshots", "images", "ports")}
 
     def counters(self):
-        """The store's counters that are not zero."""
+        """The store's counters that are not zero and count something: a server's sign of life does not."""
         if self.pg:
-            rows = self.pg.rows("select encode(owner, 'hex'), convert_from(name, 'UTF8'), value from virga.counters where value != 0")
+            rows = self.pg.rows("select encode(owner, 'hex'), convert_from(name, 'UTF8'), value from virga.counters"
+                                " where value != 0 and name != 'server_alive'")
         else:
             rows = self.rows("select lower(hex(owner)), name, value from counters where value != 0")
         return {(o, n): int(v) for o, n, v in rows}
