@@ -16,7 +16,7 @@
 
 void agent_core_report_soon(struct agent_core *c)
 {
-    if (c->up && !c->report.heap_index)
+    if (c->up && !loop_timer_armed(&c->report))
         loop_timer_arm(c->config.loop, &c->report, loop_now_ns(c->config.loop) + REPORT_NS);
 }
 

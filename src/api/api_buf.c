@@ -7,6 +7,8 @@
 
 #include "base/util.h"
 
+#define LEAST_BYTES 1024 /* what malloc() has at hand at most */
+
 void api_buf_init(struct api_buf *b, size_t limit_bytes)
 {
     *b = (struct api_buf){.limit_bytes = limit_bytes};
@@ -35,13 +37,14 @@ static bool room(struct api_buf *b, size_t bytes)
     if (need <= b->size)
         return true;
     size_t size = MAX(need, MIN(b->size * 2, b->limit_bytes + 1));
-    char *text = realloc(b->text, MAX(size, (size_t)256));
+    size = MAX(size, (size_t)LEAST_BYTES);
+    char *text = realloc(b->text, size);
     if (!text) {
         b->failed = true;
         return false;
     }
     b->text = text;
-    b->size = MAX(size, (size_t)256);
+    b->size = size;
     return true;
 }
 

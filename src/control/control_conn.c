@@ -332,7 +332,7 @@ bool control_conn_evict(struct control *c)
     for (unsigned i = 0; i < CONTROL_CONNS_MAX; i++) {
         struct control_conn *conn = c->conns[i];
         if (conn && !conn->in_len && !conn->out && !conn->streaming &&
-            (!oldest || conn->deadline.deadline_ns < oldest->deadline.deadline_ns))
+            (!oldest || conn->deadline.due.at < oldest->deadline.due.at))
             oldest = conn;
     }
     if (oldest)

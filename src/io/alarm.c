@@ -6,7 +6,7 @@
 static void expired(struct loop_timer *t)
 {
     struct alarm *a = t->opaque;
-    int64_t due = t->deadline_ns;
+    int64_t due = t->due.at;
     /* Only if nobody moved it meanwhile: then the post that is on its way arms the timer anew. */
     if (atomic_compare_exchange_strong(&a->deadline_ns, &due, ALARM_OFF))
         a->fired(a);

@@ -30,9 +30,8 @@ struct loop {
     _Atomic bool running; /* a thread is inside loop_run() or loop_run_once() */
     _Atomic uintptr_t owner;
     _Atomic(struct loop_post *) posts;
-    struct loop_post *taken;  /* posts in order, taken off the stack and not yet run */
-    struct loop_timer **heap; /* 1-based */
-    unsigned n_timers, heap_cap;
+    struct loop_post *taken; /* posts in order, taken off the stack and not yet run */
+    struct deadlines timers;
     struct loop_prepare *prepares;
     struct epoll_event batch[BATCH];
     int batch_len;
@@ -67,7 +66,7 @@ void loop_destroy(struct loop *loop)
         close(loop->epoll_fd);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
-    free(loop->heap);
+    deadlines_fini(&loop->timers);
     free(loop);
 }
 
@@ -90,75 +89,26 @@ static void wake(struct loop *loop)
 
 /* ---- timers ---- */
 
-static void heap_put(struct loop *loop, unsigned i, struct loop_timer *t)
-{
-    loop->heap[i] = t;
-    t->heap_index = i;
-}
-
-static void heap_up(struct loop *loop, unsigned i)
-{
-    struct loop_timer *t = loop->heap[i];
-    for (; i > 1 && loop->heap[i / 2]->deadline_ns > t->deadline_ns; i /= 2)
-        heap_put(loop, i, loop->heap[i / 2]);
-    heap_put(loop, i, t);
-}
-
-static void heap_down(struct loop *loop, unsigned i)
-{
-    struct loop_timer *t = loop->heap[i];
-    for (unsigned child; (child = 2 * i) <= loop->n_timers; i = child) {
-        if (child < loop->n_timers &&
-            loop->heap[child + 1]->deadline_ns < loop->heap[child]->deadline_ns)
-            child++;
-        if (loop->heap[child]->deadline_ns >= t->deadline_ns)
-            break;
-        heap_put(loop, i, loop->heap[child]);
-    }
-    heap_put(loop, i, t);
-}
-
 void loop_timer_cancel(struct loop *loop, struct loop_timer *t)
 {
-    unsigned i = t->heap_index;
-    if (!i)
-        return;
-    t->heap_index = 0;
-    struct loop_timer *last = loop->heap[loop->n_timers--];
-    if (last == t)
-        return;
-    heap_put(loop, i, last);
-    heap_up(loop, i);
-    heap_down(loop, last->heap_index);
+    deadlines_remove(&loop->timers, &t->due);
 }
 
 int loop_timer_arm(struct loop *loop, struct loop_timer *t, int64_t deadline_ns)
 {
-    loop_timer_cancel(loop, t);
-    if (loop->n_timers + 1 >= loop->heap_cap) {
-        unsigned cap = loop->heap_cap ? loop->heap_cap * 2 : 16;
-        struct loop_timer **heap = realloc(loop->heap, cap * sizeof(struct loop_timer *));
-        if (!heap)
-            return -ENOMEM;
-        loop->heap = heap;
-        loop->heap_cap = cap;
-    }
-    t->deadline_ns = deadline_ns;
-    loop->n_timers++;
-    heap_put(loop, loop->n_timers, t);
-    heap_up(loop, loop->n_timers);
-    return 0;
+    return deadlines_put(&loop->timers, &t->due, deadline_ns);
 }
 
 /* Runs timers due at `now`; one that re-arms itself for the past runs once a round. */
 static int run_timers(struct loop *loop, int64_t now)
 {
     int ran = 0;
-    for (unsigned budget = loop->n_timers; budget && loop->n_timers; budget--) {
-        struct loop_timer *t = loop->heap[1];
-        if (t->deadline_ns > now)
+    for (unsigned budget = loop->timers.n; budget && loop->timers.n; budget--) {
+        struct deadline *due = deadlines_first(&loop->timers);
+        if (due->at > now)
             break;
-        loop_timer_cancel(loop, t);
+        deadlines_remove(&loop->timers, due);
+        struct loop_timer *t = container_of(due, struct loop_timer, due);
         t->expired(t);
         ran++;
     }
@@ -168,8 +118,8 @@ static int run_timers(struct loop *loop, int64_t now)
 void loop_advance_ns(struct loop *loop, int64_t ns)
 {
     int64_t end = atomic_load(&loop->fake_now_ns) + ns;
-    while (loop->n_timers && loop->heap[1]->deadline_ns <= end) {
-        int64_t due = loop->heap[1]->deadline_ns;
+    while (loop_next_deadline_ns(loop) <= end) {
+        int64_t due = loop_next_deadline_ns(loop);
         if (due > atomic_load(&loop->fake_now_ns))
             atomic_store(&loop->fake_now_ns, due);
         run_timers(loop, due);
@@ -179,7 +129,8 @@ void loop_advance_ns(struct loop *loop, int64_t ns)
 
 int64_t loop_next_deadline_ns(const struct loop *loop)
 {
-    return loop->n_timers ? loop->heap[1]->deadline_ns : INT64_MAX;
+    const struct deadline *first = deadlines_first(&loop->timers);
+    return first ? first->at : INT64_MAX;
 }
 
 /* ---- descriptors ---- */
@@ -339,8 +290,8 @@ static int64_t sleep_ns(struct loop *loop, int timeout_ms)
         if (p->prepare(p))
             sleep = 0;
     }
-    if (loop->n_timers && !loop->fake) {
-        int64_t left = MAX(loop->heap[1]->deadline_ns - clock_now_ns(), 0);
+    if (loop->timers.n && !loop->fake) {
+        int64_t left = MAX(deadlines_first(&loop->timers)->at - clock_now_ns(), 0);
         if (sleep < 0 || left < sleep)
             sleep = MIN(left, SLEEP_MAX_NS);
     }

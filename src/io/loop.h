@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/deadlines.h"
 #include "base/err.h"
 
 struct loop;
@@ -58,9 +59,13 @@ void loop_fd_remove(struct loop_fd *w);
 struct loop_timer {
     void (*expired)(struct loop_timer *t);
     void *opaque;
-    int64_t deadline_ns;
-    unsigned heap_index; /* 1-based; 0 while not armed */
+    struct deadline due; /* ns */
 };
+
+static inline bool loop_timer_armed(const struct loop_timer *t)
+{
+    return t->due.index != 0;
+}
 
 /* Arms or re-arms for an absolute loop_now_ns() time. Errors: ENOMEM only when the number of
  * armed timers reaches a new maximum. */

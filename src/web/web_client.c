@@ -59,7 +59,11 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         link->is_open = true;
         v->loop->sockets++;
+        web_silence_begin(v->loop, &link->stream);
         link->ops->open(link->stream.session);
+        return 0;
+    case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+        web_silence_heard(&link->stream);
         return 0;
     case LWS_CALLBACK_CLIENT_RECEIVE:
         return web_stream_receive(&link->stream, in, bytes);
@@ -91,7 +95,7 @@ struct web_client *web_client_create(struct web_loop *loop, const struct web_cli
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = web_loop_protocols,
         .vhost_name = "client",
-        .retry_and_idle_policy = &web_loop_keepalive,
+        .retry_and_idle_policy = &web_loop_no_keepalive,
         .client_ssl_ca_filepath = config->authority_path,
         .client_ssl_cert_filepath = config->cert_path,
         .client_ssl_private_key_filepath = config->key_path,

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/deadlines.h"
 #include "web/web_client.h"
 #include "web/web_server.h"
 
@@ -27,8 +28,13 @@ struct web_loop {
     struct web_post *posts, **posts_end;
     struct web_vhost *vhosts;
     struct web_files *files; /* NULL until the first transfer */
-    bool stopping;           /* web_loop_destroy() has begun */
-    unsigned sockets;        /* connections of servers, and open ones of clients */
+    struct deadlines timers; /* us; libwebsockets keeps its own in a list that it walks */
+    lws_sorted_usec_list_t first_timer;
+    struct web_stream *streams; /* that are open */
+    struct web_timer *silence;  /* looks at them; NULL until the first */
+    int64_t ping_us, hangup_us;
+    bool stopping;    /* web_loop_destroy() has begun */
+    unsigned sockets; /* connections of servers, and open ones of clients */
 };
 
 /* What libwebsockets calls a vhost: a server that listens, or the certificates of a client. First
@@ -43,7 +49,7 @@ struct web_vhost {
     struct web_vhost *next;
 };
 extern const struct lws_protocols web_loop_protocols[];
-extern const lws_retry_bo_t web_loop_keepalive;
+extern const lws_retry_bo_t web_loop_no_keepalive;
 
 struct web_server {
     struct web_vhost vhost; /* first */
@@ -108,6 +114,11 @@ struct web_stream {
     char *in;
     size_t in_bytes, in_capacity;
     unsigned end_status; /* 0: it goes on */
+    /* Silence (web_silence.c). */
+    struct web_loop *loop; /* NULL: not looked at */
+    struct web_stream *next, **link;
+    int64_t heard_us; /* when the peer last sent something */
+    bool ping;        /* one is due */
 };
 
 struct web_socket {
@@ -208,6 +219,15 @@ int web_stream_receive(struct web_stream *s, const char *data, size_t bytes);
 int web_stream_write(struct web_stream *s);
 int web_stream_send(struct web_stream *s, const char *data, size_t bytes, bool text);
 void web_stream_end(struct web_stream *s, unsigned status);
+
+/* Streams that say nothing (web_silence.c): begun when the connection is open, ended with it. */
+void web_silence_begin(struct web_loop *l, struct web_stream *s);
+void web_silence_end(struct web_stream *s);
+static inline void web_silence_heard(struct web_stream *s)
+{
+    s->heard_us = lws_now_usecs();
+}
+void web_silence_destroy(struct web_loop *l);
 
 /* The server's WebSockets (web_socket.c). */
 int web_socket_filter(struct web_server *s, struct lws *wsi, struct web_conn *conn);

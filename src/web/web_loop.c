@@ -15,7 +15,7 @@
 #define REST_MAX_NS INT64_C(5000000)
 
 struct web_timer {
-    lws_sorted_usec_list_t sul; /* first: the callback gets its address */
+    struct deadline due;
     struct web_loop *loop;
     void (*expired)(void *ctx);
     void *ctx;
@@ -63,10 +63,9 @@ const struct lws_protocols web_loop_protocols[] = {
     {0},
 };
 
-/* A WebSocket whose peer has gone without a word is found out, and a proxy in between kept awake.
- */
-const lws_retry_bo_t web_loop_keepalive = {.secs_since_valid_ping = 15,
-                                           .secs_since_valid_hangup = 40};
+/* web_silence.c does it: libwebsockets' way puts a timer a connection into a list that is walked
+ * for every timer, those of each request too. */
+const lws_retry_bo_t web_loop_no_keepalive = {0};
 
 static void on_log(int level, const char *line)
 {
@@ -95,6 +94,7 @@ struct web_loop *web_loop_create(struct err *err)
     };
     if (l) {
         l->posts_end = &l->posts;
+        web_loop_silence(l, 15000000, 40000000);
         pthread_mutex_init(&l->lock, NULL);
         l->lws = lws_create_context(&info);
     }
@@ -148,6 +148,8 @@ void web_loop_destroy(struct web_loop *l)
     if (l->lws)
         lws_context_destroy(l->lws);
     web_files_destroy(l->files);
+    web_silence_destroy(l);
+    deadlines_fini(&l->timers);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }
@@ -167,10 +169,30 @@ void web_loop_post(struct web_loop *l, struct web_post *p)
         lws_cancel_service(l->lws);
 }
 
-static void timer_fired(lws_sorted_usec_list_t *sul)
+/* ---- timers ---- */
+
+static void timers_fired(lws_sorted_usec_list_t *sul);
+
+static void schedule(struct web_loop *l)
 {
-    struct web_timer *t = (struct web_timer *)sul;
-    t->expired(t->ctx);
+    const struct deadline *first = deadlines_first(&l->timers);
+    int64_t left = first ? MAX(first->at - lws_now_usecs(), 1) : LWS_SET_TIMER_USEC_CANCEL;
+    lws_sul_schedule(l->lws, 0, &l->first_timer, timers_fired, left);
+}
+
+static void timers_fired(lws_sorted_usec_list_t *sul)
+{
+    struct web_loop *l = container_of(sul, struct web_loop, first_timer);
+    int64_t now = lws_now_usecs();
+    for (unsigned budget = l->timers.n; budget && l->timers.n; budget--) {
+        struct deadline *due = deadlines_first(&l->timers);
+        if (due->at > now)
+            break;
+        struct web_timer *t = container_of(due, struct web_timer, due);
+        deadlines_remove(&l->timers, due);
+        t->expired(t->ctx);
+    }
+    schedule(l);
 }
 
 struct web_timer *web_timer_create(struct web_loop *l, void (*expired)(void *ctx), void *ctx)
@@ -186,13 +208,18 @@ struct web_timer *web_timer_create(struct web_loop *l, void (*expired)(void *ctx
 
 void web_timer_arm(struct web_timer *t, int64_t delay_us)
 {
-    lws_sul_schedule(t->loop->lws, 0, &t->sul, timer_fired, delay_us > 0 ? delay_us : 1);
+    struct deadlines *timers = &t->loop->timers;
+    const struct deadline *first = deadlines_first(timers);
+    if (deadlines_put(timers, &t->due, lws_now_usecs() + MAX(delay_us, 1)))
+        LOG_LIMITED(LOG_WARN, "web", "no memory: a timer does not run out: timers=%u", timers->n);
+    if (deadlines_first(timers) == &t->due || first == &t->due)
+        schedule(t->loop);
 }
 
 void web_timer_destroy(struct web_timer *t)
 {
     if (!t)
         return;
-    lws_sul_schedule(t->loop->lws, 0, &t->sul, timer_fired, LWS_SET_TIMER_USEC_CANCEL);
+    deadlines_remove(&t->loop->timers, &t->due); /* what fires for it finds nothing due */
     free(t);
 }

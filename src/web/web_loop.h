@@ -19,6 +19,11 @@ void web_loop_stop(struct web_loop *l);
  * clients are destroyed. NULL is allowed. */
 void web_loop_destroy(struct web_loop *l);
 
+/* WebSockets whose peer was silent for ping_us are sent a ping, those silent for hangup_us are
+ * closed; from the next one that opens on. 15 s and 40 s, if nobody calls this. The loop's thread.
+ */
+void web_loop_silence(struct web_loop *l, int64_t ping_us, int64_t hangup_us);
+
 /* A function to run in the loop's thread; embedded in its user, no allocation. Posting one that
  * is still queued does nothing; it may be posted again once it has begun to run. */
 struct web_post {

@@ -81,6 +81,14 @@ static int on_websocket(struct web_server *s, struct lws *wsi, enum lws_callback
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return web_socket_filter(s, wsi, c);
+    case LWS_CALLBACK_ESTABLISHED:
+        if (c->socket)
+            web_silence_begin(s->vhost.loop, &c->socket->stream);
+        return 0;
+    case LWS_CALLBACK_RECEIVE_PONG:
+        if (c->socket)
+            web_silence_heard(&c->socket->stream);
+        return 0;
     case LWS_CALLBACK_RECEIVE:
         return c->socket ? web_stream_receive(&c->socket->stream, in, bytes) : -1;
     default:
@@ -101,6 +109,8 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return on_http(s, wsi, reason, in, bytes);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+    case LWS_CALLBACK_ESTABLISHED:
+    case LWS_CALLBACK_RECEIVE_PONG:
     case LWS_CALLBACK_RECEIVE:
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_websocket(s, wsi, reason, in, bytes);
@@ -146,7 +156,7 @@ static int listen_on(struct web_server *s, struct web_loop *loop, struct err *er
         .user = s,
         .keepalive_timeout = (int)c->idle_timeout_s,
         .timeout_secs = c->idle_timeout_s,
-        .retry_and_idle_policy = &web_loop_keepalive,
+        .retry_and_idle_policy = &web_loop_no_keepalive,
         .ssl_cert_filepath = c->cert_path,
         .ssl_private_key_filepath = c->key_path,
         .ssl_ca_filepath = c->client_ca_path,

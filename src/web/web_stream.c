@@ -16,6 +16,7 @@ static int fail(struct web_stream *s, enum lws_close_status status)
 int web_stream_receive(struct web_stream *s, const char *data, size_t bytes)
 {
     size_t total = s->in_bytes + bytes;
+    web_silence_heard(s);
     if (total > s->message_max_bytes)
         return fail(s, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
     bool whole = lws_is_final_fragment(s->wsi);
@@ -43,9 +44,21 @@ int web_stream_receive(struct web_stream *s, const char *data, size_t bytes)
     return 0;
 }
 
+/* libwebsockets takes one frame a call. */
+static int write_ping(struct web_stream *s)
+{
+    uint8_t frame[LWS_PRE + 1] = {0};
+    s->ping = false;
+    if (s->queue || s->end_status)
+        lws_callback_on_writable(s->wsi);
+    return lws_write(s->wsi, frame + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
+}
+
 int web_stream_write(struct web_stream *s)
 {
     struct web_message *m = s->queue;
+    if (s->ping)
+        return write_ping(s);
     if (m) {
         s->queue = m->next;
         if (!s->queue)
@@ -72,6 +85,7 @@ void web_stream_init(struct web_stream *s, struct lws *wsi)
 
 void web_stream_fini(struct web_stream *s)
 {
+    web_silence_end(s);
     while (s->queue) {
         struct web_message *m = s->queue;
         s->queue = m->next;

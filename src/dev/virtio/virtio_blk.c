@@ -259,7 +259,7 @@ static void set_limit_in_loop(void *arg)
     struct limit_call *c = arg;
     struct loop *loop = c->v->options.loop;
     token_bucket_limiter_set(&c->v->limiter, c->limit, loop_now_ns(loop));
-    if (c->v->throttle.heap_index) {
+    if (loop_timer_armed(&c->v->throttle)) {
         loop_timer_cancel(loop, &c->v->throttle);
         virtio_blk_throttle_over(&c->v->throttle);
     }

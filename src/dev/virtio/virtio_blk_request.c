@@ -191,7 +191,7 @@ static bool limited(struct vblk *v, struct virtio_blk_request *r)
     if (!again_ns)
         return false;
     count(&v->counters.throttled, 1);
-    if (!v->throttle.heap_index && loop_timer_arm(loop, &v->throttle, again_ns) < 0)
+    if (!loop_timer_armed(&v->throttle) && loop_timer_arm(loop, &v->throttle, again_ns) < 0)
         return false; /* no memory for a timer: better too fast than stuck */
     return true;
 }
@@ -202,7 +202,7 @@ static int take_one(struct virtio_blk_queue *q, struct err *err)
     struct vblk *v = q->vblk;
     struct virtio_blk_request *r = virtio_blk_next_request(q);
     struct virtio_blk_segments *room = &q->segments[q->n_requests];
-    if (v->stopped || v->throttle.heap_index)
+    if (v->stopped || loop_timer_armed(&v->throttle))
         return 0;
     r->chain.iov = room->iov;
     r->chain.iov_max = VBLK_IOV_MAX;
@@ -243,7 +243,7 @@ bool virtio_blk_serve(struct virtio_watch *w)
             virtio_device_broken(&v->dev, &err);
             return false;
         }
-        if (v->stopped || v->throttle.heap_index)
+        if (v->stopped || loop_timer_armed(&v->throttle))
             return false; /* kicks stay off: the retry or the timer looks again */
         if (!budget)
             return true;

@@ -14,44 +14,41 @@
 #define NICS_MAX          16
 #define NIC_ADDRESSES_MAX 16
 
-struct nics {
-    struct seed_cloud_init_nic nics[NICS_MAX];
-    char addresses[NICS_MAX][NIC_ADDRESSES_MAX][64];
-    const char *lists[NICS_MAX][NIC_ADDRESSES_MAX + 1];
-    const char *dns[NICS_MAX][SERVER_NETWORK_DNS_MAX + 1];
-    struct server_network_wiring wiring[NICS_MAX];
-    unsigned n;
+/* What a NIC's description points to. */
+struct nic_texts {
+    char addresses[NIC_ADDRESSES_MAX][64];
+    const char *list[NIC_ADDRESSES_MAX + 1];
+    const char *dns[SERVER_NETWORK_DNS_MAX + 1];
+    struct server_network_wiring wiring;
 };
 
-static void fill_nic(struct server *s, const struct catalog_object *port, struct nics *nics)
+static int fill_nic(struct server *s, const struct catalog_object *port, struct nic_texts *texts,
+                    struct seed_cloud_init_nic *nic)
 {
-    struct server_network_wiring *w = &nics->wiring[nics->n];
-    struct seed_cloud_init_nic *nic = &nics->nics[nics->n];
-    if (server_network_wire(s, port, w))
-        return;
+    struct server_network_wiring *w = &texts->wiring;
     unsigned mac[6] = {0};
-    if (sscanf(w->mac, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) !=
-        6)
-        return;
+    if (server_network_wire(s, port, w) || sscanf(w->mac, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1],
+                                                  &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
+        return -ENOENT;
     for (int i = 0; i < 6; i++)
         nic->mac[i] = (uint8_t)mac[i];
     nic->mtu = w->mtu_bytes;
-    unsigned listed = 0;
     for (unsigned i = 0; i < w->n_addresses; i++) {
         const struct server_network_address *a = &w->addresses[i];
-        snprintf(nics->addresses[nics->n][listed], 64, "%s/%u", a->ip, a->prefix_bits);
-        nics->lists[nics->n][listed] = nics->addresses[nics->n][listed];
-        listed++;
+        char text[sizeof(texts->addresses[i])];
+        snprintf(text, sizeof(text), "%s/%u", a->ip, a->prefix_bits);
+        memcpy(texts->addresses[i], text, sizeof(text));
+        texts->list[i] = texts->addresses[i];
         if (a->gateway[0])
             *(a->ipv6 ? &nic->gateway6 : &nic->gateway4) = a->gateway;
     }
     if (!w->n_addresses)
         nic->dhcp4 = true;
     for (unsigned i = 0; i < w->n_dns; i++)
-        nics->dns[nics->n][i] = w->dns[i];
-    nic->addresses = nics->lists[nics->n];
-    nic->dns_servers = nics->dns[nics->n];
-    nics->n++;
+        texts->dns[i] = w->dns[i];
+    nic->addresses = texts->list;
+    nic->dns_servers = texts->dns;
+    return 0;
 }
 
 /* Owns: free(). NULL: there is none, or it is no base64. */
@@ -77,13 +74,19 @@ static const struct catalog_object *find(struct server *s, enum catalog_kind kin
     return slot ? slot->now : NULL;
 }
 
-static void fill_nics(struct server *s, const struct catalog_object *v, struct nics *nics)
+/* Returns how many there are; *texts by free(). */
+static unsigned fill_nics(struct server *s, const struct catalog_object *v,
+                          struct seed_cloud_init_nic nics[NICS_MAX], struct nic_texts **texts)
 {
-    for (uint32_t i = 0; v->own->ports.is == API_VALUE && i < v->own->ports.n; i++) {
+    uint32_t n = v->own->ports.is == API_VALUE ? MIN(v->own->ports.n, (uint32_t)NICS_MAX) : 0;
+    unsigned filled = 0;
+    *texts = calloc(MAX(n, 1u), sizeof(**texts));
+    for (uint32_t i = 0; *texts && i < n; i++) {
         const struct catalog_object *port = find(s, CATALOG_PORT, v->own->ports.v[i]);
-        if (port && nics->n < NICS_MAX)
-            fill_nic(s, port, nics);
+        if (port && !fill_nic(s, port, &(*texts)[filled], &nics[filled]))
+            filled++;
     }
+    return filled;
 }
 
 int server_desired_seed(struct server *s, const struct catalog_object *v,
@@ -95,21 +98,22 @@ int server_desired_seed(struct server *s, const struct catalog_object *v,
     const struct api_keypair *pair = keypair ? keypair->doc : NULL;
     const char *keys[] = {pair && pair->public_key.is == API_VALUE ? pair->public_key.v : NULL,
                           NULL};
-    CLEANUP_FREE struct nics *nics = calloc(1, sizeof(*nics));
+    struct seed_cloud_init_nic nics[NICS_MAX] = {0};
+    CLEANUP_FREE struct nic_texts *nic_texts = NULL;
     size_t user_bytes = 0;
     CLEANUP_FREE char *user = decode(&vm->user_data, &user_bytes);
     struct err err = {0};
-    if (!nics)
+    unsigned n_nics = fill_nics(s, v, nics, &nic_texts);
+    if (!nic_texts)
         return -ENOMEM;
-    fill_nics(s, v, nics);
     const struct seed_cloud_init init = {
         .instance_id = v->id_text,
         .hostname = vm->hostname.is == API_VALUE ? vm->hostname.v : v->name,
         .ssh_keys = keys,
         .user_data = user,
         .user_data_bytes = user_bytes,
-        .nics = nics->nics,
-        .n_nics = nics->n,
+        .nics = nics,
+        .n_nics = n_nics,
     };
     return seed_cloud_init_make(&init, texts, &err);
 }

@@ -44,7 +44,7 @@ struct server_txn *server_txn_begin(struct server *s, struct server_call *call)
 
 static int make_room(struct server_txn *t)
 {
-    unsigned room = t->n_room ? 2 * t->n_room : 32;
+    unsigned room = t->n_room ? 2 * t->n_room : 16;
     if (t->store.n_ops == STORE_OPS_MAX)
         return -E2BIG;
     struct store_op *ops = reallocarray(t->ops, room, sizeof(*ops));

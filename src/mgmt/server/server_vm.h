@@ -117,6 +117,9 @@ void server_vm_meter(struct server_txn *t, struct catalog_object *v);
  * ports have is news. */
 bool server_vm_addresses(struct server_txn *t, struct catalog_object *v,
                          const struct server_vm *vm);
+/* Whether that would be so. */
+bool server_vm_addresses_given(struct server *s, const struct catalog_object *v,
+                               const struct server_vm *vm);
 /* The same in what is shown, without a write; nothing, while the VM is being written. */
 void server_vm_show(struct server *s, struct catalog_slot *slot);
 

@@ -130,6 +130,14 @@ static void collect(struct server *s, const struct catalog_object *v, const stru
         add(l, API_VM_ADDRESS_SOURCE_GUEST, vm->addresses[i].ip, vm->addresses[i].mac, NULL);
 }
 
+bool server_vm_addresses_given(struct server *s, const struct catalog_object *v,
+                               const struct server_vm *vm)
+{
+    struct list l;
+    collect(s, v, vm, &l);
+    return !same_given(((const struct api_vm *)v->doc)->status.v, &l);
+}
+
 bool server_vm_addresses(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
 {
     struct api_vm_status *status = ((struct api_vm *)v->doc)->status.v;

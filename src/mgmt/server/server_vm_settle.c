@@ -55,11 +55,29 @@ static const char *reason_of(const struct server_vm *vm, const char *otherwise)
     return vm->reason[0] ? vm->reason : otherwise;
 }
 
-/* It is running, paused or rescued, and was seen as its host has it now. */
-static bool drift_live(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
+/* Of a VM that is running, paused or rescued: it was seen to do something else. */
+static bool unexpected(const struct catalog_object *v, const struct server_vm *vm)
 {
     enum api_vm_state state = status_of(v)->state.v;
     bool wants_run = v->own->want.v == LINK_VM_WANT_POWER_RUNNING;
+    switch (vm->state) {
+    case LINK_VM_SEEN_STATE_STOPPED:
+    case LINK_VM_SEEN_STATE_FAILED:
+        return true;
+    case LINK_VM_SEEN_STATE_PAUSED: /* against what is wanted: its disk is full, say */
+        return wants_run && state == API_VM_STATE_RUNNING;
+    case LINK_VM_SEEN_STATE_RUNNING:
+        return wants_run && state == API_VM_STATE_PAUSED;
+    default:
+        return false; /* on its way */
+    }
+}
+
+/* It is running, paused or rescued, and was seen as its host has it now. */
+static bool drift_live(struct server_txn *t, struct catalog_object *v, const struct server_vm *vm)
+{
+    if (!unexpected(v, vm))
+        return false;
     switch (vm->state) {
     case LINK_VM_SEEN_STATE_STOPPED:
         if (start_again(t, v))
@@ -72,18 +90,12 @@ static bool drift_live(struct server_txn *t, struct catalog_object *v, const str
             server_vm_fail(t, v, API_VM_STATE_ERROR,
                            reason_of(vm, "the monitor ended, and did not say why"));
         return true;
-    case LINK_VM_SEEN_STATE_PAUSED: /* against what is wanted: its disk is full, say */
-        if (state != API_VM_STATE_RUNNING || !wants_run)
-            return false;
+    case LINK_VM_SEEN_STATE_PAUSED:
         set_state(t, v, API_VM_STATE_PAUSED, reason_of(vm, "its host paused it"));
         return true;
-    case LINK_VM_SEEN_STATE_RUNNING:
-        if (state != API_VM_STATE_PAUSED || !wants_run)
-            return false;
+    default:
         set_state(t, v, API_VM_STATE_RUNNING, NULL);
         return true;
-    default:
-        return false; /* on its way */
     }
 }
 
@@ -194,11 +206,26 @@ static void settled(struct server_txn *t, int result)
         vm->tried = false;
 }
 
+/* Whether drift() may find something: true once too often costs a copy of the version. */
+static bool may_drift(struct server *s, const struct catalog_object *now,
+                      const struct server_vm *vm)
+{
+    const struct api_vm_status *status = status_of(now);
+    struct store_id host = catalog_parent(now);
+    if (status->host.is == API_VALUE && server_host_lost(s, &host))
+        return live(status->state.v);
+    if (status->state.v == API_VM_STATE_LOST || server_vm_addresses_given(s, now, vm))
+        return true;
+    return live(status->state.v) && server_vm_heard(now, vm) && unexpected(now, vm);
+}
+
 /* Cheap: this is asked at every report of every VM. */
 static bool due(struct server *s, const struct catalog_object *now, const struct server_vm *vm)
 {
     char why[SERVER_VM_REASON_BYTES];
-    return !server_vm_step(now) || server_vm_look(s, now, vm, why) != SERVER_VM_NOT_YET;
+    if (server_vm_step(now))
+        return server_vm_look(s, now, vm, why) != SERVER_VM_NOT_YET;
+    return purge_due(now) || may_drift(s, now, vm);
 }
 
 static void settle(struct server *s, struct catalog_slot *slot)

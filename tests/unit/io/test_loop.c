@@ -171,7 +171,7 @@ static void timers_fire_in_order_when_due_and_only_then(void)
             m->due = loop_now_ns(loop) + 1 + rnd(2000);
             wrong += loop_timer_arm(loop, &m->t, m->due) != 0;
         }
-        wrong += (m->t.heap_index != 0) != (m->due != 0);
+        wrong += loop_timer_armed(&m->t) != (m->due != 0);
     }
     CHECK_EQ(wrong, 0);
     CHECK_EQ(out_of_order, 0);

@@ -470,6 +470,46 @@ static void a_peer_that_does_not_read_cannot_grow_the_queue(void)
     close(fd);
 }
 
+static int64_t ping_us;
+static _Atomic unsigned silences;
+
+static void set_silence(struct web_post *p)
+{
+    (void)p;
+    web_loop_silence(F.loop, ping_us, 4 * ping_us);
+    silences++;
+}
+
+static void silence(int64_t us)
+{
+    static struct web_post post = {.run = set_silence};
+    unsigned before = silences;
+    ping_us = us;
+    web_loop_post(F.loop, &post);
+    while (silences == before)
+        usleep(100);
+}
+
+/* It is asked as long as it answers, and closed when it does not. */
+static void a_websocket_that_says_nothing_is_asked_and_then_closed(void)
+{
+    silence(100000);
+    int fd = websocket();
+    for (unsigned i = 0; i < 6; i++) {
+        REQUIRE(receive(fd, REPLY, 3, NULL) == 3);
+        CHECK(!memcmp(REPLY, "\x89\x01\x00", 3)); /* a ping of one byte */
+        frame(fd, 0xa, true, "", 1);
+    }
+    unsigned closed = F.closed, pings = 0;
+    while (receive(fd, REPLY, 3, NULL) == 3)
+        pings++;
+    CHECK(pings >= 1);
+    while (F.closed == closed)
+        usleep(100);
+    close(fd);
+    silence(15000000);
+}
+
 static void a_websocket_without_rights_or_of_no_endpoint_is_refused(void)
 {
     ask("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -545,6 +585,7 @@ int main(void)
     TAP_RUN(a_websocket_may_be_found_by_its_path);
     TAP_RUN(a_websocket_message_that_is_too_long_ends_it);
     TAP_RUN(a_peer_that_does_not_read_cannot_grow_the_queue);
+    TAP_RUN(a_websocket_that_says_nothing_is_asked_and_then_closed);
     TAP_RUN(a_websocket_without_rights_or_of_no_endpoint_is_refused);
     TAP_RUN(garbage_closes_the_connection_and_nothing_else);
     TAP_RUN(refuses_a_port_that_is_taken_and_says_so);
