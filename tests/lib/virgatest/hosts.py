@@ -12,7 +12,7 @@ import threading
 import time
 
 from .hostcloud import monitors
-from .tap import check, check_eq
+from .tap import SkipCase, check, check_eq
 from .vm import program
 
 
@@ -161,7 +161,9 @@ class Host:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind and kind is not SkipCase:
+            print(f"# agent {self.name}: {self.said()[-3000:]}\n# server: {self.cloud.logged()[-3000:]}".replace("\n", "\n#   "))
         self.gate.close()
         if self.agent.poll() is None:
             self.agent.send_signal(signal.SIGTERM)
