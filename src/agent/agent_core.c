@@ -103,6 +103,13 @@ static void vm_seen(void *opaque, const struct vm_seen *seen)
         usage_book_end(c->usage, seen->id);
 }
 
+static void vm_unplugs(void *opaque, const uint8_t vm[16])
+{
+    struct agent_core_vm *v = agent_core_find(opaque, vm);
+    if (v)
+        agent_core_usage_read(v);
+}
+
 static int adopt_all(struct agent_core *c, struct err *err)
 {
     DIR *dir = opendir(c->run_root);
@@ -196,6 +203,7 @@ static int begin(struct agent_core *c, struct err *err)
                                   .run_root = c->run_root,
                                   .source = volume_source,
                                   .seen = vm_seen,
+                                  .unplugs = vm_unplugs,
                                   .opaque = c};
     snprintf(incoming, sizeof(incoming), "%.400s/incoming", f->state_dir);
     c->images = image_origin_open(&f->images, incoming, f->volumes, err);

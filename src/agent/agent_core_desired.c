@@ -58,6 +58,7 @@ static int read_vm(const struct link_vm_want *w, struct vm_want *out, struct err
                             .epoch = (uint64_t)w->epoch.v,
                             .power = POWERS[w->power.v],
                             .grace_ms = (uint32_t)w->grace_ms.v,
+                            .tell_devices = w->devices.v,
                             .config_json = w->config.is == API_VALUE ? (char *)w->config.v : NULL,
                             .n_disks = MIN(w->disks.n, AGENT_VM_DISKS_MAX),
                             .n_ports = MIN(w->ports.n, AGENT_VM_PORTS_MAX),

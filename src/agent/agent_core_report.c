@@ -36,20 +36,70 @@ static bool describe_addresses(const struct vm_seen *s, const struct vm_want *wa
 {
     struct link_address ports[AGENT_VM_PORTS_MAX] = {{.ip = {API_ABSENT, NULL}}};
     struct link_address *list = api_arena_array(arena, s->n_addresses, sizeof(*list));
-    unsigned n_ports = want && want->epoch == s->epoch ? want->n_ports : 0;
     for (unsigned i = 0; list && i < s->n_addresses; i++) {
         const struct vm_seen_address *a = &s->addresses[i];
         char *ip = api_arena_text(arena, a->ip, strlen(a->ip));
-        bool named = a->nic >= n_ports || ports[a->nic].port.is == API_VALUE;
-        if (!ip || (!named && !name_port(&want->ports[a->nic], arena, &ports[a->nic])))
+        if (!ip)
             return false;
-        list[i] = ports[a->nic];
+        for (unsigned k = 0; want && k < want->n_ports; k++) {
+            if (memcmp(want->ports[k].id, a->port, 16) != 0)
+                continue;
+            if (ports[k].port.is != API_VALUE && !name_port(&want->ports[k], arena, &ports[k]))
+                return false;
+            list[i] = ports[k];
+        }
         list[i].ip = (struct api_text){API_VALUE, ip};
     }
     out->addresses.is = s->n_addresses ? API_VALUE : API_ABSENT;
     out->addresses.n = s->n_addresses;
     out->addresses.v = list;
     return list || !s->n_addresses;
+}
+
+static bool describe_ids(const uint8_t (*ids)[16], unsigned n, struct api_arena *arena,
+                         struct api_texts *out)
+{
+    const char **list = api_arena_array(arena, n, sizeof(*list));
+    for (unsigned i = 0; list && i < n; i++) {
+        char *text = api_arena_alloc(arena, UUID_TEXT_BYTES);
+        if (!text)
+            return false;
+        uuid_format(ids[i], text);
+        list[i] = text;
+    }
+    *out = (struct api_texts){API_VALUE, n, list};
+    return list || !n;
+}
+
+static bool describe_problems(const struct vm_seen *s, struct api_arena *arena,
+                              struct link_vm_seen *out)
+{
+    struct link_device_problem *list = api_arena_array(arena, s->n_problems, sizeof(*list));
+    for (unsigned i = 0; list && i < s->n_problems; i++) {
+        char *id = api_arena_alloc(arena, UUID_TEXT_BYTES);
+        char *why = api_arena_text(arena, s->problems[i].reason, strlen(s->problems[i].reason));
+        if (!id || !why)
+            return false;
+        uuid_format(s->problems[i].id, id);
+        list[i].id = (struct api_text){API_VALUE, id};
+        list[i].reason = (struct api_text){API_VALUE, why};
+    }
+    out->problems.is = s->n_problems ? API_VALUE : API_ABSENT;
+    out->problems.n = s->n_problems;
+    out->problems.v = list;
+    return list || !s->n_problems;
+}
+
+/* For who has asked for it: they are being changed. */
+static bool describe_devices(const struct vm_seen *s, const struct vm_want *want,
+                             struct api_arena *arena, struct link_vm_seen *out)
+{
+    if (!want || !want->tell_devices)
+        return true;
+    if (s->devices_known && (!describe_ids(s->disks, s->n_disks, arena, &out->disks) ||
+                             !describe_ids(s->ports, s->n_ports, arena, &out->ports)))
+        return false;
+    return describe_problems(s, arena, out);
 }
 
 static bool describe(const struct agent_core_vm *v, struct api_arena *arena,
@@ -77,7 +127,8 @@ static bool describe(const struct agent_core_vm *v, struct api_arena *arena,
                                  .exit_status = {API_VALUE, s->exit_status}};
     out->state.is = API_VALUE;
     out->state.v = STATES[s->state];
-    if (!describe_addresses(s, agent_vm_wanted(v->vm), arena, out))
+    if (!describe_addresses(s, agent_vm_wanted(v->vm), arena, out) ||
+        !describe_devices(s, agent_vm_wanted(v->vm), arena, out))
         return false;
     if (s->reason[0]) {
         char *reason = api_arena_text(arena, s->reason, strlen(s->reason));

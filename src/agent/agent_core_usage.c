@@ -39,43 +39,53 @@ static void count(struct agent_core_vm *v, const uint8_t object[16], enum link_u
         LOG_LIMITED(LOG_ERROR, "agent", "what was used could not be counted: %s", strerror(-ret));
 }
 
-/* By the places that agent_vm gives to devices: "nic0", "disk0". */
-static void count_all(struct agent_core_vm *v, const struct vm_want *want, const json_t *all)
+static void count_port(struct agent_core_vm *v, const uint8_t port[16], const json_t *nic)
 {
-    uint64_t egress = 0, ingress = 0;
-    char device[VM_CONFIG_ID_BYTES];
-    const uint8_t *id = agent_vm_seen(v->vm)->id;
-    for (unsigned i = 0; i < want->n_ports; i++) {
-        snprintf(device, sizeof(device), "nic%u", i);
-        const json_t *nic = json_object_get(all, device);
-        uint64_t tx = number(nic, "tx_bytes"), rx = number(nic, "rx_bytes");
-        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_EGRESS_BYTES,
-              tx);
-        count(v, want->ports[i].id, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_INGRESS_BYTES,
-              rx);
-        egress += tx;
-        ingress += rx;
+    count(v, port, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_EGRESS_BYTES,
+          number(nic, "tx_bytes"));
+    count(v, port, LINK_USAGE_ITEM_KIND_PORT, LINK_USAGE_ITEM_METER_INGRESS_BYTES,
+          number(nic, "rx_bytes"));
+}
+
+static void count_disk(struct agent_core_vm *v, const uint8_t volume[16], const json_t *disk)
+{
+    count(v, volume, LINK_USAGE_ITEM_KIND_VOLUME, LINK_USAGE_ITEM_METER_READ_BYTES,
+          number(disk, "read_bytes"));
+    count(v, volume, LINK_USAGE_ITEM_KIND_VOLUME, LINK_USAGE_ITEM_METER_WRITTEN_BYTES,
+          number(disk, "written_bytes"));
+}
+
+/* Devices have the ids of their ports and volumes. What the VM itself has used is what all of its
+ * ports have in this run, with those that have left: it never falls. */
+static void count_all(struct agent_core_vm *v, const json_t *all)
+{
+    static const enum link_usage_item_meter METERS[] = {LINK_USAGE_ITEM_METER_EGRESS_BYTES,
+                                                        LINK_USAGE_ITEM_METER_INGRESS_BYTES};
+    const struct vm_seen *seen = agent_vm_seen(v->vm);
+    const char *name;
+    const json_t *device;
+    uint8_t id[16];
+    json_object_foreach((json_t *)(uintptr_t)all, name, device)
+    {
+        if (uuid_parse(name, id))
+            continue;
+        if (json_object_get(device, "tx_bytes"))
+            count_port(v, id, device);
+        else if (json_object_get(device, "read_bytes"))
+            count_disk(v, id, device);
     }
-    for (unsigned i = 0; i < want->n_disks; i++) {
-        snprintf(device, sizeof(device), "disk%u", i);
-        const json_t *disk = json_object_get(all, device);
-        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
-              LINK_USAGE_ITEM_METER_READ_BYTES, number(disk, "read_bytes"));
-        count(v, want->disks[i].volume.id, LINK_USAGE_ITEM_KIND_VOLUME,
-              LINK_USAGE_ITEM_METER_WRITTEN_BYTES, number(disk, "written_bytes"));
-    }
-    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_EGRESS_BYTES, egress);
-    count(v, id, LINK_USAGE_ITEM_KIND_VM, LINK_USAGE_ITEM_METER_INGRESS_BYTES, ingress);
+    for (unsigned i = 0; i < ARRAY_LEN(METERS); i++)
+        count(v, seen->id, LINK_USAGE_ITEM_KIND_VM, METERS[i],
+              usage_book_sum(v->core->usage, seen->id, seen->epoch, LINK_USAGE_ITEM_KIND_PORT,
+                             METERS[i]));
 }
 
 static void counted(void *opaque, const char *text)
 {
     struct agent_core_vm *v = opaque;
-    const struct vm_want *want = agent_vm_wanted(v->vm);
     json_t *all = text ? json_loads(text, 0, NULL) : NULL;
-    /* The devices are those of the want that it was started with. */
-    if (json_is_object(all) && want && want->epoch == agent_vm_seen(v->vm)->epoch)
-        count_all(v, want, all);
+    if (json_is_object(all))
+        count_all(v, all);
     json_decref(all);
 }
 

@@ -24,8 +24,6 @@
 #define REMOVE_MS      1000  /* after a removal that failed */
 #define STOP_LIMIT_MS  5000  /* for a monitor to end when it is told to */
 
-static void step(struct agent_vm *vm);
-
 const char *agent_vm_state_name(enum vm_seen_state state)
 {
     static const char *const NAMES[] = {"absent", "preparing", "starting", "running",
@@ -43,6 +41,13 @@ static void see(struct agent_vm *vm, enum vm_seen_state state, const char *reaso
     vm->seen.generation = vm->want.generation;
     snprintf(vm->seen.reason, sizeof(vm->seen.reason), "%s", reason);
     vm->host->seen(vm->host->opaque, &vm->seen);
+}
+
+void agent_vm_tell_news(struct agent_vm *vm)
+{
+    char reason[sizeof(vm->seen.reason)];
+    memcpy(reason, vm->seen.reason, sizeof(reason));
+    see(vm, vm->seen.state, reason);
 }
 
 /* ---- the process ---- */
@@ -76,7 +81,8 @@ static void forget_process(struct agent_vm *vm)
     struct vm_client *client = vm->client;
     vm->client = NULL;
     vm_client_destroy(client);
-    vm->seen.n_addresses = 0;
+    vm->seen.n_addresses = vm->seen.n_disks = vm->seen.n_ports = vm->seen.n_problems = 0;
+    vm->seen.devices_known = false;
     vm->asked = 0;
     vm->answered = vm->asks_again = false;
     vm->stopping = vm->button_pressed = vm->plug_pulled = false;
@@ -110,14 +116,12 @@ static void process_ended(struct loop_fd *w, uint32_t events)
                  words[0] ? ": " : "", words);
         see(vm, VM_SEEN_FAILED, reason);
     }
-    step(vm);
+    agent_vm_step(vm);
 }
 
 /* ---- what the monitor says ---- */
 
-static void ask(struct agent_vm *vm);
-
-static void arm(struct agent_vm *vm, int64_t ms)
+void agent_vm_arm(struct agent_vm *vm, int64_t ms)
 {
     loop_timer_arm(vm->host->loop, &vm->timer, loop_now_ns(vm->host->loop) + ms * MS);
 }
@@ -127,7 +131,7 @@ static void something_happened(void *opaque, const char *line, int status)
     struct agent_vm *vm = opaque;
     (void)line, (void)status;
     if (vm->client)
-        ask(vm);
+        agent_vm_ask(vm);
 }
 
 static void take_state(struct agent_vm *vm, const char *body)
@@ -142,6 +146,8 @@ static void take_state(struct agent_vm *vm, const char *body)
     }
     if (agent_vm_take_addresses(&vm->seen, json_object_get(json, "addresses")))
         vm->news = true;
+    if (state && json_object_get(json, "uuid")) /* all of it: not the answer to a change */
+        agent_vm_take_devices(vm, json);
     if (state && !vm->stopping) {
         if (!strcmp(state, "running"))
             see(vm, VM_SEEN_RUNNING, "");
@@ -151,32 +157,38 @@ static void take_state(struct agent_vm *vm, const char *body)
     json_decref(json);
 }
 
+bool agent_vm_answered(struct agent_vm *vm)
+{
+    vm->asked--;
+    return vm->client; /* else it is being destroyed */
+}
+
 static void answered(void *opaque, int status, const char *body, size_t bytes)
 {
     struct agent_vm *vm = opaque;
     (void)bytes;
-    vm->asked--;
-    if (!vm->client) /* it is being destroyed */
+    if (!agent_vm_answered(vm))
         return;
     if (status == 200)
         take_state(vm, body);
     else if (!vm->answered && loop_now_ns(vm->host->loop) < vm->start_deadline_ns)
-        arm(vm, ASK_AGAIN_MS);
+        agent_vm_arm(vm, ASK_AGAIN_MS);
     else if (!vm->answered)
         vm_process_kill(vm->pidfd, NULL);
     else if (status != 202 && !vm->stopping) {
-        arm(vm, REFUSED_MS); /* at once would be for ever: what is wanted has not changed */
+        agent_vm_arm(vm,
+                     REFUSED_MS); /* at once would be for ever: what is wanted has not changed */
         return;
     }
     if (vm->asks_again) {
         vm->asks_again = false;
-        ask(vm);
+        agent_vm_ask(vm);
     }
     if (vm->answered)
-        step(vm);
+        agent_vm_step(vm);
 }
 
-static void ask(struct agent_vm *vm)
+void agent_vm_ask(struct agent_vm *vm)
 {
     if (vm->asked) {
         vm->asks_again = true;
@@ -213,7 +225,7 @@ static int watch(struct agent_vm *vm, int pidfd, struct err *err)
         return err_sys(err, -ret, "could not watch the monitor");
     }
     vm->start_deadline_ns = loop_now_ns(vm->host->loop) + START_LIMIT_MS * MS;
-    ask(vm);
+    agent_vm_ask(vm);
     return 0;
 }
 
@@ -227,7 +239,7 @@ static void stop(struct agent_vm *vm)
         vm->stopping = true;
         see(vm, VM_SEEN_STOPPING, "");
         if (!now)
-            arm(vm, vm->want.grace_ms);
+            agent_vm_arm(vm, vm->want.grace_ms);
     }
     if (!now && !vm->button_pressed)
         vm->button_pressed = tell(vm, "power-button");
@@ -235,7 +247,7 @@ static void stop(struct agent_vm *vm)
         vm->plug_pulled = true;
         if (!vm->answered || !tell(vm, "stop"))
             vm_process_kill(vm->pidfd, NULL);
-        arm(vm, STOP_LIMIT_MS);
+        agent_vm_arm(vm, STOP_LIMIT_MS);
     }
 }
 
@@ -244,16 +256,16 @@ static void timer_expired(struct loop_timer *t)
     struct agent_vm *vm = container_of(t, struct agent_vm, timer);
     if (!vm->client) {
         vm->remove_failed = false;
-        step(vm);
+        agent_vm_step(vm);
         return;
     }
     if (!vm->stopping) {
-        ask(vm);
+        agent_vm_ask(vm);
     } else if (!vm->plug_pulled) {
         vm->plug_pulled = true;
         if (!tell(vm, "stop"))
             vm_process_kill(vm->pidfd, NULL);
-        arm(vm, STOP_LIMIT_MS);
+        agent_vm_arm(vm, STOP_LIMIT_MS);
     } else {
         vm_process_kill(vm->pidfd, NULL);
     }
@@ -270,12 +282,14 @@ static void job_done(struct work *w)
         return;
     (void)fault_point("agent_vm.job.done");
     snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, vm->job_err.msg);
-    if (vm->trims) { /* what is left is taken away at the next start, or with the VM */
-        vm->trims = false;
-    } else if (vm->removes) {
+    if (vm->job_kind == AGENT_VM_JOB_PLUG) {
+        agent_vm_plug_ready(vm);
+    } else if (vm->job_kind == AGENT_VM_JOB_TRIM) {
+        ; /* what is left is taken away at the next start, or with the VM */
+    } else if (vm->job_kind == AGENT_VM_JOB_REMOVE) {
         vm->remove_failed = vm->job_err.code;
         if (vm->remove_failed)
-            arm(vm, REMOVE_MS);
+            agent_vm_arm(vm, REMOVE_MS);
         see(vm, vm->job_err.code ? VM_SEEN_FAILED : VM_SEEN_ABSENT, reason);
     } else {
         vm->seen.epoch = agent_vm_read_epoch(vm->run_dir);
@@ -285,18 +299,22 @@ static void job_done(struct work *w)
         else
             see(vm, VM_SEEN_FAILED, vm->job_err.code ? reason : err.msg);
     }
-    step(vm);
+    agent_vm_step(vm);
 }
 
-static void begin(struct agent_vm *vm, bool removes, bool trims)
+void agent_vm_begin(struct agent_vm *vm, enum agent_vm_job kind)
 {
+    static void (*const RUN[])(struct work * w) = {[AGENT_VM_JOB_START] = agent_vm_job_start,
+                                                   [AGENT_VM_JOB_REMOVE] = agent_vm_job_remove,
+                                                   [AGENT_VM_JOB_TRIM] = agent_vm_job_trim,
+                                                   [AGENT_VM_JOB_PLUG] = agent_vm_job_plug};
     if (agent_vm_want_copy(&vm->job, &vm->want)) {
-        see(vm, VM_SEEN_FAILED, "the agent has no memory left");
+        if (vm->pidfd < 0)
+            see(vm, VM_SEEN_FAILED, "the agent has no memory left");
         return;
     }
-    vm->removes = removes;
-    vm->trims = trims;
-    vm->work.run = trims ? agent_vm_job_trim : removes ? agent_vm_job_remove : agent_vm_job_start;
+    vm->job_kind = kind;
+    vm->work.run = RUN[kind];
     vm->work.done = job_done;
     vm->working = true;
     worker_submit(vm->host->workers, &vm->work);
@@ -323,13 +341,13 @@ static void begin_start(struct agent_vm *vm)
     int ret = look_at_sources(vm, why);
     if (ret > 0) {
         see(vm, VM_SEEN_PREPARING, why);
-        arm(vm, SOURCE_MS);
+        agent_vm_arm(vm, SOURCE_MS);
         return;
     }
     vm->tried_epoch = vm->want.epoch;
     see(vm, ret ? VM_SEEN_FAILED : VM_SEEN_PREPARING, why);
     if (!ret)
-        begin(vm, false, false);
+        agent_vm_begin(vm, AGENT_VM_JOB_START);
 }
 
 static void step_running(struct agent_vm *vm)
@@ -347,10 +365,12 @@ static void step_running(struct agent_vm *vm)
              vm->resumed_generation != vm->want.generation) {
         vm->resumed_generation = vm->want.generation;
         tell(vm, "resume");
+    } else {
+        agent_vm_step_devices(vm);
     }
 }
 
-static void step(struct agent_vm *vm)
+void agent_vm_step(struct agent_vm *vm)
 {
     if (vm->working || !vm->wanted)
         return;
@@ -366,14 +386,14 @@ static void step(struct agent_vm *vm)
             see(vm, VM_SEEN_STOPPED, vm->seen.reason);
         if (vm->pidfd < 0 && vm->stale_ports) {
             vm->stale_ports = false;
-            begin(vm, false, true);
+            agent_vm_begin(vm, AGENT_VM_JOB_TRIM);
         }
         break;
     case VM_POWER_ABSENT:
         if (vm->pidfd >= 0)
             stop(vm);
         else if (vm->seen.state != VM_SEEN_ABSENT && !vm->remove_failed)
-            begin(vm, true, false);
+            agent_vm_begin(vm, AGENT_VM_JOB_REMOVE);
         break;
     }
 }
@@ -419,6 +439,7 @@ void agent_vm_destroy(struct agent_vm *vm)
     if (!vm)
         return;
     forget_process(vm);
+    agent_vm_plug_fini(&vm->plug);
     agent_vm_want_fini(&vm->want);
     agent_vm_want_fini(&vm->job);
     free(vm);
@@ -433,14 +454,16 @@ int agent_vm_want(struct agent_vm *vm, const struct vm_want *want)
         return ret;
     vm->wanted = true;
     vm->remove_failed = false;
+    if (vm->plug_generation != want->generation)
+        vm->seen.n_problems = 0; /* they are tried again */
     vm->stale_ports = agent_vm_has_stale_ports(vm->run_dir, &vm->want);
     /* Resources of a VM that has none yet are there to be removed all the same. */
     if (want->power == VM_POWER_ABSENT && vm->seen.state == VM_SEEN_ABSENT && !vm->working &&
         (want->n_disks || want->n_ports))
         vm->seen.state = VM_SEEN_STOPPED;
     if (vm->seen.generation != want->generation && !vm->working)
-        see(vm, vm->seen.state, vm->seen.reason);
-    step(vm);
+        agent_vm_tell_news(vm);
+    agent_vm_step(vm);
     return 0;
 }
 
@@ -501,7 +524,7 @@ static void counters_came(void *opaque, int status, const char *body, size_t byt
 void agent_vm_look(struct agent_vm *vm)
 {
     if (vm->client && vm->answered && !vm->asked && !vm->stopping)
-        ask(vm);
+        agent_vm_ask(vm);
 }
 
 int agent_vm_count(struct agent_vm *vm, agent_vm_counted *done, void *opaque)

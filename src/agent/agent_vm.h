@@ -10,6 +10,9 @@
  * and one that could not be started is not tried for ever: whoever wants it again asks for a higher
  * epoch.
  *
+ * While it runs, its monitor is made to have the disks and ports that are wanted of this run: what
+ * it lacks is plugged, what it has besides is asked of the guest. The monitor says what it has.
+ *
  *   ABSENT --> PREPARING --> STARTING --> RUNNING <--> PAUSED
  *                  |             |           |            |
  *                  +-----> FAILED            +-> STOPPING +---> STOPPED --> (removing) --> ABSENT
@@ -31,6 +34,8 @@
 #define AGENT_VM_PORTS_MAX    16
 #define AGENT_VM_SEED_MAX     4
 #define VM_SEEN_ADDRESSES_MAX 64 /* as the link takes */
+#define VM_SEEN_PROBLEMS_MAX  8
+#define AGENT_VM_UNPLUG_MS    30000
 
 enum vm_power { VM_POWER_ABSENT, VM_POWER_STOPPED, VM_POWER_RUNNING, VM_POWER_PAUSED };
 
@@ -45,6 +50,7 @@ struct vm_want {
     uint64_t epoch;
     enum vm_power power;
     uint32_t grace_ms; /* for the guest to shut down by itself before its plug is pulled */
+    bool tell_devices; /* changes of what the monitor has are told */
     char *config_json; /* of the monitor: CPUs, memory, kernel; no disks, NICs, sockets */
     unsigned n_disks, n_ports;
     struct vm_want_disk disks[AGENT_VM_DISKS_MAX];
@@ -67,8 +73,15 @@ const char *agent_vm_state_name(enum vm_seen_state state);
 
 /* That the guest uses, by what the monitor saw it send. */
 struct vm_seen_address {
-    uint8_t nic; /* its place among the ports of the want that it was started with */
+    uint8_t port[16];
     char ip[46];
+};
+
+/* A disk or port that could not be plugged, or unplugged, for the present want; by the VM's id:
+ * none of them. */
+struct vm_seen_problem {
+    uint8_t id[16];
+    char reason[256];
 };
 
 struct vm_seen {
@@ -80,6 +93,11 @@ struct vm_seen {
     char reason[256]; /* why it is STOPPED or FAILED, or paused against what is wanted */
     unsigned n_addresses;
     struct vm_seen_address addresses[VM_SEEN_ADDRESSES_MAX];
+    /* What the monitor has, while it runs: volumes and ports. */
+    bool devices_known;
+    unsigned n_disks, n_ports, n_problems;
+    uint8_t disks[AGENT_VM_DISKS_MAX][16], ports[AGENT_VM_PORTS_MAX][16];
+    struct vm_seen_problem problems[VM_SEEN_PROBLEMS_MAX];
 };
 
 /* What all VMs of a host share; borrowed by each. */
@@ -90,11 +108,14 @@ struct agent_host {
     struct network_driver *networks;
     const char *vmm_path;
     const char *run_root; /* run directories are made in it */
+    unsigned unplug_ms;   /* for a guest to let a device go; 0: AGENT_VM_UNPLUG_MS */
     /* Whether what a new volume is made from is on its way here: 1; 0: it is here, or nothing is
      * known of it; -errno: it cannot be had, and `why` says so. In the loop. NULL: always 0. */
     int (*source)(void *opaque, const struct volume_spec *volume, char why[static 256]);
     /* Called at each change of what is seen, in the loop. It must not destroy the VM. */
     void (*seen)(void *opaque, const struct vm_seen *seen);
+    /* Called before a port is unplugged of a VM that runs: its counters end. NULL: nobody is. */
+    void (*unplugs)(void *opaque, const uint8_t vm[16]);
     void *opaque;
 };
 

@@ -5,29 +5,16 @@
 
 #include "agent/agent_vm_internal.h"
 #include "base/util.h"
+#include "base/uuid.h"
 
-/* "nic3", as agent_vm_job.c names them. */
-static bool parse_nic(const char *text, uint8_t *nic)
-{
-    if (!text || strncmp(text, "nic", 3) != 0)
-        return false;
-    const char *digits = text + 3;
-    size_t n = strspn(digits, "0123456789");
-    if (!n || n > 2 || digits[n] || (digits[0] == '0' && n > 1))
-        return false;
-    unsigned value = (unsigned)(digits[0] - '0');
-    if (n == 2)
-        value = value * 10 + (unsigned)(digits[1] - '0');
-    *nic = (uint8_t)value;
-    return value < AGENT_VM_PORTS_MAX;
-}
-
+/* NICs are named by their ports. */
 static bool parse(const json_t *item, struct vm_seen_address *out)
 {
     uint8_t bytes[16];
     const char *ip = json_string_value(json_object_get(item, "ip"));
+    const char *nic = json_string_value(json_object_get(item, "nic"));
     memset(out, 0, sizeof(*out)); /* they are compared whole */
-    if (!ip || !parse_nic(json_string_value(json_object_get(item, "nic")), &out->nic))
+    if (!ip || !nic || uuid_parse(nic, out->port))
         return false;
     int family = strchr(ip, ':') ? AF_INET6 : AF_INET;
     return inet_pton(family, ip, bytes) == 1 && inet_ntop(family, bytes, out->ip, sizeof(out->ip));

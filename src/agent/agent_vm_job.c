@@ -12,6 +12,7 @@
 #include "agent/agent_vm_internal.h"
 #include "base/fault.h"
 #include "base/util.h"
+#include "base/uuid.h"
 #include "vmmapi/vm_config.h"
 
 void agent_vm_want_fini(struct vm_want *want)
@@ -74,11 +75,16 @@ static int write_epoch(const char *run_dir, uint64_t epoch, struct err *err)
 
 /* ---- starting ---- */
 
-static int prepare_volumes(struct agent_vm *vm)
+int agent_vm_make_disk(struct agent_vm *vm, unsigned i)
 {
     struct volume_driver *d = vm->host->volumes;
+    return d->ops->create(d, &vm->job.disks[i].volume, &vm->job_err);
+}
+
+static int prepare_volumes(struct agent_vm *vm)
+{
     for (unsigned i = 0; i < vm->job.n_disks; i++) {
-        int ret = d->ops->create(d, &vm->job.disks[i].volume, &vm->job_err);
+        int ret = agent_vm_make_disk(vm, i);
         if (!ret)
             ret = fault_point("agent_vm.start.volume");
         if (ret)
@@ -87,14 +93,19 @@ static int prepare_volumes(struct agent_vm *vm)
     return 0;
 }
 
-static int plug_ports(struct agent_vm *vm)
+int agent_vm_make_port(struct agent_vm *vm, unsigned i)
 {
     struct network_driver *d = vm->host->networks;
+    return d->ops->plug(d, &vm->job.ports[i], &vm->nics[i], &vm->job_err);
+}
+
+static int plug_ports(struct agent_vm *vm)
+{
     int noted = agent_vm_note_ports(vm);
     if (noted)
         return noted;
     for (unsigned i = 0; i < vm->job.n_ports; i++) {
-        int ret = d->ops->plug(d, &vm->job.ports[i], &vm->nics[i], &vm->job_err);
+        int ret = agent_vm_make_port(vm, i);
         if (!ret)
             ret = fault_point("agent_vm.start.port");
         if (ret)
@@ -103,31 +114,40 @@ static int plug_ports(struct agent_vm *vm)
     return 0;
 }
 
-static int add_disks(struct agent_vm *vm, struct vm_config *c)
+/* Devices are named by their volumes and ports, so that who asks a monitor knows what it has. The
+ * serial number is that which the server shows as the volume's device_id: the random half of the
+ * id, since there is room for 20 characters. */
+int agent_vm_add_disk(struct agent_vm *vm, unsigned i, struct vm_config *c)
 {
     struct volume_driver *d = vm->host->volumes;
-    for (unsigned i = 0; i < vm->job.n_disks; i++) {
-        const struct vm_want_disk *w = &vm->job.disks[i];
-        struct volume_info info;
-        int ret = d->ops->info(d, VOLUME_VOLUME, w->volume.id, &info, &vm->job_err);
-        if (ret)
-            return ret;
-        struct vm_config_disk disk = {.path = info.path[0] ? info.path : NULL,
-                                      .socket = info.socket[0] ? info.socket : NULL,
-                                      .format = info.format == VOLUME_QCOW2 ? VM_CONFIG_FORMAT_QCOW2
-                                                                            : VM_CONFIG_FORMAT_RAW,
-                                      .readonly = w->readonly,
-                                      .own_thread = true,
-                                      .queues = 1,
-                                      .on_error = VM_CONFIG_ON_ERROR_ENOSPC};
-        if (!disk.path && !disk.socket)
-            continue; /* a driver of tests */
-        snprintf(disk.id, sizeof(disk.id), "disk%u", i);
-        ret = vm_config_add_disk(c, &disk, &vm->job_err);
-        if (ret)
-            return ret;
-    }
-    return 0;
+    const struct vm_want_disk *w = &vm->job.disks[i];
+    const uint8_t *b = w->volume.id + 8;
+    struct volume_info info;
+    int ret = d->ops->info(d, VOLUME_VOLUME, w->volume.id, &info, &vm->job_err);
+    if (ret)
+        return ret;
+    struct vm_config_disk disk = {.path = info.path[0] ? info.path : NULL,
+                                  .socket = info.socket[0] ? info.socket : NULL,
+                                  .format = info.format == VOLUME_QCOW2 ? VM_CONFIG_FORMAT_QCOW2
+                                                                        : VM_CONFIG_FORMAT_RAW,
+                                  .readonly = w->readonly,
+                                  .own_thread = true,
+                                  .queues = 1,
+                                  .on_error = VM_CONFIG_ON_ERROR_ENOSPC};
+    if (!disk.path && !disk.socket)
+        return 1;
+    uuid_format(w->volume.id, disk.id);
+    snprintf(disk.serial, sizeof(disk.serial), "vol-%02x%02x%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7]);
+    return vm_config_add_disk(c, &disk, &vm->job_err);
+}
+
+static int add_disks(struct agent_vm *vm, struct vm_config *c)
+{
+    int ret = 0;
+    for (unsigned i = 0; i < vm->job.n_disks && ret >= 0; i++)
+        ret = agent_vm_add_disk(vm, i, c);
+    return MIN(ret, 0);
 }
 
 /* A new one each time: it is written from what is wanted, and never by the guest. */
@@ -151,8 +171,11 @@ static int write_seed(struct agent_vm *vm, const char *path)
 static int add_seed(struct agent_vm *vm, struct vm_config *c)
 {
     char path[VM_PROCESS_PATH_BYTES];
-    struct vm_config_disk disk = {
-        .id = "seed", .path = path, .format = VM_CONFIG_FORMAT_RAW, .readonly = true, .queues = 1};
+    struct vm_config_disk disk = {.id = AGENT_VM_SEED_ID,
+                                  .path = path,
+                                  .format = VM_CONFIG_FORMAT_RAW,
+                                  .readonly = true,
+                                  .queues = 1};
     if (!vm->job.n_seed)
         return 0;
     int ret = vm_process_path(vm->run_dir, "seed", path, &vm->job_err);
@@ -161,15 +184,18 @@ static int add_seed(struct agent_vm *vm, struct vm_config *c)
     return ret ? ret : vm_config_add_disk(c, &disk, &vm->job_err);
 }
 
+int agent_vm_add_nic(struct agent_vm *vm, unsigned i, struct vm_config *c)
+{
+    uuid_format(vm->job.ports[i].id, vm->nics[i].id);
+    return vm_config_add_nic(c, &vm->nics[i], &vm->job_err);
+}
+
 static int add_nics(struct agent_vm *vm, struct vm_config *c)
 {
-    for (unsigned i = 0; i < vm->job.n_ports; i++) {
-        snprintf(vm->nics[i].id, sizeof(vm->nics[i].id), "nic%u", i);
-        int ret = vm_config_add_nic(c, &vm->nics[i], &vm->job_err);
-        if (ret)
-            return ret;
-    }
-    return 0;
+    int ret = 0;
+    for (unsigned i = 0; i < vm->job.n_ports && !ret; i++)
+        ret = agent_vm_add_nic(vm, i, c);
+    return ret;
 }
 
 /* The monitor's whole config. Owns: free(). */

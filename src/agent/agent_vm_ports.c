@@ -91,6 +91,22 @@ int agent_vm_note_ports(struct agent_vm *vm)
     return ret ? ret : fault_point("agent_vm.start.noted");
 }
 
+/* Others stay noted, wanted or not: they may be in the guest still. */
+int agent_vm_note_port(struct agent_vm *vm, const uint8_t id[16])
+{
+    struct plugged p;
+    read_plugged(vm->run_dir, &p);
+    for (unsigned i = 0; i < p.n; i++)
+        if (!memcmp(p.ids[i], id, 16))
+            return 0;
+    if (p.n == PLUGGED_MAX)
+        return err_set(&vm->job_err, ENOSPC, "%u ports are plugged or on their way out: try again",
+                       p.n);
+    memcpy(p.ids[p.n++], id, 16);
+    int ret = write_plugged(vm->run_dir, &p, &vm->job_err);
+    return ret ? ret : fault_point("agent_vm.plug.noted");
+}
+
 void agent_vm_job_trim(struct work *w)
 {
     struct agent_vm *vm = container_of(w, struct agent_vm, work);

@@ -193,6 +193,18 @@ int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64
     return 0;
 }
 
+uint64_t usage_book_sum(const struct usage_book *b, const uint8_t vm[16], uint64_t run,
+                        enum link_usage_item_kind kind, enum link_usage_item_meter meter)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct row *r = &b->rows[i];
+        if (r->c.run == run && r->c.kind == kind && r->c.meter == meter && !memcmp(r->c.vm, vm, 16))
+            sum += r->base + r->raw;
+    }
+    return sum;
+}
+
 void usage_book_end(struct usage_book *b, const uint8_t vm[16])
 {
     for (size_t i = 0; i < b->n; i++)

@@ -42,6 +42,9 @@ void usage_book_close(struct usage_book *b);
  * and put back): what it came to is kept. Earlier runs of the VM are over. Errors: ENOMEM; ENOSPC:
  * too many. */
 int usage_book_count(struct usage_book *b, const struct usage_counter *c, uint64_t raw);
+/* What all objects of a kind have come to in a run. */
+uint64_t usage_book_sum(const struct usage_book *b, const uint8_t vm[16], uint64_t run,
+                        enum link_usage_item_kind kind, enum link_usage_item_meter meter);
 /* The VM is gone, and with it its last run. */
 void usage_book_end(struct usage_book *b, const uint8_t vm[16]);
 /* The same for every VM of which `here` says no: once, when an agent starts. */

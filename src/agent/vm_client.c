@@ -22,6 +22,8 @@ struct request {
     struct request *next;
     vm_client_done *done;
     void *opaque;
+    unsigned n_fds; /* go with its first bytes, and are closed when it is over */
+    int fds[VM_CLIENT_FDS_MAX];
     size_t bytes;
     char text[];
 };
@@ -114,11 +116,31 @@ static int open_conn(struct conn *c)
     return ret;
 }
 
+static ssize_t send_with_fds(int fd, const char *text, size_t bytes, const int *fds, unsigned n_fds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(VM_CLIENT_FDS_MAX * sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec iov = {(void *)(uintptr_t)text, bytes};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+    control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                      .cmsg_type = SCM_RIGHTS,
+                                      .cmsg_len = CMSG_LEN(n_fds * sizeof(int))};
+    memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
+    return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
 /* Sends what is left of `text`; the loop is asked to say when there is room for more. */
-static int send_some(struct conn *c, const char *text, size_t bytes)
+static int send_some(struct conn *c, const char *text, size_t bytes, const int *fds, unsigned n_fds)
 {
     while (c->sent_bytes < bytes) {
-        ssize_t n = send(c->fd.fd, text + c->sent_bytes, bytes - c->sent_bytes, MSG_NOSIGNAL);
+        ssize_t n = !c->sent_bytes && n_fds
+                        ? send_with_fds(c->fd.fd, text, bytes, fds, n_fds)
+                        : send(c->fd.fd, text + c->sent_bytes, bytes - c->sent_bytes, MSG_NOSIGNAL);
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
         c->sent_bytes += (size_t)n;
@@ -130,6 +152,12 @@ static void start_timeout(struct vm_client *c)
 {
     loop_timer_arm(c->loop, &c->timeout,
                    loop_now_ns(c->loop) + VM_CLIENT_TIMEOUT_MS * INT64_C(1000000));
+}
+
+static void close_fds(const int *fds, unsigned n_fds)
+{
+    for (unsigned i = 0; i < n_fds; i++)
+        close(fds[i]);
 }
 
 /* Answers the first request and goes on with the next. */
@@ -145,6 +173,7 @@ static void finish(struct vm_client *c, int status)
         c->end = &c->first;
     c->calls.in_bytes = c->calls.sent_bytes = 0;
     c->calls.in[bytes] = 0;
+    close_fds(r->fds, r->n_fds);
     r->done(r->opaque, status, c->calls.in, bytes);
     free(r);
     if (c->first)
@@ -238,7 +267,7 @@ static void calls_ready(struct loop_fd *w, uint32_t events)
         return;
     }
     if (events & EPOLLOUT)
-        ret = send_some(&c->calls, r->text, r->bytes);
+        ret = send_some(&c->calls, r->text, r->bytes, r->fds, r->n_fds);
     if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         ret = receive_some(&c->calls, take_body);
     if (ret < 0)
@@ -261,7 +290,7 @@ static void events_ready(struct loop_fd *w, uint32_t events)
     struct vm_client *c = container_of(w, struct vm_client, events.fd);
     int ret = 0;
     if (events & EPOLLOUT)
-        ret = send_some(&c->events, c->follow, strlen(c->follow));
+        ret = send_some(&c->events, c->follow, strlen(c->follow), NULL, 0);
     if (!ret && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         ret = receive_some(&c->events, take_events);
     if (ret)
@@ -322,12 +351,24 @@ void vm_client_destroy(struct vm_client *c)
 int vm_client_request(struct vm_client *c, const char *method, const char *target, const char *body,
                       vm_client_done *done, void *opaque)
 {
+    return vm_client_request_fds(c, method, target, body, NULL, 0, done, opaque);
+}
+
+int vm_client_request_fds(struct vm_client *c, const char *method, const char *target,
+                          const char *body, const int *fds, unsigned n_fds, vm_client_done *done,
+                          void *opaque)
+{
     size_t body_bytes = body ? strlen(body) : 0;
     body = body ? body : "";
     int n = snprintf(NULL, 0, REQUEST, method, target, body_bytes, body);
-    struct request *r = malloc(sizeof(*r) + (size_t)n + 1);
-    if (!r)
-        return -ENOMEM;
+    struct request *r = n_fds <= VM_CLIENT_FDS_MAX ? malloc(sizeof(*r) + (size_t)n + 1) : NULL;
+    if (!r) {
+        close_fds(fds, n_fds);
+        return n_fds <= VM_CLIENT_FDS_MAX ? -ENOMEM : -E2BIG;
+    }
+    r->n_fds = n_fds;
+    if (n_fds)
+        memcpy(r->fds, fds, n_fds * sizeof(*fds));
     r->next = NULL;
     r->done = done;
     r->opaque = opaque;

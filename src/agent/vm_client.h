@@ -16,6 +16,7 @@
 #define VM_CLIENT_ANSWER_MAX_BYTES (1u << 20)
 #define VM_CLIENT_EVENT_MAX_BYTES  4096
 #define VM_CLIENT_TIMEOUT_MS       10000
+#define VM_CLIENT_FDS_MAX          16
 
 struct vm_client;
 
@@ -35,6 +36,12 @@ void vm_client_destroy(struct vm_client *c);
  * Errors: ENOMEM (and `done` is not called). */
 int vm_client_request(struct vm_client *c, const char *method, const char *target, const char *body,
                       vm_client_done *done, void *opaque);
+
+/* The same with descriptors that go along (SCM_RIGHTS). Owns: they are closed when the request is
+ * over, also where this fails. Errors: also E2BIG, over VM_CLIENT_FDS_MAX. */
+int vm_client_request_fds(struct vm_client *c, const char *method, const char *target,
+                          const char *body, const int *fds, unsigned n_fds, vm_client_done *done,
+                          void *opaque);
 
 /* Follows the events behind number `since`. One at a time; following again ends the last, silently.
  * Errors: those of connecting, as above. */

@@ -152,6 +152,11 @@ static int null_attach_nic(void *opaque, const struct vm_config_nic *nic, struct
 {
     struct control_null *vm = opaque;
     int r = called(vm, "attach-nic", err);
+    for (unsigned i = 0; !r && i < vm->config.n_nics; i++)
+        if (!strcmp(vm->config.nics[i].id, nic->id))
+            r = err_set(err, EEXIST, "there is a NIC \"%s\" already", nic->id);
+    if (!r)
+        r = vm_config_add_nic(&vm->config, nic, err);
     if (!r)
         keep_fd(vm, fds);
     return r;
@@ -161,6 +166,11 @@ static int null_detach_nic(void *opaque, const char *id, struct err *err)
 {
     struct control_null *vm = opaque;
     int r = called(vm, "detach-nic", err);
+    for (unsigned i = 0; !r && i < vm->config.n_nics; i++)
+        if (!strcmp(vm->config.nics[i].id, id)) {
+            vm_config_remove_device(&vm->config, id);
+            return 0;
+        }
     return r ? r : err_set(err, ENOENT, "there is no NIC \"%s\"", id);
 }
 

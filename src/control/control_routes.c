@@ -74,6 +74,15 @@ static void add_address(void *arg, const char *nic, const char *ip)
     json_array_append_new(arg, json_pack("{ssss}", "nic", nic, "ip", ip));
 }
 
+/* The ids of its disks and NICs, as they are just now. */
+static json_t *device_ids(const char *first, size_t step_bytes, unsigned n)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; list && i < n; i++)
+        json_array_append_new(list, json_string(first + i * step_bytes));
+    return list;
+}
+
 static void get_vm(struct call *call)
 {
     struct control_status s = {0};
@@ -86,6 +95,10 @@ static void get_vm(struct call *call)
                   vm_api_state_name(s.state), "reason", s.reason, "engine", s.engine, "uptime_ms",
                   (json_int_t)s.uptime_ms, "memory_bytes", (json_int_t)config->memory.size_bytes,
                   "cpus", (int)config->cpus.count);
+    json_object_set_new(json, "disks",
+                        device_ids(config->disks[0].id, sizeof(config->disks[0]), config->n_disks));
+    json_object_set_new(json, "nics",
+                        device_ids(config->nics[0].id, sizeof(config->nics[0]), config->n_nics));
     json_t *addresses = json && call->c->ops->addresses ? json_array() : NULL;
     if (addresses) {
         call->c->ops->addresses(call->c->vm, add_address, addresses);

@@ -93,6 +93,8 @@ struct machine_setup {
     const struct iothread_setup *thread_setup; /* for every thread made; NULL: none */
     struct loop *loop;                         /* the main thread's */
     struct machine_callbacks callbacks;
+    bool guestless; /* no guest is behind the engine, nor somebody who plays one: what is to be
+                       detached goes at once, since nobody would agree */
 };
 
 /* Creates the VM of `config` in state CREATED: RAM, engine, devices, vCPU threads (parked). Takes

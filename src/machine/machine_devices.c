@@ -152,7 +152,7 @@ int machine_detach(struct machine *m, const char *id, struct err *err)
     if (!can_be_detached(d))
         return err_set(err, ENOTSUP, "%s '%s' cannot be detached: only disks and NICs can", d->kind,
                        id);
-    if (m->state == MACHINE_CREATED) {
+    if (m->state == MACHINE_CREATED || m->setup.guestless) {
         let_go(m, d);
         return 0;
     }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,7 +93,8 @@ int passt_spawn_argv(const struct passt_spawn_options *o, int fd, struct passt_s
         return err_set(err, EINVAL, "user network MTU %u is not between 1280 and 65520", o->mtu);
     memset(out, 0, sizeof(*out));
     add(out, o->program ? o->program : "passt");
-    add(out, "--foreground");
+    if (!o->background)
+        add(out, "--foreground");
     add(out, "--quiet");
     if (o->log_file) {
         add(out, "--log-file");
@@ -174,6 +176,22 @@ static int start(const struct passt_spawn_argv *a, int sock, int stderr_fd, pid_
     return e;
 }
 
+/* The one that we started ends once another goes on in the background. */
+static int wait_for_begin(pid_t pid, const char *program, struct err *err)
+{
+    int status;
+    pid_t ended;
+    do
+        ended = waitpid(pid, &status, 0);
+    while (ended < 0 && errno == EINTR);
+    if (ended == pid && (!WIFEXITED(status) || WEXITSTATUS(status)))
+        return err_set(err, EIO,
+                       "'%s' ended before it served: has the host a default route, and may it use "
+                       "user namespaces?",
+                       program);
+    return 0;
+}
+
 int passt_spawn(const struct passt_spawn_options *o, pid_t *pid, int *fd, struct err *err)
 {
     struct passt_spawn_argv a;
@@ -202,6 +220,9 @@ int passt_spawn(const struct passt_spawn_options *o, pid_t *pid, int *fd, struct
                        a.argv[0]);
     if (e)
         return err_sys(err, e, "could not start '%s'", a.argv[0]);
+    ret = o->background ? wait_for_begin(*pid, a.argv[0], err) : 0;
+    if (ret)
+        return ret;
     *fd = steal_fd(&ours);
     return 0;
 }

@@ -23,6 +23,9 @@ struct passt_spawn_options {
     unsigned n_forwards;
     struct passt_spawn_forward forwards[PASST_SPAWN_FORWARDS_MAX];
     int stderr_fd; /* where it complains; -1: nowhere */
+    /* It shall outlive who starts it: no child of ours, in a session of its own. passt_spawn()
+     * waits until it has begun, and *pid says nothing. */
+    bool background;
 };
 
 /* The command line for a passt that serves descriptor `fd`. Opaque: lives as long as it is used. */
@@ -47,7 +50,8 @@ int passt_spawn_argv(const struct passt_spawn_options *o, int fd, struct passt_s
  * itself unprivileged: started as root it becomes nobody. It finds its addresses by the host's
  * default route, and a host without one makes it end at once, which shows as a closed socket.
  * Threads: any; no fork handlers run. Errors: ENOENT (passt is not installed), EADDRINUSE (a host
- * port, after a second: the last owner may be ending), those of posix_spawn(3). */
+ * port, after a second: the last owner may be ending), those of posix_spawn(3); EIO: one in the
+ * background did not begin. Blocks: for one in the background. */
 int passt_spawn(const struct passt_spawn_options *o, pid_t *pid, int *fd, struct err *err);
 
 #endif

@@ -22,7 +22,7 @@
 #define VM_CONFIG_SHARES_MAX     8
 #define VM_CONFIG_FORWARDS_MAX   16
 #define VM_CONFIG_QUEUES_MAX     16
-#define VM_CONFIG_ID_BYTES       32 /* with the final NUL */
+#define VM_CONFIG_ID_BYTES       40 /* with the final NUL; a UUID as text fits */
 #define VM_CONFIG_SERIAL_BYTES   21 /* virtio-blk's 20 bytes and a NUL */
 #define VM_CONFIG_TAG_BYTES      37 /* virtio-fs's 36 bytes and a NUL */
 #define VM_CONFIG_IFNAME_BYTES   16 /* IFNAMSIZ */

@@ -155,6 +155,7 @@ static int start(struct vmm *v, const struct iothread_setup *threads, struct err
         .thread_setup = threads,
         .loop = v->loop,
         .callbacks = vmm_machine_callbacks,
+        .guestless = !strcmp(v->config.engine, "null") && !v->config.qtest,
     };
     setup.callbacks.opaque = v;
     v->threads = threads;

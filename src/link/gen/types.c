@@ -48,13 +48,14 @@ static const struct api_types_field vm_want_fields[] = {
     {"epoch", offsetof(struct link_vm_want, epoch), API_KIND_INT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 9007199254740991},
     {"power", offsetof(struct link_vm_want, power), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_vm_want_power},
     {"grace_ms", offsetof(struct link_vm_want, grace_ms), API_KIND_INT, .min = 0, .max = 3600000, .fallback = "60000"},
+    {"devices", offsetof(struct link_vm_want, devices), API_KIND_BOOL, .fallback = "false"},
     {"config", offsetof(struct link_vm_want, config), API_KIND_ANY},
     {"disks", offsetof(struct link_vm_want, disks), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 24, .object = &link_types_disk},
     {"ports", offsetof(struct link_vm_want, ports), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 16, .object = &link_types_port},
     {"seed", offsetof(struct link_vm_want, seed), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 4, .object = &link_types_seed_file},
 };
 const struct api_types_object link_types_vm_want = {
-    "VmWant", sizeof(struct link_vm_want), 9, vm_want_fields, NULL};
+    "VmWant", sizeof(struct link_vm_want), 10, vm_want_fields, NULL};
 
 static const struct api_types_field image_origin_fields[] = {
     {"kind", offsetof(struct link_image_origin, kind), API_KIND_ENUM, .flags = API_FIELD_REQUIRED, .words = &link_types_image_origin_kind},
@@ -99,6 +100,13 @@ static const struct api_types_field address_fields[] = {
 const struct api_types_object link_types_address = {
     "Address", sizeof(struct link_address), 3, address_fields, NULL};
 
+static const struct api_types_field device_problem_fields[] = {
+    {"id", offsetof(struct link_device_problem, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
+    {"reason", offsetof(struct link_device_problem, reason), API_KIND_TEXT, .flags = API_FIELD_REQUIRED, .min = 0, .max = 511},
+};
+const struct api_types_object link_types_device_problem = {
+    "DeviceProblem", sizeof(struct link_device_problem), 2, device_problem_fields, NULL};
+
 static const struct api_types_field vm_seen_fields[] = {
     {"id", offsetof(struct link_vm_seen, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},
     {"managed", offsetof(struct link_vm_seen, managed), API_KIND_BOOL, .flags = API_FIELD_REQUIRED},
@@ -108,9 +116,12 @@ static const struct api_types_field vm_seen_fields[] = {
     {"exit_status", offsetof(struct link_vm_seen, exit_status), API_KIND_INT, .min = -1, .max = 255},
     {"reason", offsetof(struct link_vm_seen, reason), API_KIND_TEXT, .min = 0, .max = 511},
     {"addresses", offsetof(struct link_vm_seen, addresses), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 64, .object = &link_types_address},
+    {"disks", offsetof(struct link_vm_seen, disks), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_UUID, .min_items = 0, .max_items = 24, .min = 0, .max = 36},
+    {"ports", offsetof(struct link_vm_seen, ports), API_KIND_LIST, .item_kind = API_KIND_TEXT, .format = API_FORMAT_UUID, .min_items = 0, .max_items = 16, .min = 0, .max = 36},
+    {"problems", offsetof(struct link_vm_seen, problems), API_KIND_LIST, .item_kind = API_KIND_OBJECT, .min_items = 0, .max_items = 8, .object = &link_types_device_problem},
 };
 const struct api_types_object link_types_vm_seen = {
-    "VmSeen", sizeof(struct link_vm_seen), 8, vm_seen_fields, NULL};
+    "VmSeen", sizeof(struct link_vm_seen), 11, vm_seen_fields, NULL};
 
 static const struct api_types_field volume_seen_fields[] = {
     {"id", offsetof(struct link_volume_seen, id), API_KIND_TEXT, .format = API_FORMAT_UUID, .flags = API_FIELD_REQUIRED, .min = 0, .max = 36},

@@ -77,11 +77,14 @@ struct link_vm_want {
     struct { enum api_is is; enum link_vm_want_power v; } power;
     /* For the guest to shut down before its plug is pulled. */
     struct api_int grace_ms;
+    /* Its disks and ports are being changed: what its monitor has is told, as long as it runs. */
+    struct api_bool devices;
     /* The monitor's config: CPUs, memory, name; no disks, NICs, sockets. */
     struct api_any config;
-    /* Its disks, in order. */
+    /* Its disks, in order. One that runs by this epoch is given those that it lacks; others are
+     * asked of its guest. */
     struct { enum api_is is; uint32_t n; struct link_disk *v; } disks;
-    /* Its NICs, in order. */
+    /* Its NICs, in order; as disks. */
     struct { enum api_is is; uint32_t n; struct link_port *v; } ports;
     /* A disk for cloud-init, behind the others; absent: none. */
     struct { enum api_is is; uint32_t n; struct link_seed_file *v; } seed;
@@ -156,6 +159,15 @@ struct link_address {
 };
 extern const struct api_types_object link_types_address;
 
+/* A disk or NIC that a VM that runs could not be given, or that its guest has not let go of. */
+struct link_device_problem {
+    /* The volume or port; the VM: any of them. */
+    struct api_text id;
+    /* Why. It is not tried again before another generation is wanted. */
+    struct api_text reason;
+};
+extern const struct api_types_object link_types_device_problem;
+
 /* What a VM is, whole. */
 struct link_vm_seen {
     /* The VM. */
@@ -174,6 +186,12 @@ struct link_vm_seen {
     struct api_text reason;
     /* The addresses that the guest was seen with. */
     struct { enum api_is is; uint32_t n; struct link_address *v; } addresses;
+    /* The volumes that its monitor has. Absent: not known, or not asked for (`devices`). */
+    struct api_texts disks;
+    /* The ports that its monitor has; as disks. */
+    struct api_texts ports;
+    /* What could not be plugged or unplugged for this generation. */
+    struct { enum api_is is; uint32_t n; struct link_device_problem *v; } problems;
 };
 extern const struct api_types_object link_types_vm_seen;
 

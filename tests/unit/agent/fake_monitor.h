@@ -1,9 +1,10 @@
 /* A monitor for tests of the agent: the test's own program again, with the real API over a VM that
  * is not there. What the guest is to do stands in the kernel's command line ("obeys": the power
- * button). */
+ * button; "holds": it lets no device go; "full": none can be plugged). */
 #ifndef TESTS_UNIT_AGENT_FAKE_MONITOR_H
 #define TESTS_UNIT_AGENT_FAKE_MONITOR_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,11 +21,14 @@
 static uint64_t fake_monitor_bytes;
 static void fake_monitor_counters(void *vm, control_counter_fn *fn, void *arg)
 {
-    (void)vm;
     fake_monitor_bytes += 100;
-    fn(arg, "nic0", "tx_bytes", fake_monitor_bytes);
-    fn(arg, "nic0", "rx_bytes", 7);
-    fn(arg, "disk0", "read_bytes", 50);
+    const struct control_null *v = vm;
+    for (unsigned i = 0; i < v->config.n_nics; i++) {
+        fn(arg, v->config.nics[i].id, "tx_bytes", fake_monitor_bytes);
+        fn(arg, v->config.nics[i].id, "rx_bytes", 7);
+    }
+    for (unsigned i = 0; i < v->config.n_disks; i++)
+        fn(arg, v->config.disks[i].id, "read_bytes", 50);
 }
 
 /* What the guest's addresses are stands in the file "guest" beside the API's socket: lines of a NIC
@@ -32,10 +36,10 @@ static void fake_monitor_counters(void *vm, control_counter_fn *fn, void *arg)
 static char fake_monitor_guest[256];
 static void fake_monitor_addresses(void *vm, control_address_fn *fn, void *arg)
 {
-    char nic[16], ip[64];
+    char nic[40], ip[64];
     FILE *f = fopen(fake_monitor_guest, "re");
     (void)vm;
-    while (f && fscanf(f, "%15s %63s", nic, ip) == 2)
+    while (f && fscanf(f, "%39s %63s", nic, ip) == 2)
         fn(arg, nic, ip);
     if (f)
         fclose(f);
@@ -87,6 +91,36 @@ static void fake_monitor_listen(struct fake_monitor_console *c, const char *path
         fprintf(stderr, "error: no console\n");
 }
 
+static int fake_monitor_holds(void *vm, const char *id, struct err *err)
+{
+    (void)vm, (void)id, (void)err;
+    return 0;
+}
+
+static int fake_monitor_full_disk(void *vm, const struct vm_config_disk *disk,
+                                  struct control_fds *fds, struct err *err)
+{
+    (void)vm, (void)fds;
+    return err_set(err, ENOSPC, "no slot is free for %s", disk->id);
+}
+
+static int fake_monitor_full_nic(void *vm, const struct vm_config_nic *nic, struct control_fds *fds,
+                                 struct err *err)
+{
+    (void)vm, (void)fds;
+    return err_set(err, ENOSPC, "no slot is free for %s", nic->id);
+}
+
+static void fake_monitor_guest_is(const char *guest, struct control_ops *ops)
+{
+    if (!strcmp(guest, "holds"))
+        ops->detach_disk = ops->detach_nic = fake_monitor_holds;
+    if (!strcmp(guest, "full")) {
+        ops->attach_disk = fake_monitor_full_disk;
+        ops->attach_nic = fake_monitor_full_nic;
+    }
+}
+
 /* For main(): when it was started as a monitor, it ends with what this returns. */
 static int fake_monitor_main(const char *config_path)
 {
@@ -104,9 +138,11 @@ static int fake_monitor_main(const char *config_path)
         fprintf(stderr, "error: %s\n", err.msg);
         return 2;
     }
+    fake_monitor_guest_is(c.append ? c.append : "", &ops);
     snprintf(fake_monitor_guest, sizeof(fake_monitor_guest), "%.*s/guest",
              (int)(strrchr(c.api_socket, '/') - c.api_socket), c.api_socket);
     control_null_init(&vm);
+    vm.config = c;
     const struct control_config config = {.listen_fd = control_listen(c.api_socket, &err),
                                           .allowed_uid = geteuid(),
                                           .ops = &ops,

@@ -25,6 +25,7 @@
 struct seen_object {
     char id[40], kind[12], state[16], reason[200];
     char addresses[1024]; /* of a VM: "IP MAC PORT," each */
+    char devices[512];    /* of a VM: ids of volumes and ports; "-": it was not said */
     bool managed;
     int64_t generation, epoch, size_bytes;
 };
@@ -96,6 +97,18 @@ static void hear_seen(const struct link_seen *s)
                      a->mac.is == API_VALUE ? a->mac.v : "-",
                      a->port.is == API_VALUE ? a->port.v : "-");
         }
+    }
+    for (uint32_t i = 0; i < s->vms.n; i++) {
+        const struct link_vm_seen *v = &s->vms.v[i];
+        struct seen_object *o = object(v->id.v, "vm");
+        const struct api_texts *lists[] = {&v->disks, &v->ports};
+        snprintf(o->devices, sizeof(o->devices), "%s",
+                 v->disks.is == API_VALUE && v->ports.is == API_VALUE ? "" : "-");
+        for (unsigned k = 0; k < 2; k++)
+            for (uint32_t n = 0; n < lists[k]->n; n++) {
+                size_t at = strlen(o->devices);
+                snprintf(o->devices + at, sizeof(o->devices) - at, "%s ", lists[k]->v[n]);
+            }
     }
     for (uint32_t i = 0; i < s->volumes.n; i++) {
         const struct link_volume_seen *v = &s->volumes.v[i];
@@ -579,6 +592,22 @@ static void a_stream_that_nobody_reads_is_ended(void)
     tear_down();
 }
 
+/* A null volume is nothing that a monitor could have; the seed is no volume. */
+static void what_a_vm_has_is_said_to_a_server_that_changes_it(void)
+{
+    set_up();
+    say(ONE_VM(1, FULL, 1, 1, "running"));
+    WAIT(is(VM_ID, "vm", "running"));
+    CHECK_STR(object(VM_ID, "vm")->devices, "-");
+    say(ONE_VM(2, PART, 2, 1, "running\",\"devices\":true,\"x\":\""));
+    WAIT(object(VM_ID, "vm")->generation == 2);
+    CHECK_STR(object(VM_ID, "vm")->devices, PORT_ID " ");
+    say(ONE_VM(3, PART, 3, 1, "running"));
+    WAIT(object(VM_ID, "vm")->generation == 3);
+    CHECK_STR(object(VM_ID, "vm")->devices, "-");
+    tear_down();
+}
+
 static void what_could_not_be_said_is_said_later(void)
 {
     set_up();
@@ -619,9 +648,9 @@ static void the_guests_addresses_are_said_with_their_port(void)
     WAIT(is(VM_ID, "vm", "running") && is(DISK_ID, "volume", "ready") &&
          is(PORT_ID, "port", "plugged"));
     CHECK(addresses_are(""));
-    guest_has("nic0 10.0.0.5\nnic0 fe80::1\n");
+    guest_has(PORT_ID " 10.0.0.5\n" PORT_ID " fe80::1\n");
     WAIT(addresses_are("10.0.0.5" MAC "fe80::1" MAC));
-    guest_has("nic0 10.0.0.6\nnic3 10.0.0.7\n"); /* it has no fourth */
+    guest_has(PORT_ID " 10.0.0.6\n" VM_ID " 10.0.0.7\n"); /* it has no such port */
     WAIT(addresses_are("10.0.0.6" MAC "10.0.0.7 - -,"));
     unsigned said = F.n_messages[LINK_TYPE_SEEN];
     int64_t egress = F.egress;
@@ -686,6 +715,7 @@ int main(int argc, char **argv)
     TAP_RUN(a_command_is_done_once);
     TAP_RUN(a_console_is_read_and_written);
     TAP_RUN(a_stream_that_nobody_reads_is_ended);
+    TAP_RUN(what_a_vm_has_is_said_to_a_server_that_changes_it);
     TAP_RUN(what_could_not_be_said_is_said_later);
     TAP_RUN(the_guests_addresses_are_said_with_their_port);
     TAP_RUN(what_is_used_is_said_until_it_is_acknowledged);

@@ -23,6 +23,7 @@
 #define LIMIT_NS (INT64_C(20) * 1000000000)
 
 static const uint8_t ID[16] = {0xa}, DISK[16] = {0xd}, PORT[16] = {0xe};
+#define NIC "0e000000-0000-0000-0000-000000000000" /* as its monitor has the port */
 
 /* A guest whose address is another after a while ("moves"). */
 struct guest {
@@ -36,7 +37,7 @@ static void guest_addresses(void *vm, control_address_fn *fn, void *arg)
 {
     (void)vm;
     if (guest.ip)
-        fn(arg, "nic0", guest.ip);
+        fn(arg, NIC, guest.ip);
 }
 
 static void guest_moves(struct loop_timer *t)
@@ -63,6 +64,7 @@ static int be_a_monitor(const char *path)
         return 1;
     }
     control_null_init(&vm);
+    vm.config = c;
     struct control_ops ops = control_null_ops;
     ops.addresses = guest_addresses;
     const struct control_config config = {.listen_fd = control_listen(c.api_socket, &err),
@@ -259,7 +261,8 @@ static void a_vm_is_started_paused_resumed_stopped_and_removed(void)
 static bool has_address(struct fixture *f, const char *ip)
 {
     const struct vm_seen *s = agent_vm_seen(f->vm);
-    return s->n_addresses == 1 && !s->addresses[0].nic && !strcmp(s->addresses[0].ip, ip);
+    return s->n_addresses == 1 && !memcmp(s->addresses[0].port, PORT, 16) &&
+           !strcmp(s->addresses[0].ip, ip);
 }
 
 /* An event says that they are others; nothing is asked again without one. */
@@ -330,33 +333,31 @@ static void addresses_that_are_none_are_not_told(void)
     static const char *const bad[] = {"7",
                                       "{}",
                                       "null",
-                                      "\"nic0\"",
-                                      "{\"nic\":\"nic0\"}",
+                                      "\"" NIC "\"",
+                                      "{\"nic\":\"" NIC "\"}",
                                       "{\"ip\":\"10.0.0.5\"}",
                                       "{\"nic\":0,\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic0\",\"ip\":5}",
+                                      "{\"nic\":\"" NIC "\",\"ip\":5}",
                                       "{\"nic\":\"net0\",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic\",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic16\",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic00\",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic100\",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic1 \",\"ip\":\"10.0.0.5\"}",
-                                      "{\"nic\":\"nic0\",\"ip\":\"10.0.0.5/8\"}",
-                                      "{\"nic\":\"nic0\",\"ip\":\"\"}",
-                                      "{\"nic\":\"nic0\",\"ip\":\"fe80::1%eth0\"}",
-                                      "{\"nic\":\"nic0\",\"ip\":\"10.0.0.5\\n\"}"};
+                                      "{\"nic\":\"\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"" NIC "0\",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"" NIC " \",\"ip\":\"10.0.0.5\"}",
+                                      "{\"nic\":\"" NIC "\",\"ip\":\"10.0.0.5/8\"}",
+                                      "{\"nic\":\"" NIC "\",\"ip\":\"\"}",
+                                      "{\"nic\":\"" NIC "\",\"ip\":\"fe80::1%eth0\"}",
+                                      "{\"nic\":\"" NIC "\",\"ip\":\"10.0.0.5\\n\"}"};
     struct vm_seen s = {.n_addresses = 0};
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         char text[256];
-        snprintf(text, sizeof(text), "[%s,{\"nic\":\"nic15\",\"ip\":\"2001:DB8:0::5\"}]", bad[i]);
+        snprintf(text, sizeof(text), "[%s,{\"nic\":\"" NIC "\",\"ip\":\"2001:DB8:0::5\"}]", bad[i]);
         CHECK_EQ(taken(&s, text), 1);
-        CHECK_EQ(s.addresses[0].nic, 15);
+        CHECK(!memcmp(s.addresses[0].port, PORT, 16));
         CHECK_STR(s.addresses[0].ip, "2001:db8::5");
     }
     CHECK_EQ(taken(&s, "{}"), 1); /* an answer without a list: as it was */
     json_t *many = json_array();
     for (unsigned i = 0; i < 200; i++)
-        json_array_append_new(many, json_pack("{ssss}", "nic", "nic1", "ip", "10.0.0.5"));
+        json_array_append_new(many, json_pack("{ssss}", "nic", NIC, "ip", "10.0.0.5"));
     CHECK(agent_vm_take_addresses(&s, many));
     CHECK(!agent_vm_take_addresses(&s, many));
     CHECK_EQ(s.n_addresses, VM_SEEN_ADDRESSES_MAX);

@@ -142,6 +142,34 @@ static void runs_add_up(void)
     tear_down();
 }
 
+static uint64_t all_ports(uint64_t of_run)
+{
+    const uint8_t vm[16] = {1};
+    return usage_book_sum(BOOK, vm, of_run, LINK_USAGE_ITEM_KIND_PORT,
+                          LINK_USAGE_ITEM_METER_EGRESS_BYTES);
+}
+
+static void what_all_ports_of_a_run_have_used_does_not_fall_when_one_leaves(void)
+{
+    set_up();
+    CHECK_EQ(all_ports(1), 0);
+    count(1, 1, 1, 500);
+    count(1, 2, 1, 70);
+    count(2, 3, 1, 9000); /* another VM's */
+    CHECK_EQ(all_ports(1), 570);
+    count(1, 2, 1, 100);
+    CHECK_EQ(message(true, true), 1);
+    CHECK_EQ(all_ports(1), 600); /* the second has left, say */
+    count(1, 2, 1, 30);          /* and is back, from zero */
+    CHECK_EQ(all_ports(1), 630);
+    CHECK_EQ(message(true, true), 1);
+    die_and_start_again();
+    CHECK_EQ(all_ports(1), 630);
+    count(1, 1, 2, 5);
+    CHECK_EQ(all_ports(2), 5);
+    tear_down();
+}
+
 static void an_agent_that_dies_says_no_less_than_before(void)
 {
     set_up();
@@ -294,6 +322,7 @@ int main(void)
 {
     TAP_RUN(what_was_used_is_counted_once_however_often_it_is_said);
     TAP_RUN(runs_add_up);
+    TAP_RUN(what_all_ports_of_a_run_have_used_does_not_fall_when_one_leaves);
     TAP_RUN(an_agent_that_dies_says_no_less_than_before);
     TAP_RUN(a_book_that_is_lost_loses_nothing_of_what_runs);
     TAP_RUN(a_book_that_is_not_whole_begins_anew);

@@ -2,6 +2,7 @@
 #include "agent/vm_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -238,6 +239,46 @@ static void a_monitor_that_lies_is_not_believed(void)
     }
 }
 
+static int dev_null(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void open_files_go_with_a_request_and_are_closed_here(void)
+{
+    static const char DISK[] = "{\"id\": \"d\", \"path\": \"/d\"}";
+    struct fixture f;
+    int fds[VM_CLIENT_FDS_MAX + 1];
+    set_up(&f);
+    fds[0] = dev_null();
+    CHECK_EQ(vm_client_request_fds(f.client, "POST", "/v1/vm/disks", DISK, fds, 1, took, &f), 0);
+    turn(&f);
+    CHECK_EQ(f.status, -ENOENT); /* nobody listens */
+    CHECK(!is_open(fds[0]));
+    start_server(&f);
+    fds[0] = dev_null();
+    CHECK_EQ(vm_client_request_fds(f.client, "POST", "/v1/vm/disks", DISK, fds, 1, took, &f), 0);
+    CHECK_EQ(vm_client_request(f.client, "GET", "/v1/vm", NULL, took, &f), 0);
+    turn(&f);
+    CHECK_EQ(f.done, 3);
+    CHECK_EQ(f.status, 200);
+    CHECK(strstr(f.body, "\"disks\": [\n    \"d\"\n  ]"));
+    CHECK(f.vm.kept_fd >= 0 && f.vm.kept_fd != fds[0]); /* the monitor has its own */
+    CHECK(!is_open(fds[0]));
+    for (unsigned i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = dev_null();
+    CHECK_EQ(vm_client_request_fds(f.client, "POST", "/v1/vm/disks", DISK, fds, ARRAY_LEN(fds),
+                                   took, &f),
+             -E2BIG);
+    CHECK(!is_open(fds[0]) && !is_open(fds[VM_CLIENT_FDS_MAX]));
+    tear_down(&f);
+}
+
 int main(void)
 {
     TAP_RUN(asks_a_monitor_one_thing_after_the_other);
@@ -245,5 +286,6 @@ int main(void)
     TAP_RUN(follows_events_and_is_told_of_their_end);
     TAP_RUN(a_monitor_that_hangs_is_given_up_after_a_time);
     TAP_RUN(a_monitor_that_lies_is_not_believed);
+    TAP_RUN(open_files_go_with_a_request_and_are_closed_here);
     return tap_done();
 }

@@ -190,6 +190,41 @@ static void talks_with_passt_and_has_a_port_forwarded(void)
     alarm(0);
 }
 
+/* In the network of the case before. */
+static void goes_on_without_who_has_started_it(void)
+{
+    if (access("/usr/bin/passt", X_OK) < 0)
+        SKIP("passt is not installed");
+    if (system("ip route get 10.9.9.9 >/dev/null 2>&1") != 0)
+        SKIP("this network namespace has no default route");
+    struct passt_spawn_options o = {.stderr_fd = -1, .background = true};
+    struct err err = {0};
+    pid_t pid;
+    int fd;
+    if (passt_spawn(&o, &pid, &fd, &err)) {
+        printf("# %s\n", err.msg);
+        REQUIRE(false);
+    }
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); /* it is no child of ours */
+    struct net_backend *nb = passt_create(fd, &err);
+    uint8_t *packet = malloc(NET_PACKET_MAX_BYTES);
+    CHECK_EQ(ask_for_gateway(nb), 0);
+    CHECK(await(nb, fd, 0x0806, packet) >= HDR + 42);
+    free(packet);
+    net_destroy(nb);
+}
+
+static void one_that_does_not_begin_in_the_background_is_told(void)
+{
+    const struct passt_spawn_options o = {
+        .program = "/bin/false", .stderr_fd = -1, .background = true};
+    struct err err = {0};
+    pid_t pid;
+    int fd;
+    CHECK_EQ(passt_spawn(&o, &pid, &fd, &err), -EIO);
+    CHECK(strstr(err.msg, "/bin/false"));
+}
+
 int main(void)
 {
     TAP_RUN(reads_forwards);
@@ -198,5 +233,7 @@ int main(void)
     TAP_RUN(says_that_passt_is_not_installed);
     TAP_RUN(names_a_host_port_that_is_in_use);
     TAP_RUN(talks_with_passt_and_has_a_port_forwarded);
+    TAP_RUN(goes_on_without_who_has_started_it);
+    TAP_RUN(one_that_does_not_begin_in_the_background_is_told);
     return tap_done();
 }
