@@ -18,12 +18,19 @@
 #define PART_MAX    500
 #define EGRESS_STEP 65536 /* that a VM "sends" between two looks */
 
+/* What a VM has, said while the server changes it; else nobody's memory. */
+struct devices {
+    uint32_t n_disks, n_ports;
+    uint8_t ids[24 + 16][16]; /* disks, then ports */
+};
+
 struct thing {
     uint8_t id[16];
     uint64_t generation, epoch, value; /* value: a VM's egress, a volume's size */
     uint8_t kind;                      /* of a volume: enum link_volume_kind */
     uint8_t state;                     /* enum link_vm_seen_state or link_volume_seen_state */
     bool managed, named, dirty;
+    struct devices *devices; /* of a VM; NULL: not asked for */
 };
 
 struct table {
@@ -73,12 +80,28 @@ static struct thing *find_or_add(struct table *t, const uint8_t id[16], uint8_t 
 
 static void remove_row(struct table *t, struct thing *row)
 {
+    free(row->devices);
     *row = t->rows[--t->n];
 }
 
 /* ---- saying ---- */
 
-static void describe_vm(const struct thing *row, char *id, struct link_vm_seen *out)
+static void describe_ids(struct api_texts *out, const uint8_t (*ids)[16], uint32_t n,
+                         struct api_arena *arena)
+{
+    const char **list = api_arena_array(arena, n, sizeof(*list));
+    char *texts = api_arena_alloc(arena, (size_t)n * UUID_TEXT_BYTES);
+    if (n && (!list || !texts))
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        list[i] = texts + i * UUID_TEXT_BYTES;
+        uuid_format(ids[i], texts + i * UUID_TEXT_BYTES);
+    }
+    *out = (struct api_texts){API_VALUE, n, list};
+}
+
+static void describe_vm(const struct thing *row, char *id, struct api_arena *arena,
+                        struct link_vm_seen *out)
 {
     uuid_format(row->id, id);
     *out = (struct link_vm_seen){.id = {API_VALUE, id},
@@ -87,6 +110,11 @@ static void describe_vm(const struct thing *row, char *id, struct link_vm_seen *
                                  .epoch = {API_VALUE, (int64_t)row->epoch}};
     out->state.is = API_VALUE;
     out->state.v = (enum link_vm_seen_state)row->state;
+    const struct devices *d = row->devices;
+    if (!d)
+        return;
+    describe_ids(&out->disks, d->ids, d->n_disks, arena);
+    describe_ids(&out->ports, d->ids + d->n_disks, d->n_ports, arena);
 }
 
 static void describe_volume(const struct thing *row, char *id, struct link_volume_seen *out)
@@ -125,7 +153,7 @@ static void say_seen(struct simulated_host *h, bool all)
         seen.vms.n = pick(&h->vms, &vm_at, all, rows);
         seen.vms.v = api_arena_array(&arena, seen.vms.n, sizeof(*seen.vms.v));
         for (uint32_t i = 0; seen.vms.v && i < seen.vms.n; i++)
-            describe_vm(rows[i], api_arena_alloc(&arena, UUID_TEXT_BYTES), &seen.vms.v[i]);
+            describe_vm(rows[i], api_arena_alloc(&arena, UUID_TEXT_BYTES), &arena, &seen.vms.v[i]);
         seen.volumes.n = pick(&h->volumes, &volume_at, all, rows);
         seen.volumes.v = api_arena_array(&arena, seen.volumes.n, sizeof(*seen.volumes.v));
         for (uint32_t i = 0; seen.volumes.v && i < seen.volumes.n; i++)
@@ -253,6 +281,22 @@ static void want_disks(struct simulated_host *h, const struct link_vm_want *w)
     }
 }
 
+/* They come and go at once. */
+static void want_devices(struct thing *row, const struct link_vm_want *w)
+{
+    free(row->devices);
+    row->devices = w->devices.v ? calloc(1, sizeof(*row->devices)) : NULL;
+    struct devices *d = row->devices;
+    if (!d)
+        return;
+    d->n_disks = MIN(w->disks.n, 24u);
+    d->n_ports = MIN(w->ports.n, 16u);
+    for (uint32_t i = 0; i < d->n_disks; i++)
+        link_uuid(&w->disks.v[i].volume, d->ids[i]);
+    for (uint32_t i = 0; i < d->n_ports; i++)
+        link_uuid(&w->ports.v[i].id, d->ids[d->n_disks + i]);
+}
+
 static void want_vm(struct simulated_host *h, const struct link_vm_want *w)
 {
     uint8_t id[16];
@@ -268,6 +312,7 @@ static void want_vm(struct simulated_host *h, const struct link_vm_want *w)
     row->managed = row->dirty = true;
     row->generation = (uint64_t)w->generation.v;
     want_disks(h, w);
+    want_devices(row, w);
     switch (w->power.v) {
     case LINK_VM_WANT_POWER_RUNNING:
     case LINK_VM_WANT_POWER_PAUSED:
@@ -473,6 +518,8 @@ void simulated_host_destroy(struct simulated_host *h)
     if (!h)
         return;
     agent_link_destroy(h->link);
+    for (unsigned i = 0; i < h->vms.n; i++)
+        free(h->vms.rows[i].devices);
     free(h->vms.rows);
     free(h->volumes.rows);
     free(h);

@@ -36,9 +36,9 @@ ELSEWHERE = {
 
 # With two servers on PostgreSQL, and no bridge.
 TWO = {"store_sqlite.*": "the case with SQLite", "server_sweep.*": "the case with SQLite", **{k: v for k, v in ELSEWHERE.items() if not k.startswith(("server_follow", "store_pgsql"))},
-       "agent_vm.*.port": "the case with SQLite", "agent_vm.start.noted": "the case with SQLite", "network_bridge.*": "the case with SQLite"}
+       "agent_vm.*.port": "the case with SQLite", "agent_vm.*.noted": "the case with SQLite", "network_bridge.*": "the case with SQLite"}
 # And where bridges and TAPs may not be made.
-BRIDGES = {"agent_vm.*.port": "test-agent-agent_vm", "agent_vm.start.noted": "test-agent-agent_vm", "network_bridge.*": "test-agent-network_driver"}
+BRIDGES = {"agent_vm.*.port": "test-agent-agent_vm", "agent_vm.*.noted": "test-agent-agent_vm_plug", "network_bridge.*": "test-agent-network_driver"}
 
 
 def vm_of(cloud, **more):
@@ -97,6 +97,27 @@ def volumes(cloud):
     purge(cloud, vm)
 
 
+def hot(cloud):
+    """A volume and a NIC that come to a VM that runs, and leave it."""
+    vm = vm_of(cloud, **({"nics": [{"network": "net"}]} if cloud.bridge else {}))
+    volume, _ = cloud.make("volumes", {"name": "h", "size_gib": 1})
+    ports = {p["id"] for p in cloud.get("/ports")["items"]}
+    for path, body in (("volumes", {"volume": volume["id"]}), ("nics", {"network": "net"})):
+        if path == "volumes" or cloud.bridge:
+            answer, _ = cloud.ask("POST", f"/vms/{vm}/{path}", body, key=str(uuid.uuid4()))
+            check_eq(answer.status, 202, f"{answer}: status")
+            check_eq(cloud.wait(answer.body)["state"], "done", f"attached: {path}")
+            check_eq(cloud.vm_state(vm), "running", "it runs")
+    check_eq(cloud.get(f"/volumes/{volume['id']}")["status"]["state"], "attached", "the volume")
+    for port in {p["id"] for p in cloud.get("/ports")["items"]} - ports:
+        cloud.delete(f"/vms/{vm}/nics/{port}")
+    cloud.delete(f"/vms/{vm}/volumes/{volume['id']}")
+    check_eq(cloud.vm_state(vm), "running", "it runs")
+    check_eq(cloud.get(f"/volumes/{volume['id']}")["status"]["state"], "available", "the volume")
+    cloud.delete(f"/volumes/{volume['id']}")
+    purge(cloud, vm)
+
+
 def images(cloud):
     """Taken in, used, deleted."""
     image, _ = cloud.make("images", {"name": "i", "source": {"kind": "file", "file": "base.raw", "format": "raw"}})
@@ -149,7 +170,7 @@ def again(cloud):
     purge(cloud, vm)
 
 
-SCENARIOS = {f.__name__: f for f in (life, power, window, volumes, images, sizes, nics, again)}
+SCENARIOS = {f.__name__: f for f in (life, power, window, volumes, hot, images, sizes, nics, again)}
 
 
 def run(cloud, name, rest, part=None, point=None, n=1):

@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import subprocess
 import time
+import types
 
 from virgatest import case, check, check_eq, main
 from virgatest.agent import Agent
 from virgatest.cloud import DESCRIPTION, TOP, Cloud
+from virgatest.vm import program
 from virgatest.ws import Refused, WebSocket
 
 SMALL = {"name": "vm", "flavor": "tiny", "image": "image"}
@@ -68,6 +71,101 @@ def a_vm_lives_and_ends():
         check_eq(state(cloud), "gone", "it is gone")
         agent.wait(lambda: shown["id"] in agent.gone, "the agent may forget it")
         until(lambda: not cloud.get("/volumes").body["items"], f"its disks too: {cloud.get('/volumes')}")
+
+
+def devices(want):
+    """The volumes and ports that the agent shall give a VM."""
+    return [d["volume"] for d in want["disks"]] + [p["id"] for p in want["ports"]]
+
+
+@case
+def volumes_and_nics_come_to_a_vm_that_runs_and_leave_it():
+    """By an operation that ends when the agent says so; a volume is in use until then."""
+    with Cloud() as cloud, Agent(cloud, "one") as agent:
+        with_image(cloud, agent)
+        done(cloud, cloud.post("/vms", SMALL))
+        vm = cloud.get("/vms/vm").body
+        done(cloud, cloud.post("/volumes", {"name": "data", "size_gib": 1}))
+        data = cloud.get("/volumes/data").body["id"]
+        first = devices(agent.vms[vm["id"]])
+        check_eq(agent.vms[vm["id"]].get("devices", False), False, "nothing is asked for in vain")
+        agent.obeys = False
+        asked = cloud.post("/vms/vm/volumes", {"volume": "data"})
+        check_eq((asked.status, asked.body["state"]), (202, "running"), f"{asked}")
+        want = agent.wait(lambda: data in devices(agent.vms[vm["id"]]) and agent.vms[vm["id"]], "it is wanted")
+        check_eq((want["epoch"], want["devices"]), (agent.epochs[vm["id"]], True), "of the run that there is")
+        check_eq(cloud.get("/vms/vm").body["volumes"][0]["volume"], data, "it is the VM's")
+        check_eq(cloud.post("/vms/vm/pause").code, "resource.busy", "one after the other")
+        agent.say_vm(vm["id"], "running", disks=first[:1])
+        check_eq(cloud.get(f"/operations/{asked.body['id']}").body["state"], "running", "not yet")
+        agent.say_vm(vm["id"], "running")
+        done(cloud, asked)
+        check_eq((state(cloud), cloud.get("/volumes/data").body["status"]["state"]), ("running", "attached"), "attached")
+
+        asked = cloud.delete("/vms/vm/volumes/data")
+        check_eq(asked.status, 202, f"{asked}")
+        agent.wait(lambda: data not in devices(agent.vms[vm["id"]]), "it shall go")
+        agent.say_vm(vm["id"], "running", disks=[*first[:1], data])
+        check_eq(cloud.delete("/volumes/data").code, "resource.in_use", "it is in the guest")
+        agent.say_vm(vm["id"], "running", disks=[*first[:1], data], problems=[{"id": data, "reason": "the guest holds it"}])
+        op = cloud.wait(asked)
+        check_eq((op["state"], op["problem"]["code"], op["problem"]["detail"]), ("failed", "host.failed", "the guest holds it"), "kept")
+        agent.wait(lambda: data in devices(agent.vms[vm["id"]]), "it is wanted again")
+        asked = cloud.delete("/vms/vm/volumes/data")
+        agent.wait(lambda: data not in devices(agent.vms[vm["id"]]), "it shall go")
+        agent.say_vm(vm["id"], "running")
+        done(cloud, asked)
+        check_eq(cloud.get("/volumes/data").body["status"]["state"], "available", "free")
+
+        asked = cloud.post("/vms/vm/volumes", {"volume": "data"})
+        agent.wait(lambda: data in devices(agent.vms[vm["id"]]), "it is wanted")
+        agent.say_vm(vm["id"], "running", disks=first[:1], problems=[{"id": data, "reason": "its file is gone"}])
+        agent.wait(lambda: data not in devices(agent.vms[vm["id"]]), "it is taken back")
+        check_eq(cloud.get("/volumes/data").body["status"]["state"], "attached", "until it is known to be out")
+        agent.say_vm(vm["id"], "running")
+        op = cloud.wait(asked)
+        check_eq((op["state"], op["problem"]["detail"]), ("failed", "its file is gone"), "why")
+        check_eq((cloud.get("/volumes/data").body["status"]["state"], cloud.get("/vms/vm").body.get("volumes", [])), ("available", []), "as before")
+
+        agent.obeys = True
+        check_eq(cloud.post("/networks", {"name": "net"}).status, 201, "a network")
+        done(cloud, cloud.post("/vms/vm/nics", {"network": "net"}))
+        nics = cloud.get("/vms/vm").body["nics"]
+        done(cloud, cloud.post("/vms/vm/pause"))
+        done(cloud, cloud.post("/vms/vm/volumes", {"volume": "data"}))
+        check_eq((state(cloud), cloud.delete("/vms/vm/volumes/data").code), ("paused", "resource.wrong_state"), "a guest that stands still")
+        done(cloud, cloud.post("/vms/vm/resume"))
+        done(cloud, cloud.delete(f"/vms/vm/nics/{nics[-1]['port']}"))
+        check_eq(len(cloud.get("/vms/vm").body["nics"]), len(nics) - 1, "a NIC less")
+        done(cloud, cloud.delete("/vms/vm/volumes/data"))
+        check_eq(devices(agent.wait(lambda: not agent.vms[vm["id"]].get("devices") and agent.vms[vm["id"]], "all is said")), first, "as it was")
+
+
+@case
+def a_simulated_host_plugs_what_is_wanted():
+    with Cloud() as cloud:
+        secret = cloud.post("/host-join-tokens", {"name": "fleet"}).body["secret"]
+        state_dir = os.path.join(cloud.state, "fleet")
+        os.mkdir(state_dir)
+        with open(os.path.join(cloud.state, "fleet.log"), "ab") as log:
+            fleet = subprocess.Popen([program("virga-agent"), "--simulate", "1", "--state", state_dir, "--server",
+                                      f"127.0.0.1:{cloud.agents_port}", "--name", "sim"],
+                                     env=dict(os.environ, VIRGA_JOIN_SECRET=secret), stdout=log, stderr=log)
+        try:
+            until(lambda: cloud.get("/hosts/sim-0").status == 200, "it joins")
+            with_image(cloud, types.SimpleNamespace(host="sim-0"))
+            check_eq(cloud.post("/networks", {"name": "net"}).status, 201, "a network")
+            done(cloud, cloud.post("/vms", SMALL))
+            done(cloud, cloud.post("/volumes", {"name": "data", "size_gib": 1}))
+            for _ in range(2):
+                done(cloud, cloud.post("/vms/vm/volumes", {"volume": "data"}))
+                done(cloud, cloud.post("/vms/vm/nics", {"network": "net"}))
+                done(cloud, cloud.delete("/vms/vm/volumes/data"))
+                done(cloud, cloud.delete(f"/vms/vm/nics/{cloud.get('/vms/vm').body['nics'][-1]['port']}"))
+            check_eq((state(cloud), cloud.get("/volumes/data").body["status"]["state"]), ("running", "available"), "it runs")
+        finally:
+            fleet.terminate()
+            fleet.wait()
 
 
 @case

@@ -89,10 +89,12 @@ struct catalog_own {
     struct api_int wish;    /* VOLUME, SNAPSHOT, IMAGE: counts changes of what is wanted */
     struct api_int was_gib; /* VOLUME: its size before the resize under way */
     struct api_text pool;   /* SNAPSHOT: id of the one where it lies */
-    struct api_text resource;  /* IMAGE: the volume or snapshot that it is copied from */
+    struct api_text resource;  /* IMAGE: the volume or snapshot that it is copied from; VM: the
+                                  volume  or port that comes or goes while it runs */
     struct api_text swap;      /* VM: the volume that takes the place of its first */
     struct api_text rescue;    /* VM: the volume that it boots from instead of its first */
     struct api_text boot;      /* VM: of its host when it was last started */
+    struct api_text why;       /* VM: why that one did not come: it is taken back */
     struct api_text operation; /* HOST: that is under way */
     struct api_texts places; /* RESERVATION: what it holds, "HOST NODES COUNT" each: an id, bits as
                                 above, so many there, taken by VMs or not */

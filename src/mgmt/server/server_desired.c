@@ -15,6 +15,7 @@
 #include "mgmt/server/server_link.h"
 #include "mgmt/server/server_network.h"
 #include "mgmt/server/server_storage.h"
+#include "mgmt/server/server_vm.h"
 
 #define VMS_A_MESSAGE     64
 #define VOLUMES_A_MESSAGE 500
@@ -238,6 +239,8 @@ static void add_disks(struct message *m, const struct catalog_object *v, struct 
     if (v->own->rescue.is == API_VALUE)
         add_disk(m, v->own->rescue.v, false, w);
     for (uint32_t i = 0; ids->is == API_VALUE && i < ids->n; i++) {
+        if (!server_vm_wants_device(v, ids->v[i]))
+            continue;
         const struct api_vm_volume *shown =
             i && vm->volumes.is == API_VALUE && i - 1 < vm->volumes.n ? &vm->volumes.v[i - 1]
                                                                       : NULL;
@@ -288,7 +291,7 @@ static void add_ports(struct message *m, const struct catalog_object *v, struct 
     w->ports.is = w->ports.v ? API_VALUE : API_ABSENT;
     for (uint32_t i = 0; w->ports.v && i < n; i++) {
         const struct catalog_object *port = find(m->s, CATALOG_PORT, ids->v[i]);
-        if (!port)
+        if (!port || !server_vm_wants_device(v, ids->v[i]))
             continue;
         add_port(m, port, &w->ports.v[w->ports.n]);
         w->ports.n += w->ports.v[w->ports.n].id.is == API_VALUE;
@@ -361,6 +364,7 @@ static void add_vm(struct message *m, const struct catalog_object *v)
     w->power.v = (enum link_vm_want_power)v->own->want.v;
     if (v->own->grace_ms.is == API_VALUE)
         w->grace_ms = v->own->grace_ms;
+    w->devices = (struct api_bool){API_VALUE, server_vm_plugs(v)};
     add_config(m, v, w);
     add_disks(m, v, w);
     add_ports(m, v, w);

@@ -10,6 +10,8 @@
  *   pause     until it is seen paused
  *   resume    until it is seen running
  *   absent    until nothing of it is left on the host
+ *   plug      until its monitor is seen to have own.resource; nothing runs: it is over
+ *   unplug    until its monitor is seen without own.resource; then that is the VM's no more
  * and at once, once the one before is over:
  *   swap      own.swap takes the place of its first disk, which is deleted
  *   rescue    own.swap is what it boots from
@@ -49,7 +51,10 @@ struct server_vm {
     char reason[SERVER_VM_REASON_BYTES];
     struct server_vm_address *addresses;
     uint32_t n_addresses;
-    bool tried; /* its object could not be written: the tick tries again */
+    /* Of own.resource, while it comes or goes. */
+    bool device_known, has_device;
+    char *problem; /* why it cannot; NULL: nothing stands against it */
+    bool tried;    /* its object could not be written: the tick tries again */
     /* In the list of those that the tick looks at. */
     struct server_vm *next_pending, **link_pending;
 };
@@ -101,8 +106,35 @@ int server_vm_advance(struct server_txn *t, struct catalog_object *v);
 /* Ends the row: the VM is in that state for that reason, and its operation has failed. */
 void server_vm_fail(struct server_txn *t, struct catalog_object *v, enum api_vm_state state,
                     const char *reason);
+/* The row is at its end; NULL: it was done, else its operation has failed so. */
+void server_vm_arrive(struct server_txn *t, struct catalog_object *v,
+                      const struct api_refusal *problem);
 /* The last one: removes the VM and all that is its own. */
 void server_vm_forget(struct server *s, struct catalog_slot *slot);
+
+/* ---- disks and NICs that come and go while it runs (server_vm_plug.c) ---- */
+
+/* Whether its first step is `plug` or `unplug`. */
+bool server_vm_plugs(const struct catalog_object *v);
+/* Whether its host shall have that volume or port of it: it is not on its way out. */
+bool server_vm_wants_device(const struct catalog_object *v, const char *id);
+/* What is seen of the device. */
+void server_vm_take_device(struct server_vm *vm, const struct catalog_object *v,
+                           const struct link_vm_seen *seen);
+enum server_vm_outcome server_vm_look_plug(const struct catalog_object *v,
+                                           const struct server_vm *vm,
+                                           char why[SERVER_VM_REASON_BYTES]);
+/* The end of `unplug`: as server_vm_drop_device(), of own.resource. */
+int server_vm_unplugged(struct server_txn *t, struct catalog_object *v);
+/* The step has failed: a device that should come is taken back, then the operation fails; one that
+ * should go stays, and it fails now. Errors: ENOMEM. */
+int server_vm_plug_failed(struct server_txn *t, struct catalog_object *v, const char *why);
+/* Steps that take the place of these: the device of an operation that is given up is as it was
+ * before. Whether the VM has to lose it once nothing runs: by `unplug`, behind `stop`. */
+bool server_vm_plug_give_up(struct catalog_object *v);
+/* Takes a volume or port, that is a further one of its, from a VM: as server_storage_release() and
+ * server_network_unplug(). */
+int server_vm_drop_device(struct server_txn *t, struct catalog_object *v, const char *id);
 
 /* ---- what it holds (server_vm_hold.c) ---- */
 

@@ -32,6 +32,19 @@ static int wrong_state(struct server_call *c, const struct catalog_object *v,
         "VM %s is %s: this is for one that is %s", v->name, state_name(state), may);
 }
 
+/* What ends the VM's run, or the VM, does not wait for a device. */
+static int check_plugs(struct server_call *c, const struct catalog_object *v)
+{
+    int via = c->request.route->via_state;
+    if (!server_vm_plugs(v) || via == API_VM_STATE_STOPPING || via == API_VM_STATE_DELETING)
+        return 0;
+    const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
+    return api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_BUSY,
+                           "a volume or NIC is being plugged into or out of VM %s: wait for "
+                           "operation %s",
+                           v->name, status->operation.is == API_VALUE ? status->operation.v : "");
+}
+
 int server_vm_act_begin(struct server_vm_act *a, struct server_call *c)
 {
     *a = (struct server_vm_act){.c = c, .slot = server_call_object(c, CATALOG_VM, 0)};
@@ -41,7 +54,9 @@ int server_vm_act_begin(struct server_vm_act *a, struct server_call *c)
     const struct api_vm *doc = a->slot->now->doc;
     if (!api_route_in_state(c->request.route, doc->status.v->state.v))
         return wrong_state(c, a->slot->now, doc->status.v->state.v);
-    r = server_call_match(c, a->slot->now);
+    r = check_plugs(c, a->slot->now);
+    if (!r)
+        r = server_call_match(c, a->slot->now);
     if (r)
         return r;
     a->t = server_txn_begin(c->s, c);
@@ -76,6 +91,17 @@ static int check_run(const struct server_vm_act *a, const struct store_id *host)
                            a->status->host.v, a->slot->now->name);
 }
 
+int server_vm_act_check_up(const struct server_vm_act *a)
+{
+    struct store_id host = catalog_parent(a->v);
+    if (catalog_id_is_zero(&host) || !server_host_lost(a->c->s, &host))
+        return 0;
+    return api_problem_set(&a->c->refusal, API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
+                           "host %s of VM %s %s: wait until it is back, or delete the VM",
+                           a->status->host.v, a->slot->now->name,
+                           server_host_fenced(a->c->s, &host) ? "is fenced" : "does not answer");
+}
+
 int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c)
 {
     int r = server_vm_act_begin(a, c);
@@ -86,15 +112,9 @@ int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c)
     int to = c->request.route->to_state;
     if (to == API_VM_STATE_RUNNING || to == API_VM_STATE_RESCUED)
         r = check_run(a, &host);
-    if (r)
-        return server_vm_act_refuse(a, r);
-    if (catalog_id_is_zero(&host) || !server_host_lost(c->s, &host))
-        return 0;
-    return server_vm_act_refuse(
-        a, api_problem_set(&c->refusal, API_PROBLEM_CODE_RESOURCE_WRONG_STATE,
-                           "host %s of VM %s %s: wait until it is back, or delete the VM",
-                           a->status->host.v, a->slot->now->name,
-                           server_host_fenced(c->s, &host) ? "is fenced" : "does not answer"));
+    if (!r)
+        r = server_vm_act_check_up(a);
+    return r ? server_vm_act_refuse(a, r) : 0;
 }
 
 int server_vm_act_refuse(struct server_vm_act *a, int r)
@@ -131,18 +151,25 @@ static bool has(const char *const *steps, const char *step)
     return false;
 }
 
-/* A disk that a rescue or a rebuild has left goes before the VM runs again, once it has stopped. */
-static void plan_of(const struct server_vm_act *a, const char *const *steps,
+/* A disk that a rescue or a rebuild has left goes before the VM runs again, once it has stopped; so
+ * does a device that was on its way in. */
+static void plan_of(const struct server_vm_act *a, const char *const *steps, bool takes_back,
                     const char *plan[SERVER_VM_STEPS_MAX])
 {
     bool untidy = a->v->own->swap.is == API_VALUE || a->v->own->rescue.is == API_VALUE;
     bool handled = has(steps, "swap") || has(steps, "rescue") || has(steps, "tidy") ||
-                   has(steps, "absent") || has(steps, "pause") || has(steps, "resume");
+                   has(steps, "absent") || has(steps, "pause") || has(steps, "resume") ||
+                   has(steps, "plug") || has(steps, "unplug");
     unsigned n = 0;
+    if (takes_back && !strcmp(steps[0], "stop")) {
+        plan[n++] = *steps++;
+        plan[n++] = "unplug";
+    }
     if (untidy && !handled) {
-        plan[n++] = "stop";
+        if (!n)
+            plan[n++] = "stop";
         plan[n++] = "tidy";
-        steps += !strcmp(steps[0], "stop");
+        steps += *steps && !strcmp(steps[0], "stop");
     }
     while (*steps && n < SERVER_VM_STEPS_MAX - 1)
         plan[n++] = *steps++;
@@ -155,8 +182,9 @@ int server_vm_act_end(struct server_vm_act *a, const char *const *steps, enum ap
     const struct api_route *route = a->c->request.route;
     enum api_vm_state via =
         route->via_state >= 0 ? (enum api_vm_state)route->via_state : a->status->state.v;
+    bool takes_back = !has(steps, "plug") && !has(steps, "unplug") && server_vm_plug_give_up(a->v);
     end_old_operation(a);
-    plan_of(a, steps, plan);
+    plan_of(a, steps, takes_back, plan);
     if (server_vm_plan(a->v, plan, via, to) && !a->t->failed)
         a->t->failed = -ENOMEM;
     const char *id = server_operation_begin(a->t, a->v, false);

@@ -20,6 +20,8 @@ struct server_vm_act {
 int server_vm_act_begin(struct server_vm_act *a, struct server_call *c);
 /* The same, for what needs the VM's host to answer. */
 int server_vm_act_begin_up(struct server_vm_act *a, struct server_call *c);
+/* The same look alone. */
+int server_vm_act_check_up(const struct server_vm_act *a);
 /* Gives up: returns r, which is not 0. */
 int server_vm_act_refuse(struct server_vm_act *a, int r);
 int server_vm_act_no_memory(struct server_vm_act *a);

@@ -1,26 +1,42 @@
-/* Volumes and NICs that VMs get and give back. The agents cannot plug into a machine that runs yet,
- * so the VM is stopped; then it is done with the commit. */
+/* Volumes and NICs that VMs get and give back: of one that is stopped with the commit, of one that
+ * runs once its host has said so (server_vm_plug.c). */
 #include <errno.h>
 #include <string.h>
 
 #include "mgmt/server/server_network.h"
-#include "mgmt/server/server_storage.h"
+#include "mgmt/server/server_storage_internal.h"
+#include "mgmt/server/server_vm.h"
 #include "mgmt/server/server_vm_act.h"
 
 #define VOLUMES_MAX 24
 #define NICS_MAX    16
 
+static bool is_stopped(const struct server_vm_act *a)
+{
+    return a->status->state.v == API_VM_STATE_STOPPED;
+}
+
+/* One that runs needs its host to answer. */
 static int begin(struct server_vm_act *a, struct server_call *c)
 {
     int r = server_vm_act_begin(a, c);
-    if (r || a->status->state.v == API_VM_STATE_STOPPED)
+    if (r || is_stopped(a))
         return r;
-    return server_vm_act_refuse(
-        a, api_problem_set(&c->refusal, API_PROBLEM_CODE_FEATURE_NO_DRIVER,
-                           "VM %s is %s, and nothing can be plugged into or out of a VM that is "
-                           "not stopped yet: stop it first",
-                           a->slot->now->name, api_types_vm_state.names[a->status->state.v]));
+    r = server_vm_act_check_up(a);
+    return r ? server_vm_act_refuse(a, r) : 0;
 }
+
+/* The device is in the VM's lists; of one that runs it is seen to come or go. */
+static int end(struct server_vm_act *a, const char *const *steps, const char *device)
+{
+    if (is_stopped(a))
+        return server_vm_act_end_now(a);
+    if (server_meta_text(a->v, &a->v->own->resource, device))
+        return server_vm_act_no_memory(a);
+    return server_vm_act_end(a, steps, a->status->state.v);
+}
+
+static const char *const PLUG[] = {"plug", NULL}, *const UNPLUG[] = {"unplug", NULL};
 
 static int no_memory(struct server_vm_act *a)
 {
@@ -64,20 +80,6 @@ static int index_of(const struct api_texts *list, const char *id)
     return -1;
 }
 
-/* Without moving what is borrowed: the version's own array. */
-static int remove_at(struct catalog_object *v, struct api_texts *list, uint32_t at)
-{
-    const char **copy = api_arena_array(&v->arena, list->n, sizeof(*copy));
-    uint32_t n = 0;
-    if (!copy)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < list->n; i++)
-        if (i != at)
-            copy[n++] = list->v[i];
-    *list = (struct api_texts){API_VALUE, n, copy};
-    return 0;
-}
-
 /* ---- volumes: own.volumes is the first disk and, in the same order, vm.volumes ---- */
 
 static int show_volume(struct server_vm_act *a, const struct api_vm_volume *spec)
@@ -95,19 +97,20 @@ static int show_volume(struct server_vm_act *a, const struct api_vm_volume *spec
     return 0;
 }
 
-static int attach(struct server_vm_act *a)
+static int attach(struct server_vm_act *a, struct catalog_object **volume)
 {
     const struct api_vm_attach_volume *body = a->c->request.body;
     struct api_vm_volume spec = {
         .volume = body->volume, .readonly = body->readonly, .delete_with_vm = body->delete_with_vm};
     struct store_id host = catalog_parent(a->v);
-    struct catalog_object *volume;
     if (count(&a->v->own->volumes) >= VOLUMES_MAX)
         return full(a, "volumes", VOLUMES_MAX);
-    int r = server_storage_attach(a->c, a->t, a->v, &spec, 0, &host, &volume);
+    int r = server_storage_attach(a->c, a->t, a->v, &spec, 0, &host, volume);
+    if (!r && !is_stopped(a))
+        r = server_image_copied(a->c, *volume);
     if (r)
         return r;
-    if (append(a->v, &a->v->own->volumes, volume->id_text))
+    if (append(a->v, &a->v->own->volumes, (*volume)->id_text))
         return no_memory(a);
     spec.volume =
         (struct api_text){API_VALUE, a->v->own->volumes.v[count(&a->v->own->volumes) - 1]};
@@ -116,12 +119,13 @@ static int attach(struct server_vm_act *a)
 
 int server_vm_attach_volume(struct server_call *c)
 {
+    struct catalog_object *volume;
     struct server_vm_act a;
     int r = begin(&a, c);
     if (r)
         return r;
-    r = attach(&a);
-    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end_now(&a);
+    r = attach(&a, &volume);
+    return r ? server_vm_act_refuse(&a, r) : end(&a, PLUG, volume->id_text);
 }
 
 static int not_attached(struct server_vm_act *a, const char *what, const char *name)
@@ -131,9 +135,16 @@ static int not_attached(struct server_vm_act *a, const char *what, const char *n
                            a->slot->now->name);
 }
 
-static int detach(struct server_vm_act *a)
+/* Of a stopped VM at once; of one that runs, once it has left. */
+static int drop(struct server_vm_act *a, const struct catalog_slot *device)
 {
-    struct catalog_slot *slot = server_call_object(a->c, CATALOG_VOLUME, 1);
+    int r = is_stopped(a) ? server_vm_drop_device(a->t, a->v, device->now->id_text) : 0;
+    return r == -ENOMEM ? no_memory(a) : r;
+}
+
+static int detach(struct server_vm_act *a, struct catalog_slot **volume)
+{
+    struct catalog_slot *slot = *volume = server_call_object(a->c, CATALOG_VOLUME, 1);
     if (!slot)
         return -ENOENT;
     int at = index_of(&a->v->own->volumes, slot->now->id_text);
@@ -143,28 +154,18 @@ static int detach(struct server_vm_act *a)
         return api_problem_set(&a->c->refusal, API_PROBLEM_CODE_RESOURCE_IN_USE,
                                "volume %s is the first disk of VM %s: delete the VM instead",
                                slot->now->name, a->slot->now->name);
-    int r = server_storage_release(a->t, slot, false);
-    if (r)
-        return r;
-    if (remove_at(a->v, &a->v->own->volumes, (uint32_t)at))
-        return no_memory(a);
-    uint32_t n = a->vm->volumes.is == API_VALUE ? a->vm->volumes.n : 0, i = (uint32_t)at - 1;
-    if (i < n) {
-        memmove(&a->vm->volumes.v[i], &a->vm->volumes.v[i + 1],
-                (n - i - 1) * sizeof(*a->vm->volumes.v));
-        a->vm->volumes.n--;
-    }
-    return 0;
+    return drop(a, slot);
 }
 
 int server_vm_detach_volume(struct server_call *c)
 {
+    struct catalog_slot *volume;
     struct server_vm_act a;
     int r = begin(&a, c);
     if (r)
         return r;
-    r = detach(&a);
-    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end_now(&a);
+    r = detach(&a, &volume);
+    return r ? server_vm_act_refuse(&a, r) : end(&a, UNPLUG, volume->now->id_text);
 }
 
 /* ---- NICs: own.ports and vm.nics, in the same order ---- */
@@ -185,57 +186,47 @@ static int show_nic(struct server_vm_act *a, const struct api_vm_nic *nic, const
     return 0;
 }
 
-static int plug(struct server_vm_act *a)
+static int plug(struct server_vm_act *a, struct catalog_object **port)
 {
     const struct api_vm_nic *nic = a->c->request.body;
-    struct catalog_object *port;
     if (count(&a->v->own->ports) >= NICS_MAX)
         return full(a, "NICs", NICS_MAX);
-    int r = server_network_plug(a->c, a->t, a->v, nic, SERVER_NETWORK_NO_INDEX, &port);
+    int r = server_network_plug(a->c, a->t, a->v, nic, SERVER_NETWORK_NO_INDEX, port);
     if (r)
         return r;
-    if (append(a->v, &a->v->own->ports, port->id_text))
+    if (append(a->v, &a->v->own->ports, (*port)->id_text))
         return no_memory(a);
     return show_nic(a, nic, a->v->own->ports.v[count(&a->v->own->ports) - 1]);
 }
 
 int server_vm_attach_nic(struct server_call *c)
 {
+    struct catalog_object *port;
     struct server_vm_act a;
     int r = begin(&a, c);
     if (r)
         return r;
-    r = plug(&a);
-    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end_now(&a);
+    r = plug(&a, &port);
+    return r ? server_vm_act_refuse(&a, r) : end(&a, PLUG, port->id_text);
 }
 
-static int unplug(struct server_vm_act *a)
+static int unplug(struct server_vm_act *a, struct catalog_slot **port)
 {
-    struct catalog_slot *slot = server_call_object(a->c, CATALOG_PORT, 1);
+    struct catalog_slot *slot = *port = server_call_object(a->c, CATALOG_PORT, 1);
     if (!slot)
         return -ENOENT;
-    int at = index_of(&a->v->own->ports, slot->now->id_text);
-    if (at < 0)
+    if (index_of(&a->v->own->ports, slot->now->id_text) < 0)
         return not_attached(a, "port", slot->now->name);
-    int r = server_network_unplug(a->t, slot);
-    if (r)
-        return r;
-    if (remove_at(a->v, &a->v->own->ports, (uint32_t)at))
-        return no_memory(a);
-    uint32_t n = a->vm->nics.is == API_VALUE ? a->vm->nics.n : 0, i = (uint32_t)at;
-    if (i < n) {
-        memmove(&a->vm->nics.v[i], &a->vm->nics.v[i + 1], (n - i - 1) * sizeof(*a->vm->nics.v));
-        a->vm->nics.n--;
-    }
-    return 0;
+    return drop(a, slot);
 }
 
 int server_vm_detach_nic(struct server_call *c)
 {
+    struct catalog_slot *port;
     struct server_vm_act a;
     int r = begin(&a, c);
     if (r)
         return r;
-    r = unplug(&a);
-    return r ? server_vm_act_refuse(&a, r) : server_vm_act_end_now(&a);
+    r = unplug(&a, &port);
+    return r ? server_vm_act_refuse(&a, r) : end(&a, UNPLUG, port->now->id_text);
 }

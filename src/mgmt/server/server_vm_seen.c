@@ -32,6 +32,7 @@ static void vm_free(struct server_vm *vm)
 {
     pending_drop(vm);
     free(vm->addresses);
+    free(vm->problem);
     free(vm);
 }
 
@@ -101,6 +102,7 @@ void server_vm_seen(struct server *s, const struct store_id *host, const struct 
     snprintf(vm->reason, sizeof(vm->reason), "%s",
              seen->reason.is == API_VALUE ? seen->reason.v : "");
     take_addresses(vm, seen);
+    server_vm_take_device(vm, slot->now, seen);
     server_vm_settle(s, slot);
 }
 

@@ -187,6 +187,8 @@ static int change(struct server_txn *t, struct catalog_object *v, const struct s
         r = server_vm_plan(v, purge, API_VM_STATE_DELETING, API_VM_STATE_DELETED);
     else if (!step)
         return drift(t, v, vm, server_vm_heard(now, vm));
+    else if (outcome == SERVER_VM_FAILED && server_vm_plugs(now))
+        r = server_vm_plug_failed(t, v, why);
     else if (outcome == SERVER_VM_FAILED)
         server_vm_fail(t, v, state_after_failure(t->s, now, vm), why);
     else

@@ -43,7 +43,7 @@ static void begin_step(struct catalog_object *v)
     const char *step = server_vm_step(v);
     struct api_vm_status *status = status_of(v);
     enum link_vm_want_power want;
-    if (!step || at_once(step))
+    if (!step || at_once(step) || server_vm_plugs(v)) /* those change its devices alone */
         return;
     if (is(step, "run")) {
         want = LINK_VM_WANT_POWER_RUNNING;
@@ -134,10 +134,13 @@ enum server_vm_outcome server_vm_look(struct server *s, const struct catalog_obj
     /* A host that is known to be off runs nothing. */
     if (server_host_fenced(s, &host)) {
         snprintf(why, SERVER_VM_REASON_BYTES, "its host is fenced");
-        return is(step, "stop") || is(step, "absent") ? SERVER_VM_DONE : SERVER_VM_FAILED;
+        return is(step, "stop") || is(step, "absent") || is(step, "unplug") ? SERVER_VM_DONE
+                                                                            : SERVER_VM_FAILED;
     }
     if (!server_vm_heard(v, vm))
         return SERVER_VM_NOT_YET;
+    if (server_vm_plugs(v))
+        return server_vm_look_plug(v, vm, why);
     enum server_vm_outcome outcome = look_at(v, vm, step);
     if (outcome == SERVER_VM_FAILED)
         snprintf(why, SERVER_VM_REASON_BYTES, "%s",
@@ -223,7 +226,11 @@ static int end_step(struct server_txn *t, struct catalog_object *v, const char *
         return swap(t, v);
     if (is(step, "shelve"))
         return shelve(t, v);
-    if (is(step, "rescue")) {
+    if (is(step, "unplug"))
+        return server_vm_unplugged(t, v);
+    if (is(step, "plug")) {
+        v->own->resource = (struct api_text){API_ABSENT, NULL};
+    } else if (is(step, "rescue")) {
         v->own->rescue = v->own->swap;
         v->own->swap = (struct api_text){API_ABSENT, NULL};
     } else if (is(step, "tidy")) {
@@ -251,8 +258,8 @@ static void end_operation(struct server_txn *t, struct catalog_object *v,
     status->operation = (struct api_text){API_ABSENT, NULL};
 }
 
-/* The row is at its end. */
-static void arrive(struct server_txn *t, struct catalog_object *v)
+void server_vm_arrive(struct server_txn *t, struct catalog_object *v,
+                      const struct api_refusal *problem)
 {
     struct api_vm_status *status = status_of(v);
     int64_t now_ms = server_now_ms();
@@ -262,7 +269,19 @@ static void arrive(struct server_txn *t, struct catalog_object *v)
         set_time(t, v, &status->deleted_at, now_ms);
         set_time(t, v, &status->purge_at, now_ms + window_ms(t->s, v));
     }
-    end_operation(t, v, NULL);
+    end_operation(t, v, problem);
+}
+
+/* A device that did not come has been taken back. */
+static void arrive(struct server_txn *t, struct catalog_object *v)
+{
+    struct api_refusal problem;
+    bool failed = v->own->why.is == API_VALUE;
+    api_problem_init(&problem);
+    if (failed)
+        api_problem_set(&problem, API_PROBLEM_CODE_HOST_FAILED, "%s", v->own->why.v);
+    v->own->why = (struct api_text){API_ABSENT, NULL};
+    server_vm_arrive(t, v, failed ? &problem : NULL);
 }
 
 int server_vm_advance(struct server_txn *t, struct catalog_object *v)

@@ -202,6 +202,8 @@ class Agent:
         """What a VM is."""
         want = self.vms[vm]
         seen = {"id": vm, "managed": True, "generation": want["generation"], "epoch": self.epochs.get(vm, 0), "state": state}
+        if want.get("devices") and state in ("running", "paused"):
+            seen.update(disks=[d["volume"] for d in want["disks"]], ports=[p["id"] for p in want["ports"]])
         self.say("seen", vms=[dict(seen, **more)])
 
     def obey_volume(self, want):

@@ -459,6 +459,41 @@ static void rig_say(const struct catalog_object *v, enum link_vm_seen_state stat
     catalog_unref(held);
 }
 
+/* The same of one that has those disks and ports (the server looks through both lists), and cannot
+ * have, or lose, `problem`. */
+static void rig_say_devices(const struct catalog_object *v, enum link_vm_seen_state state,
+                            const char *const *ids, uint32_t n, const char *problem,
+                            const char *why)
+{
+    struct store_id host = catalog_parent(v);
+    struct link_device_problem one = {{API_VALUE, problem}, {API_VALUE, why}};
+    const struct link_vm_seen seen = {
+        .id = {API_VALUE, v->id_text},
+        .managed = {API_VALUE, true},
+        .generation = {API_VALUE, (int64_t)v->seq},
+        .epoch = ((const struct api_vm *)v->doc)->status.v->run_epoch,
+        .state = {API_VALUE, state},
+        .disks = {API_VALUE, n, (const char **)(uintptr_t)ids},
+        .ports = {API_VALUE, 0, NULL},
+        .problems = {problem ? API_VALUE : API_ABSENT, problem != NULL, &one},
+    };
+    struct catalog_object *held = catalog_ref((struct catalog_object *)(uintptr_t)v);
+    server_vm_seen(rig.s, &host, &seen);
+    catalog_unref(held);
+}
+
+/* What is wanted of the host. */
+static uint32_t rig_wanted_devices(const struct catalog_object *v, const char *ids[64])
+{
+    const struct api_texts *lists[] = {&v->own->volumes, &v->own->ports};
+    uint32_t n = 0;
+    for (unsigned k = 0; k < 2; k++)
+        for (uint32_t i = 0; lists[k]->is == API_VALUE && i < lists[k]->n && n < 64; i++)
+            if (server_vm_wants_device(v, lists[k]->v[i]))
+                ids[n++] = lists[k]->v[i];
+    return n;
+}
+
 static void rig_obey_one(const struct catalog_object *v)
 {
     static const enum link_vm_seen_state states[] = {
@@ -469,7 +504,12 @@ static void rig_obey_one(const struct catalog_object *v)
     };
     const struct api_vm_status *status = ((const struct api_vm *)v->doc)->status.v;
     struct store_id host = catalog_parent(v);
-    if (!catalog_id_is_zero(&host) && !server_host_lost(rig.s, &host))
+    if (catalog_id_is_zero(&host) || server_host_lost(rig.s, &host))
+        return;
+    if (server_vm_plugs(v)) {
+        const char *ids[64];
+        rig_say_devices(v, states[v->own->want.v], ids, rig_wanted_devices(v, ids), NULL, NULL);
+    } else
         rig_say(v, states[v->own->want.v], v->seq, status->run_epoch.v, NULL);
 }
 
