@@ -117,13 +117,23 @@ static void unplugged(void *opaque, int status, const char *body, size_t bytes)
         agent_vm_arm(vm, AGAIN_MS);
 }
 
+static unsigned unplug_ms(const struct agent_vm *vm)
+{
+    return vm->host->unplug_ms ? vm->host->unplug_ms : AGENT_VM_UNPLUG_MS;
+}
+
 static void unplug(struct agent_vm *vm, bool port, const uint8_t id[16])
 {
     int64_t now_ns = loop_now_ns(vm->host->loop);
     char text[UUID_TEXT_BYTES], target[96], reason[256];
     if (now_ns >= vm->unplug_deadline_ns) {
-        snprintf(reason, sizeof(reason), "the guest has not let go of it%s%.160s",
-                 vm->refusal[0] ? ": " : "", vm->refusal);
+        if (vm->refusal[0])
+            snprintf(reason, sizeof(reason), "it could not be unplugged: %.200s", vm->refusal);
+        else
+            snprintf(reason, sizeof(reason),
+                     "the guest has not let go of it in %u s: stop using it there and ask again, "
+                     "or stop the VM",
+                     unplug_ms(vm) / 1000);
         add_problem(vm, id, reason);
         agent_vm_arm(vm, 1); /* others may follow */
         return;
@@ -244,9 +254,8 @@ static bool plug_first(struct agent_vm *vm)
 
 static void begin_generation(struct agent_vm *vm)
 {
-    unsigned ms = vm->host->unplug_ms ? vm->host->unplug_ms : AGENT_VM_UNPLUG_MS;
     vm->plug_generation = vm->want.generation;
-    vm->unplug_deadline_ns = loop_now_ns(vm->host->loop) + ms * MS;
+    vm->unplug_deadline_ns = loop_now_ns(vm->host->loop) + unplug_ms(vm) * MS;
     vm->plug_again_ns = vm->unplug_again_ns = 0;
     vm->refusal[0] = 0;
 }

@@ -322,11 +322,14 @@ def with_monitors_that_run_a_machine_it_is_the_same():
                                ("server", "server_vm.settle.done", 2), ("server", "store_sqlite.group.filled", 6)):
             check(run(cloud, "power", rest, cloud.parts[part], point, n), f"died at {point}")
         vm = vm_of(cloud)
+        volume, _ = cloud.make("volumes", {"name": "h", "size_gib": 1})
+        check_eq(cloud.act(f"/vms/{vm}/volumes", {"volume": volume["id"]})["state"], "done", "a disk comes into the sandbox")
         os.kill(next(iter(monitors(cloud.host))), 9)
         cloud.until(lambda: cloud.vm_state(vm) == "error", "the VM's end is seen")
         cloud.until(lambda: not any_process_of(cloud.host), "its sandbox ends with it")
         cloud.bring(vm, "start", "running")
         purge(cloud, vm)
+        cloud.delete(f"/volumes/{volume['id']}")
         cloud.check_all(rest)
         check_eq(any_process_of(cloud.host), [], "processes")
 

@@ -1,6 +1,7 @@
 /* A monitor for tests of the agent: the test's own program again, with the real API over a VM that
  * is not there. What the guest is to do stands in the kernel's command line ("obeys": the power
- * button; "holds": it lets no device go; "full": none can be plugged). */
+ * button; "holds": it lets no device go, "busy": nor can it be asked to; "full": none can be
+ * plugged). */
 #ifndef TESTS_UNIT_AGENT_FAKE_MONITOR_H
 #define TESTS_UNIT_AGENT_FAKE_MONITOR_H
 
@@ -97,6 +98,12 @@ static int fake_monitor_holds(void *vm, const char *id, struct err *err)
     return 0;
 }
 
+static int fake_monitor_busy(void *vm, const char *id, struct err *err)
+{
+    (void)vm;
+    return err_set(err, EBUSY, "cannot detach '%s' just now", id);
+}
+
 static int fake_monitor_full_disk(void *vm, const struct vm_config_disk *disk,
                                   struct control_fds *fds, struct err *err)
 {
@@ -115,6 +122,8 @@ static void fake_monitor_guest_is(const char *guest, struct control_ops *ops)
 {
     if (!strcmp(guest, "holds"))
         ops->detach_disk = ops->detach_nic = fake_monitor_holds;
+    if (!strcmp(guest, "busy"))
+        ops->detach_disk = ops->detach_nic = fake_monitor_busy;
     if (!strcmp(guest, "full")) {
         ops->attach_disk = fake_monitor_full_disk;
         ops->attach_nic = fake_monitor_full_nic;

@@ -258,8 +258,8 @@ static void a_guest_that_lets_nothing_go_keeps_it_and_that_is_said(void)
     WAIT(has(&f, 2, 2));
     ask_for(&f, VM_POWER_RUNNING, 1, 1);
     WAIT(agent_vm_seen(f.vm)->n_problems == 2);
-    CHECK_STR(problem(&f, DISK[1]), "the guest has not let go of it");
-    CHECK_STR(problem(&f, PORT[1]), "the guest has not let go of it");
+    CHECK(strstr(problem(&f, DISK[1]), "the guest has not let go of it in 1 s: "));
+    CHECK(strstr(problem(&f, PORT[1]), "the guest has not let go of it in 1 s: "));
     CHECK(has(&f, 2, 2));
     CHECK_EQ(n_ports(&f), 2); /* it is in the guest */
     ask_for(&f, VM_POWER_RUNNING, 2, 2);
@@ -268,6 +268,21 @@ static void a_guest_that_lets_nothing_go_keeps_it_and_that_is_said(void)
     CHECK(has(&f, 2, 2));
     ask_for(&f, VM_POWER_STOPPED, 1, 1); /* it cannot be held then */
     WAIT(is(&f, VM_SEEN_STOPPED) && n_ports(&f) == 1);
+    tear_down(&f);
+}
+
+static void a_monitor_that_refuses_to_unplug_is_asked_again_and_its_words_are_said(void)
+{
+    struct fixture f;
+    set_up(&f, "busy");
+    CHECK_EQ(agent_vm_want(f.vm, &f.want), 0);
+    WAIT(is(&f, VM_SEEN_RUNNING));
+    ask_for(&f, VM_POWER_RUNNING, 1, 0);
+    WAIT(agent_vm_seen(f.vm)->n_problems);
+    CHECK(strstr(problem(&f, PORT[0]), "it could not be unplugged: cannot detach '0e010000"));
+    CHECK(f.leaving >= 2);
+    CHECK(has(&f, 1, 1));
+    CHECK_EQ(n_ports(&f), 1);
     tear_down(&f);
 }
 
@@ -392,6 +407,7 @@ int main(int argc, char **argv)
     TAP_RUN(changes_are_told_to_who_has_asked_and_to_nobody_else);
     TAP_RUN(an_agent_that_starts_again_goes_on_by_what_the_monitor_has);
     TAP_RUN(a_guest_that_lets_nothing_go_keeps_it_and_that_is_said);
+    TAP_RUN(a_monitor_that_refuses_to_unplug_is_asked_again_and_its_words_are_said);
     TAP_RUN(what_cannot_be_plugged_is_said_and_keeps_nothing_else_out);
     TAP_RUN(what_its_monitor_refuses_is_said_in_its_words);
     TAP_RUN(a_monitor_whose_devices_have_other_names_is_left_as_it_is);
