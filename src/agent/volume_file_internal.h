@@ -49,7 +49,8 @@ int volume_file_overlay(int fd, uint64_t size_bytes, const struct volume_file_fo
 
 int volume_file_snapshot(struct volume_driver *d, const uint8_t id[16], const uint8_t snapshot[16],
                          struct err *err);
-/* Finishes or undoes snapshots, for volume_file_open(). */
+/* Finishes or undoes every snapshot that was interrupted, and empties new/: for volume_file_open(),
+ * while nothing else is done in this pool. */
 int volume_file_recover(struct volume_file *v, struct err *err);
 
 #endif

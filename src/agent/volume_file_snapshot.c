@@ -20,6 +20,39 @@
 #include "agent/volume_file_internal.h"
 #include "base/fault.h"
 
+/* ---- what an interrupted one leaves ---- */
+
+/* The name in volumes/ of the file with this inode, or "". */
+static void find_twin(const struct volume_file *v, ino_t inode, char name[VOLUME_FILE_NAME_BYTES])
+{
+    int fd = openat(v->dir_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    name[0] = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (e->d_ino == inode)
+            snprintf(name, VOLUME_FILE_NAME_BYTES, "volumes/%.50s", e->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+/* Finishes or undoes one snapshot, if it was interrupted. */
+static void settle(const struct volume_file *v, const char *snapshot)
+{
+    char twin[VOLUME_FILE_NAME_BYTES], newer[VOLUME_FILE_NAME_BYTES];
+    struct stat st;
+    if (fstatat(v->dir_fd, snapshot, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink < 2)
+        return;
+    find_twin(v, st.st_ino, twin);
+    if (!twin[0])
+        return; /* somebody's hard link from outside */
+    size_t n = strlen(twin);
+    snprintf(newer, sizeof(newer), "%.*s.qcow2", (int)(n - 4), twin);
+    bool replaced = !strcmp(twin + n - 4, ".raw") && faccessat(v->dir_fd, newer, F_OK, 0) == 0;
+    unlinkat(v->dir_fd, replaced ? twin : snapshot, 0);
+}
+
+/* ---- taking one ---- */
+
 static int clone_volume(struct volume_file *v, const struct volume_file_found *volume,
                         const uint8_t snapshot[16], struct err *err)
 {
@@ -71,8 +104,8 @@ static int turn_into_snapshot(struct volume_file *v, const uint8_t id[16],
         if (ret)
             err_sys(err, -ret, "could not finish %s/%s", v->dir, base.name);
     }
-    if (ret) { /* as the next open would: undone, or finished */
-        volume_file_recover(v, NULL);
+    if (ret) { /* as the next open would, but this one alone: others may be under way */
+        settle(v, base.name);
         return ret;
     }
     if (volume->format == VOLUME_RAW)
@@ -116,31 +149,6 @@ static int sweep_new(const struct volume_file *v, struct err *err)
     return 0;
 }
 
-/* The name in volumes/ of the file with this inode, or "". */
-static void find_twin(const struct volume_file *v, ino_t inode, char name[VOLUME_FILE_NAME_BYTES])
-{
-    int fd = openat(v->dir_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    name[0] = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));)
-        if (e->d_ino == inode)
-            snprintf(name, VOLUME_FILE_NAME_BYTES, "volumes/%.50s", e->d_name);
-    if (dir)
-        closedir(dir);
-}
-
-static void settle(const struct volume_file *v, const char *snapshot, ino_t inode)
-{
-    char twin[VOLUME_FILE_NAME_BYTES], newer[VOLUME_FILE_NAME_BYTES];
-    find_twin(v, inode, twin);
-    if (!twin[0])
-        return; /* somebody's hard link from outside */
-    size_t n = strlen(twin);
-    snprintf(newer, sizeof(newer), "%.*s.qcow2", (int)(n - 4), twin);
-    bool replaced = !strcmp(twin + n - 4, ".raw") && faccessat(v->dir_fd, newer, F_OK, 0) == 0;
-    unlinkat(v->dir_fd, replaced ? twin : snapshot, 0);
-}
-
 int volume_file_recover(struct volume_file *v, struct err *err)
 {
     int ret = sweep_new(v, err);
@@ -150,12 +158,9 @@ int volume_file_recover(struct volume_file *v, struct err *err)
         return ret ? ret : err_sys(err, errno, "could not read %s/snapshots", v->dir);
     for (struct dirent *e; !ret && (e = readdir(dir));) {
         char name[VOLUME_FILE_NAME_BYTES];
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            st.st_nlink < 2)
-            continue;
         snprintf(name, sizeof(name), "snapshots/%.50s", e->d_name);
-        settle(v, name, st.st_ino);
+        if (e->d_name[0] != '.')
+            settle(v, name);
     }
     closedir(dir);
     return ret;

@@ -15,7 +15,7 @@
 #include "blk/image.h"
 #include "tap.h"
 
-static const uint8_t A[16] = {0xa}, B[16] = {0xb}, S[16] = {0x5}, I[16] = {0x1};
+static const uint8_t A[16] = {0xa}, B[16] = {0xb}, S[16] = {0x5}, T[16] = {0x6}, I[16] = {0x1};
 #define A_NAME "volumes/0a000000-0000-0000-0000-000000000000"
 #define S_NAME "snapshots/05000000-0000-0000-0000-000000000000"
 
@@ -310,6 +310,80 @@ static void a_failure_at_any_step_leaves_all_or_nothing(void)
         dies_at_each_point((enum what)what, FAULT_FAIL);
 }
 
+/* ---- others at work meanwhile ---- */
+
+/* While the first passes `at`, a snapshot of B fails at `fails`: on another worker in life. */
+static struct {
+    struct volume_driver *d;
+    const char *at, *fails;
+    unsigned tried, failed;
+} OTHER;
+
+static void fail_another(void *arg, const char *name)
+{
+    (void)arg;
+    if (strcmp(name, OTHER.at) != 0)
+        return;
+    fault_tell(NULL, NULL);
+    fault_arm(OTHER.fails, 1, FAULT_FAIL);
+    OTHER.tried++;
+    OTHER.failed += OTHER.d->ops->snapshot(OTHER.d, B, T, NULL) < 0;
+    fault_arm(OTHER.fails, 0, FAULT_FAIL);
+}
+
+static void check_both(enum what what)
+{
+    struct volume_info info;
+    CHECK(reads(OTHER.d, VOLUME_VOLUME, A, 1));
+    CHECK(reads(OTHER.d, VOLUME_VOLUME, B, 2));
+    CHECK(what == IMPORT ? reads(OTHER.d, VOLUME_IMAGE, S, 7)
+                         : reads(OTHER.d, VOLUME_SNAPSHOT, S, 1));
+    if (!OTHER.d->ops->info(OTHER.d, VOLUME_SNAPSHOT, T, &info, NULL))
+        CHECK(reads(OTHER.d, VOLUME_SNAPSHOT, T, 2));
+    CHECK_EQ(OTHER.d->ops->snapshot(OTHER.d, B, T, NULL), 0);
+    CHECK(reads(OTHER.d, VOLUME_SNAPSHOT, T, 2));
+    CHECK_EQ(sh("test -z \"$(ls new)$(find . -type f -links +1)\""), 0);
+}
+
+static bool another_fails(enum what what, const char *at, const char *fails)
+{
+    OTHER.d = prepared();
+    OTHER.at = at;
+    OTHER.fails = fails;
+    OTHER.tried = OTHER.failed = 0;
+    CHECK_EQ(create(OTHER.d, B, MIB), 0);
+    CHECK(writes(OTHER.d, A, 1) && writes(OTHER.d, B, 2));
+    fault_tell(fail_another, NULL);
+    CHECK_EQ(act(OTHER.d, what), 0);
+    fault_tell(NULL, NULL);
+    bool shares = what == SNAPSHOT && sh("test -e " A_NAME ".raw") == 0;
+    if (!shares) {
+        CHECK_EQ(OTHER.tried, 1);
+        CHECK_EQ(OTHER.failed, 1);
+        check_both(what);
+    }
+    if (tap_case_failures)
+        printf("# at %s another failed at %s\n", at, fails);
+    OTHER.d->ops->close(OTHER.d);
+    tear_down();
+    return !shares;
+}
+
+static void a_failed_snapshot_leaves_what_others_are_making(void)
+{
+    static const char *const STEPS[] = {
+        "volume_file.snapshot.linked", "volume_file.snapshot_overlay.written",
+        "volume_file.snapshot_overlay.named", "volume_file.snapshot.replaced"};
+    if (!have_qemu_io())
+        SKIP("qemu-io is not installed (qemu-utils)");
+    for (unsigned i = 0; i < ARRAY_LEN(STEPS) && !tap_case_failures; i++) {
+        for (unsigned k = 0; k < ARRAY_LEN(STEPS) && !tap_case_failures; k++)
+            if (!another_fails(SNAPSHOT, STEPS[i], STEPS[k]))
+                SKIP("this file system shares extents: a snapshot is one step");
+        another_fails(IMPORT, "volume_file.import.written", STEPS[i]);
+    }
+}
+
 int main(void)
 {
     TAP_RUN(copies_and_snapshots_hold_what_was_there_when_they_were_made);
@@ -317,6 +391,7 @@ int main(void)
     TAP_RUN(an_image_stays_while_a_volume_cannot_say_what_it_is_made_of);
     TAP_RUN(a_volume_in_use_is_left_alone);
     TAP_RUN(a_death_at_any_step_leaves_all_or_nothing);
+    TAP_RUN(a_failed_snapshot_leaves_what_others_are_making);
     TAP_RUN(a_failure_at_any_step_leaves_all_or_nothing);
     return tap_done();
 }
