@@ -4,6 +4,8 @@ import sys
 import time
 import traceback
 
+from .guard import Ended, guard
+
 _cases = []
 _state = {"number": 0, "failed": 0, "reported": 0}
 
@@ -69,7 +71,18 @@ def run_case(fn):
 
 
 def main():
-    """Runs the cases (those named on the command line or in VIRGA_TEST_CASES, else all) and exits."""
+    """Runs the cases (those named on the command line or in VIRGA_TEST_CASES, else all) and exits; with it ends all that
+    they started."""
+    guard()
+    try:
+        _run_cases()
+    except Ended as e:
+        diagnose("".join(traceback.format_exception(type(e), e, e.__traceback__)))
+        print("Bail out! it was told to end", flush=True)
+        sys.exit(1)
+
+
+def _run_cases():
     wanted = sys.argv[1:] or os.environ.get("VIRGA_TEST_CASES", "").split()
     for fn in _cases:
         if wanted and fn.__name__ not in wanted:
