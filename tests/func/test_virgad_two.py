@@ -5,11 +5,13 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
 
 from virgatest import case, check, check_eq, main
+from virgatest.agent import Agent
 from virgatest.cloud import Cloud
 from virgatest.pg import Postgres
 from virgatest.ws import WebSocket
@@ -172,6 +174,108 @@ def a_killed_server_loses_and_doubles_nothing():
         while (there := named(other)) != done and time.monotonic() < deadline:
             time.sleep(0.1)  # what one has written, the other follows
         check_eq(there, done, "what was accepted is there, and nothing else")
+
+
+LISTS = ("/flavors", "/hosts", "/vms", "/volumes", "/ports", "/networks", "/projects", "/pools", "/images", "/operations", "/server-groups",
+         "/subnets", "/users", "/roles", "/tokens", "/zones", "/aggregates")
+
+
+def shown(cloud):
+    """What a server shows of all, but for what each hears itself."""
+    lists = {path: [(i["id"], i.get("generation"), i.get("name"), i.get("description"),
+                     path != "/pools" and i.get("status", {}).get("state"))
+                    for i in cloud.get(f"{path}?limit=1000", headers=ALL).body["items"]] for path in LISTS}
+    return dict(lists, quota=cloud.get("/quota").body)
+
+
+def check_same(one, other, when):
+    """Both servers show the same."""
+    a, b = shown(one), shown(other)
+    check_eq({k: b[k] for k in b if a[k] != b[k]}, {k: a[k] for k in a if a[k] != b[k]}, f"what differs {when}")
+
+
+def until(condition, why):
+    """Waits for what is seen from outside only."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        check(time.monotonic() < deadline, why)
+        time.sleep(0.05)
+
+
+def make_vm(cloud, name):
+    """A VM with a port and a volume on the only host."""
+    op = cloud.wait(cloud.post("/vms", {"name": name, "flavor": "f", "image": "image", "nics": [{"network": "net"}]}))
+    check_eq(op["state"], "done", f"{op}")
+
+
+@contextlib.contextmanager
+def away(cloud, pg, expire_events):
+    """A server hears nothing while this is done, and longer than deletions (and events) are kept."""
+    cloud.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+        events = ("DELETE FROM virga.events WHERE position <= (SELECT max(position) - 3 FROM virga.events);"
+                  "UPDATE virga.state SET event_horizon = (SELECT min(position) - 1 FROM virga.events);")
+        pg.rows("UPDATE virga.state SET tombstone_horizon = (SELECT max(seq) FROM virga.objects WHERE gone_ms IS NOT NULL);"
+                "DELETE FROM virga.objects WHERE gone_ms IS NOT NULL;" + (events if expire_events else ""))
+    finally:
+        cloud.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def came_back(expire_events):
+    """A server that was away shows what the other shows, and works. Gives a stream of its events."""
+    with two() as (pg, one, other), Agent(one, "first"):
+        check_eq(one.post("/networks", {"name": "net", "kind": "nat"}).status, 201, "a network")
+        check_eq(one.post("/flavors", dict(SMALL, name="f", disk_gib=1)).status, 201, "a flavor")
+        until(lambda: one.get("/hosts/first").body["status"]["state"] == "up", "the host is up")
+        check_eq(one.post("/images", {"name": "image", "source": {"kind": "url", "url": "http://127.0.0.1:9/i"}}).status, 202, "an image")
+        until(lambda: one.get("/images/image").body["status"]["state"] == "ready", "the image is ready")
+        make_vm(one, "goes")
+        make_vm(one, "stays")
+        check_eq(one.post("/projects", {"name": "gone"}).status, 201, "a project")
+        second = Agent(one, "second").__enter__()
+        until(lambda: one.get("/hosts/second").body["status"]["state"] == "up", "the second host is up")
+        seen = flavor(one, "gone").headers["virga-seq"]
+        check_eq(other.get("/flavors/gone", headers={"Virga-Seq": seen}).status, 200, "the other follows")
+        check_same(one, other, "before")
+        stream = WebSocket(other.port, "/v1/events/stream", headers={"Authorization": f"Bearer {other.token}", **ALL})
+        pid = other.process.pid
+        with away(other, pg, expire_events):
+            second.__exit__()
+            check_eq(one.post("/hosts/second/cordon").status, 200, "a host gets no more VMs")
+            check_eq(one.delete("/hosts/second").status, 204, "a host is deleted")
+            check_eq(one.wait(one.delete("/vms/goes?purge=true"))["state"], "done", "a VM is deleted")
+            check_eq(one.delete("/projects/gone").status, 204, "a project is deleted")
+            check_eq(one.delete("/flavors/gone").status, 204, "a flavor is deleted")
+            check_eq(flavor(one, "gone").status, 201, "another takes its name")
+            make_vm(one, "new")
+            check_eq(one.patch("/vms/stays", {"description": "changed"}).status, 200, "one is changed")
+        until(lambda: "all was loaded anew" in other.logged(), f"it loads anew: {other.logged()[-2000:]}")
+        last = flavor(one, "last")
+        check_eq(other.get("/flavors/last", headers={"Virga-Seq": last.headers["virga-seq"]}).status, 200, "it follows again")
+        check_same(one, other, "after")
+        check_eq((other.process.poll(), other.process.pid), (None, pid), "the process")
+        for a, b in ((one, other), (other, one)):
+            made = flavor(a, f"of-{a.port}")
+            check_eq(made.status, 201, "both write")
+            check_eq(b.patch(f"/flavors/of-{a.port}", {"description": "d"}, headers={"Virga-Seq": made.headers["virga-seq"]}).status, 200, "both")
+        yield stream
+
+
+@case
+def a_server_that_was_away_longer_than_deletions_are_kept_loads_anew():
+    with came_back(False) as stream:
+        seen = set()
+        while "virga.vm.deleted" not in seen:  # its streams miss nothing
+            seen.add(json.loads(stream.receive())["type"])
+
+
+@case
+def a_server_that_missed_events_tells_those_who_read_them():
+    with came_back(True) as stream:
+        check_eq(stream.receive(), None, "the end")
+        check_eq(stream.status, 4410, "its reason")
 
 
 main()

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
 #define RING_EVENTS 16384 /* a power of two */
 #define RING_BYTES  (32u << 20)
 
@@ -66,6 +68,18 @@ void server_events_end(struct server *s)
 void server_events_begin(struct server *s, uint64_t position)
 {
     s->events->newest = s->events->memory = position;
+}
+
+void server_events_lost(struct server *s, uint64_t position)
+{
+    struct server_events *e = s->events;
+    while (e->n)
+        drop_first(e);
+    e->newest = e->memory = MAX(e->newest, position);
+    for (struct server_event_reader *r = e->readers, *next; r; r = next) {
+        next = r->next;
+        r->lost(r);
+    }
 }
 
 static void member(struct api_buf *b, const char *before, const char *text)

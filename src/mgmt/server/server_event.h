@@ -37,15 +37,20 @@ bool server_event_may(struct server *s, const struct server_event_filter *f,
 /* The number behind `after`; absent: that of the newest event. Errors: EINVAL (query.invalid). */
 int server_event_after(struct server_call *c, const struct api_text *after, uint64_t *position);
 
-/* A reader is told of each new event, and when the server ends (`end` may be NULL). Embedded in its
- * user; add and remove in the loop's thread. */
+/* A reader is told of each new event, when the server ends (`end` may be NULL), and when there were
+ * events that it cannot be told of any more. Embedded in its user; add and remove in the loop's
+ * thread. */
 struct server_event_reader {
     void (*event)(struct server_event_reader *r, const struct server_event *e);
     void (*end)(struct server_event_reader *r);
+    void (*lost)(struct server_event_reader *r);
     struct server_event_reader *next, **link;
 };
 void server_event_add(struct server *s, struct server_event_reader *r);
 void server_event_remove(struct server_event_reader *r);
+
+/* Events up to a position have expired before they were shown here. */
+void server_events_lost(struct server *s, uint64_t position);
 
 /* The newest position, and the one after which all are in memory. */
 uint64_t server_event_newest(const struct server *s);

@@ -91,7 +91,7 @@ static void wait_or_reply(struct poll *p)
         return;
     }
     p->reader.event = on_event;
-    p->reader.end = on_end;
+    p->reader.end = p->reader.lost = on_end; /* the next request is told why */
     server_event_add(p->c->s, &p->reader);
     web_timer_arm(p->timer, wait_s * 1000000);
 }

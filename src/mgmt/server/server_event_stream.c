@@ -57,6 +57,11 @@ static void on_event(struct server_event_reader *r, const struct server_event *e
     st->after = e->position;
 }
 
+static void on_lost(struct server_event_reader *r)
+{
+    end(container_of(r, struct stream, reader), TOO_OLD);
+}
+
 static void fetched(struct server_job *j);
 
 /* Goes on, as far as the socket takes it. */
@@ -68,6 +73,7 @@ static void pump(struct stream *st)
         e = server_event_next(st->s, st->after);
         if (!e) {
             st->reader.event = on_event;
+            st->reader.lost = on_lost;
             server_event_add(st->s, &st->reader);
             return;
         }

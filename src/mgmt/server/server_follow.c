@@ -3,6 +3,11 @@
  * until the loop has taken it: so there is one in memory, and a slow loop slows the reading.
  *
  * Whoever must see all that is committed *now* waits for the end of a round that has not begun yet.
+ *
+ * A server that was cut off for longer than the store keeps tombstones cannot ask for what came
+ * after: its next round is made of a load. What lives is noted; of it the round has what is newer
+ * than `at`; and what the catalog has besides was deleted meanwhile. Events are on their own: if
+ * some have expired, those who read them are told.
  */
 #include "mgmt/server/server_follow.h"
 
@@ -19,6 +24,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_call.h"
 #include "mgmt/server/server_event.h"
+#include "mgmt/server/server_follow_anew.h"
 #include "mgmt/server/server_link.h"
 
 #define ROUND_BYTES  (16u << 20)
@@ -55,13 +61,17 @@ struct server_follow {
     uint64_t shown;       /* the loop's */
     pthread_mutex_t lock; /* all below */
     pthread_cond_t cond;
-    bool closing, kicked, full, lost;
+    bool closing, kicked, full;
     uint64_t begun; /* rounds */
     /* The thread's, and the loop's while `full`. */
     struct item *items, **items_end;
     size_t bytes;
     uint64_t at, event_at;
+    bool is_anew, events_lost;
+    struct server_follow_anew anew;
 };
+
+static void free_items(struct server_follow *f);
 
 /* ---- the thread ---- */
 
@@ -82,9 +92,8 @@ static void append(struct server_follow *f, struct item *i, size_t bytes)
     f->bytes += bytes;
 }
 
-static int take_record(const struct store_record *r, void *ctx)
+static int copy_record(struct server_follow *f, const struct store_record *r)
 {
-    struct server_follow *f = ctx;
     size_t bytes = r->name.len_bytes + r->body.len_bytes;
     struct item *i = malloc(sizeof(*i) + bytes);
     if (!i)
@@ -95,8 +104,25 @@ static int take_record(const struct store_record *r, void *ctx)
     i->record.name = copy_text(&text, r->name);
     i->record.body = copy_text(&text, r->body);
     append(f, i, bytes);
+    return 0;
+}
+
+static int take_record(const struct store_record *r, void *ctx)
+{
+    struct server_follow *f = ctx;
+    int ret = copy_record(f, r);
+    if (ret)
+        return ret;
     f->at = r->seq;
     return f->bytes > ROUND_BYTES; /* the rest comes next time */
+}
+
+static int take_living(const struct store_record *r, void *ctx)
+{
+    struct server_follow *f = ctx;
+    bool is_object = r->type == STORE_OBJECT && r->kind < CATALOG_KINDS;
+    int ret = is_object ? server_follow_anew_note(&f->anew, r) : 0;
+    return ret || r->seq <= f->at ? ret : copy_record(f, r);
 }
 
 static int take_event(const struct store_row *row, void *ctx)
@@ -125,15 +151,38 @@ static int read_events(struct server_follow *f, struct err *err)
     do {
         before = f->event_at;
         r = store_rows(f->s->store, STORE_EVENTS, f->event_at, EVENTS_MAX, take_event, f, err);
+        if (r == -ESTALE) { /* what is left of them */
+            f->events_lost = true;
+            f->event_at = 0;
+            r = 0;
+        }
     } while (!r && f->event_at != before && f->bytes < 2 * ROUND_BYTES);
     return r > 0 ? 0 : r;
+}
+
+static int read_anew(struct server_follow *f, struct err *err)
+{
+    uint64_t at = 0;
+    int r = store_load(f->s->store, &at, take_living, f, err);
+    if (r) {
+        free_items(f);
+        server_follow_anew_fini(&f->anew);
+        return r;
+    }
+    f->at = at;
+    f->is_anew = true;
+    log_line(LOG_WARN, "server",
+             "this server was away from its store for so long that it missed deletions");
+    return 0;
 }
 
 static int read_round(struct server_follow *f, struct err *err)
 {
     uint64_t at = f->at;
     int r = store_follow(f->s->store, &at, take_record, f, err);
-    if (r >= 0)
+    if (r == -ESTALE)
+        r = read_anew(f, err);
+    else if (r >= 0)
         f->at = r ? f->at : at;
     return r < 0 ? r : read_events(f, err);
 }
@@ -169,7 +218,6 @@ static void *follow_thread(void *arg)
             log_line(LOG_WARN, "server", "other servers' commits cannot be read: %s", err.msg);
         well = !r;
         pthread_mutex_lock(&f->lock);
-        f->lost = r == -ESTALE;
         f->full = true;
         web_loop_post(f->s->loop, &f->post);
         while (f->full && !f->closing)
@@ -193,17 +241,43 @@ static void free_items(struct server_follow *f)
     f->bytes = 0;
 }
 
+static const struct item *first_event(const struct server_follow *f)
+{
+    const struct item *i = f->items;
+    while (i && !i->is_event)
+        i = i->next;
+    return i;
+}
+
+static void show_item(struct server_follow *f, const struct item *i)
+{
+    struct err err = {0};
+    (void)fault_point("server_follow.round.item");
+    if (i->is_event)
+        server_event_publish(f->s, &i->row);
+    else if (server_follow_record(f->s, &i->record, &err))
+        log_line(LOG_ERROR, "server", "what another server wrote is not shown: %s", err.msg);
+}
+
 static void show(struct server_follow *f)
 {
+    size_t gone = 0;
     server_link_gather(f->s);
-    for (const struct item *i = f->items; i; i = i->next) {
-        struct err err = {0};
-        (void)fault_point("server_follow.round.item");
-        if (i->is_event)
-            server_event_publish(f->s, &i->row);
-        else if (server_follow_record(f->s, &i->record, &err))
-            log_line(LOG_ERROR, "server", "what another server wrote is not shown: %s", err.msg);
+    if (f->is_anew)
+        gone = server_follow_anew_remove(&f->anew, f->s, f->at, false);
+    if (f->events_lost)
+        server_events_lost(f->s, first_event(f) ? first_event(f)->row.position - 1 : f->at);
+    for (unsigned claims = 0; claims < 2; claims++) /* of hosts: these first */
+        for (const struct item *i = f->items; i; i = i->next)
+            if ((!i->is_event && i->record.type == STORE_CLAIM) == claims)
+                show_item(f, i);
+    if (f->is_anew) {
+        gone += server_follow_anew_remove(&f->anew, f->s, f->at, true);
+        log_line(LOG_INFO, "server", "all was loaded anew objects=%zu removed=%zu seq=%llu",
+                 f->anew.n, gone, (unsigned long long)f->at);
+        server_follow_anew_fini(&f->anew);
     }
+    f->is_anew = f->events_lost = false;
     server_link_tell(f->s);
 }
 
@@ -247,19 +321,11 @@ static void posted(struct web_post *p)
 {
     struct server_follow *f = container_of(p, struct server_follow, post);
     pthread_mutex_lock(&f->lock);
-    bool full = f->full, lost = f->lost;
+    bool full = f->full;
     uint64_t round = f->begun;
     pthread_mutex_unlock(&f->lock);
     if (!full || f->ended)
         return;
-    if (lost) {
-        /* Nothing shown here can be trusted any more, and nobody waits for it: begin anew. */
-        log_line(LOG_ERROR, "server",
-                 "the store was away for so long that deletions were "
-                 "missed: ending, to be started again");
-        web_loop_stop(f->s->loop);
-        return;
-    }
     show(f);
     free_items(f);
     f->shown = f->at;
@@ -334,6 +400,7 @@ void server_follow_destroy(struct server_follow *f)
     if (!f)
         return;
     free_items(f);
+    server_follow_anew_fini(&f->anew);
     pthread_cond_destroy(&f->cond);
     pthread_mutex_destroy(&f->lock);
     free(f);
