@@ -3,11 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "rig.h"
-
-static struct rig rig;
-static struct store_id host;
-static char operation[64];
+#include "rig_storage.h"
 
 /* sha256 of "hello world" */
 #define HELLO "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"
@@ -100,30 +96,6 @@ static void until_wanted(const struct store_id *id, const struct store_id *of)
 
 /* ---- the user ---- */
 
-static struct store_id create(const char *path, const char *json)
-{
-    struct store_id id = {{0}};
-    rig_ask(&rig, "POST", path, json);
-    CHECK_EQ(rig.status, 202);
-    snprintf(operation, sizeof(operation), "%s", rig_value(&rig, "id"));
-    rig_id(rig_value(&rig, "resource"), &id);
-    return id;
-}
-
-static int remove_it(const char *path)
-{
-    rig_ask(&rig, "DELETE", path, NULL);
-    snprintf(operation, sizeof(operation), "%s", rig_value(&rig, "id"));
-    return rig.status;
-}
-
-static void until(const char *path, const char *state)
-{
-    for (int i = 0; i < 5000 && strcmp(rig_state(&rig, path), state) != 0; i++)
-        usleep(1000);
-    CHECK_STR(rig_value(&rig, "state"), state);
-}
-
 static void put_file(const char *name, const char *text)
 {
     char path[128];
@@ -137,12 +109,6 @@ static void put_file(const char *name, const char *text)
 #define URL_IMAGE                                                                                  \
     "{\"name\":\"i\",\"source\":{\"kind\":\"url\",\"url\":\"https://example.org/i.qcow2\","        \
     "\"sha256\":\"" HELLO "\"}}"
-
-static void begin(void)
-{
-    rig_init(&rig);
-    rig_host(&rig, &host, 100);
-}
 
 static struct store_id image_there(void)
 {

@@ -1,9 +1,6 @@
 /* Volumes, snapshots and pools against an agent that is played: late, lost and repeated reports,
  * failures, a store that fails, hosts that go. */
-#include "rig.h"
-
-static struct rig rig;
-static struct store_id host;
+#include "rig_storage.h"
 
 /* ---- the agent ---- */
 
@@ -89,19 +86,6 @@ static bool nothing_follows(const struct store_id *id, enum catalog_kind kind)
 
 /* ---- the user ---- */
 
-static char operation[64];
-
-/* Creates; the operation's id is kept. */
-static struct store_id create(const char *path, const char *json)
-{
-    struct store_id id = {{0}};
-    rig_ask(&rig, "POST", path, json);
-    CHECK_EQ(rig.status, 202);
-    snprintf(operation, sizeof(operation), "%s", rig_value(&rig, "id"));
-    rig_id(rig_value(&rig, "resource"), &id);
-    return id;
-}
-
 static struct store_id volume(const char *name, unsigned size_gib)
 {
     char json[128];
@@ -118,17 +102,10 @@ static struct store_id volume_there(const char *name, unsigned size_gib)
     return id;
 }
 
-static int remove_it(const char *path)
-{
-    rig_ask(&rig, "DELETE", path, NULL);
-    snprintf(operation, sizeof(operation), "%s", rig_value(&rig, "id"));
-    return rig.status;
-}
-
 static void post(const char *path, const char *json)
 {
     rig_ask(&rig, "POST", path, json);
-    snprintf(operation, sizeof(operation), "%s", rig_value(&rig, "id"));
+    keep_operation();
 }
 
 struct used {
@@ -150,12 +127,6 @@ static int64_t used(const char *name)
     struct used u = {name, 0};
     rig_in(&rig, used_in, &u);
     return u.value;
-}
-
-static void begin(void)
-{
-    rig_init(&rig);
-    rig_host(&rig, &host, 100);
 }
 
 /* ---- volumes ---- */
@@ -538,13 +509,6 @@ static void release_in(struct rig *r, void *arg)
         server_txn_abandon(t);
     else
         CHECK_EQ(server_txn_commit(t, NULL, NULL), 0);
-}
-
-static void until(const char *path, const char *state)
-{
-    for (int i = 0; i < 2000 && strcmp(rig_state(&rig, path), state) != 0; i++)
-        usleep(1000);
-    CHECK_STR(rig_value(&rig, "state"), state);
 }
 
 static void a_volume_is_attached_once_and_released(void)

@@ -2,21 +2,19 @@
  * that is slow or breaks is a fault point in the thread that writes. */
 #include "web/web_server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/util.h"
+#include "http_client.h"
 #include "tap.h"
 
-#define LIMIT_MS  20000
 #define BIG_BYTES (24u << 20)
 
 static struct {
@@ -93,12 +91,6 @@ static void handle(void *ctx, struct web_request *r)
     web_reply(r, 200, "text/plain", text, (size_t)n);
 }
 
-static void *serve(void *arg)
-{
-    web_loop_run(arg);
-    return NULL;
-}
-
 static void start(void)
 {
     struct err err = {0};
@@ -118,7 +110,7 @@ static void start(void)
     for (size_t i = 0; i < BIG_BYTES; i++)
         BIG[i] = (char)(i * 7 + i / 4096 + i / 65536);
     fault_tell(passed, NULL);
-    pthread_create(&F.thread, NULL, serve, F.loop);
+    pthread_create(&F.thread, NULL, http_serve, F.loop);
 }
 
 static void set_up(void)
@@ -126,44 +118,6 @@ static void set_up(void)
     F.file = memfd_create("body", MFD_CLOEXEC);
     F.begun = F.ended = F.handled = 0;
     F.code = -1;
-}
-
-static int connected_to(const struct web_server *s)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(web_server_port(s)),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-        printf("Bail out! connect: %s\n", strerror(errno));
-        exit(1);
-    }
-    return fd;
-}
-
-/* Reads until `until` is there, or `want` bytes; up to the connection's end. */
-static size_t receive(int fd, size_t want, const char *until)
-{
-    size_t n = 0;
-    while (n < want) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, LIMIT_MS) <= 0)
-            break;
-        ssize_t got = recv(fd, REPLY + n, want - n, 0);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-        REPLY[n] = 0;
-        if (until && strstr(REPLY, until))
-            break;
-    }
-    REPLY[n] = 0;
-    return n;
-}
-
-static void say(int fd, const char *text)
-{
-    CHECK_EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
 /* Sends as much as is taken; true: all. */
@@ -183,10 +137,10 @@ static int begin(const struct web_server *s, const char *method, const char *pat
                  const char *more)
 {
     char head[256];
-    int fd = connected_to(s);
+    int fd = http_connect(s);
     snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %llu\r\n%s\r\n",
              method, path, (unsigned long long)bytes, more);
-    say(fd, head);
+    http_say(fd, head);
     return fd;
 }
 
@@ -202,7 +156,7 @@ static bool file_holds(size_t bytes)
 
 static void wait_for(_Atomic int *what, int value)
 {
-    for (int ms = 0; *what != value && ms < LIMIT_MS; ms++)
+    for (int ms = 0; *what != value && ms < HTTP_LIMIT_MS; ms++)
         usleep(1000);
     CHECK_EQ(*what, value);
 }
@@ -214,7 +168,7 @@ static void a_body_is_written_to_the_file_with_its_sha256(void)
     set_up();
     int fd = begin(F.server, "PUT", "/x", 5000003, "");
     CHECK(send_all(fd, BIG, 5000003));
-    receive(fd, sizeof(REPLY) - 1, "~");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "~");
     CHECK(strstr(REPLY, "HTTP/1.1 200 "));
     CHECK(strstr(REPLY, "memory=0 file=5000003 "));
     CHECK(strstr(REPLY, sha));
@@ -222,9 +176,9 @@ static void a_body_is_written_to_the_file_with_its_sha256(void)
     CHECK_EQ(F.ended, 1);
     CHECK_EQ(F.code, 0);
     /* and the connection goes on, with bodies in memory and without one */
-    say(fd, "POST /memory HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
-            "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, sizeof(REPLY) - 1, "memory=0 file=-1");
+    http_say(fd, "POST /memory HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                 "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "memory=0 file=-1");
     CHECK(strstr(REPLY, "memory=3 file=-1 sha=~"));
     CHECK(strstr(REPLY, "memory=0 file=-1 sha=~"));
     CHECK_EQ(F.begun, 1);
@@ -236,13 +190,13 @@ static void a_body_of_one_byte_and_one_that_comes_in_drops(void)
 {
     set_up();
     int fd = begin(F.server, "POST", "/x", 1, "");
-    say(fd, "a");
-    receive(fd, sizeof(REPLY) - 1, "sha=");
+    http_say(fd, "a");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "sha=");
     CHECK(strstr(REPLY, "file=1 sha="));
-    say(fd, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\n");
+    http_say(fd, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\n");
     for (unsigned i = 0; i < 300; i++)
         CHECK_EQ(send(fd, BIG + i, 1, MSG_NOSIGNAL), 1);
-    receive(fd, sizeof(REPLY) - 1, "sha=");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "sha=");
     CHECK(strstr(REPLY, "file=300 sha=0000000000")); /* not asked for with POST */
     CHECK(file_holds(300));
     close(fd);
@@ -284,15 +238,15 @@ static void a_slow_disk_makes_the_client_wait_and_nobody_else(void)
     size_t sent = send_until_it_blocks(fd);
     CHECK(sent < BIG_BYTES / 2);          /* else it is in our memory */
     CHECK(loop_cpu_ms() - busy_ms < 500); /* of the second in which there was nothing to do */
-    int other = connected_to(F.server);
-    say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(other, sizeof(REPLY) - 1, "sha=");
+    int other = http_connect(F.server);
+    http_say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(other, REPLY, sizeof(REPLY) - 1, "sha=");
     CHECK(strstr(REPLY, "memory=0 file=-1"));
     close(other);
     CHECK_EQ(F.ended, 0);
     SLOW = false;
     CHECK(send_all(fd, BIG + sent, BIG_BYTES - sent));
-    receive(fd, sizeof(REPLY) - 1, "~");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "~");
     CHECK(strstr(REPLY, "HTTP/1.1 200 "));
     CHECK(file_holds(BIG_BYTES));
     close(fd);
@@ -303,14 +257,14 @@ static void a_body_whose_last_part_makes_it_wait_ends_too(void)
 {
     set_up();
     SLOW = true;
-    int fd = begin(F.server, "PUT", "/x", 4 * 65536, ""), other = connected_to(F.server);
+    int fd = begin(F.server, "PUT", "/x", 4 * 65536, ""), other = http_connect(F.server);
     CHECK(send_all(fd, BIG, 4 * 65536));
     for (unsigned i = 0; i < 30; i++) { /* meanwhile the loop takes all of the body */
-        say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
-        receive(other, sizeof(REPLY) - 1, "~");
+        http_say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
+        http_receive(other, REPLY, sizeof(REPLY) - 1, "~");
     }
     SLOW = false;
-    receive(fd, sizeof(REPLY) - 1, "~");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "~");
     CHECK(strstr(REPLY, "HTTP/1.1 200 "));
     CHECK(file_holds(4 * 65536));
     close(other);
@@ -336,9 +290,9 @@ static void a_client_that_goes_away_is_told_once(void)
     while (PASSED == before)
         usleep(1000);
     close(fd);
-    int other = connected_to(F.server);
-    say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n"); /* the close was seen before this */
-    receive(other, sizeof(REPLY) - 1, "sha=");
+    int other = http_connect(F.server);
+    http_say(other, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n"); /* the close was seen before this */
+    http_receive(other, REPLY, sizeof(REPLY) - 1, "sha=");
     CHECK_EQ(F.ended, 1);
     SLOW = false;
     wait_for(&F.ended, 2);
@@ -352,13 +306,13 @@ static void a_client_that_sends_nothing_or_next_to_nothing_is_given_up(void)
     set_up();
     int fd = begin(F.impatient, "PUT", "/x", 100000, "");
     CHECK(send_all(fd, BIG, 5000));
-    receive(fd, sizeof(REPLY) - 1, "}");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "}");
     CHECK(strstr(REPLY, "HTTP/1.1 408 "));
     wait_for(&F.ended, 1);
     CHECK_EQ(F.code, ETIMEDOUT);
     close(fd);
     fd = begin(F.impatient, "PUT", "/x", 100000, "");
-    for (int ms = 0; F.ended < 2 && ms < LIMIT_MS; ms += 10) {
+    for (int ms = 0; F.ended < 2 && ms < HTTP_LIMIT_MS; ms += 10) {
         (void)!send(fd, "x", 1, MSG_NOSIGNAL);
         usleep(10000);
     }
@@ -377,7 +331,7 @@ static void a_client_that_the_disk_makes_wait_is_not_given_up(void)
     usleep(2500000);
     SLOW = false;
     CHECK(send_all(fd, BIG + sent, BIG_BYTES - sent));
-    receive(fd, sizeof(REPLY) - 1, "~");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "~");
     CHECK(strstr(REPLY, "HTTP/1.1 200 "));
     CHECK(file_holds(BIG_BYTES));
     close(fd);
@@ -391,7 +345,7 @@ static void a_full_disk_is_507_also_for_a_client_that_only_sends(void)
     F.file = open("/dev/full", O_WRONLY | O_CLOEXEC);
     int fd = begin(F.server, "PUT", "/x", 4000000, "");
     CHECK(send_all(fd, BIG, 4000000)); /* it looks at the answer only then */
-    receive(fd, sizeof(REPLY) - 1, "}");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "}");
     CHECK(strstr(REPLY, "HTTP/1.1 507 "));
     CHECK(strstr(REPLY, "connection: close"));
     CHECK_EQ(F.ended, 1);
@@ -408,7 +362,7 @@ static void a_disk_that_fails_is_500(void)
     F.file = open("/dev/null", O_RDONLY | O_CLOEXEC); /* EBADF for who writes */
     int fd = begin(F.server, "PUT", "/x", 400000, "");
     CHECK(send_all(fd, BIG, 400000));
-    receive(fd, sizeof(REPLY) - 1, "}");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "}");
     CHECK(strstr(REPLY, "HTTP/1.1 500 "));
     CHECK_EQ(F.code, EBADF);
     close(fd);
@@ -419,7 +373,7 @@ static void a_disk_that_fails_is_500(void)
 static void refused(const char *path, uint64_t bytes, const char *more, const char *status)
 {
     int fd = begin(F.server, "PUT", path, bytes, more);
-    receive(fd, sizeof(REPLY) - 1, "}");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "}");
     if (strncmp(REPLY, status, strlen(status)) != 0)
         printf("# %s: %.40s\n", path, REPLY);
     CHECK(!strncmp(REPLY, status, strlen(status)));
@@ -454,10 +408,10 @@ static void a_client_that_waits_is_told_to_go_on(void)
     for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
         set_up();
         int fd = begin(F.server, "PUT", paths[i], 300, "Expect: 100-Continue\r\n");
-        receive(fd, 25, NULL);
+        http_receive(fd, REPLY, 25, NULL);
         CHECK_STR(REPLY, "HTTP/1.1 100 Continue\r\n\r\n");
         CHECK(send_all(fd, BIG, 300));
-        receive(fd, sizeof(REPLY) - 1, "sha=");
+        http_receive(fd, REPLY, sizeof(REPLY) - 1, "sha=");
         CHECK(!strncmp(REPLY, "HTTP/1.1 200 ", 13));
         CHECK(strstr(REPLY, i ? "memory=300 file=-1" : "memory=0 file=300"));
         close(fd);
@@ -476,30 +430,30 @@ static void set_up_download(size_t bytes)
 static void a_file_is_sent_whole_or_a_part_of_it(void)
 {
     set_up_download(BIG_BYTES);
-    int fd = connected_to(F.server);
-    say(fd, "HEAD /download HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, sizeof(REPLY) - 1, "\r\n\r\n");
+    int fd = http_connect(F.server);
+    http_say(fd, "HEAD /download HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
     CHECK(strstr(REPLY, "content-length: 25165824\r\n"));
-    say(fd, "GET /rest?100 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    size_t n = receive(fd, sizeof(REPLY) - 1, NULL);
+    http_say(fd, "GET /rest?100 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    size_t n = http_receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
     CHECK(strstr(REPLY, "content-length: 10\r\n"));
     CHECK(n > 10 && !memcmp(REPLY + n - 10, BIG + 100, 10));
     close(fd);
-    fd = connected_to(F.server);
-    say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
-    n = receive(fd, 32768, "\r\n\r\n");
+    fd = http_connect(F.server);
+    http_say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
+    n = http_receive(fd, REPLY, 32768, "\r\n\r\n");
     char *body = strstr(REPLY, "\r\n\r\n");
     REQUIRE(body);
     CHECK(strstr(REPLY, "content-length: 25165824\r\n"));
     size_t head = (size_t)(body + 4 - REPLY), rest = BIG_BYTES - (n - head);
     CHECK(!memcmp(body + 4, BIG, n - head));
-    CHECK_EQ(receive(fd, rest, NULL), rest);
+    CHECK_EQ(http_receive(fd, REPLY, rest, NULL), rest);
     CHECK(!memcmp(REPLY, BIG + (n - head), rest));
-    for (int ms = 0; fcntl(F.downloading, F_GETFD) >= 0 && ms < LIMIT_MS; ms++)
+    for (int ms = 0; fcntl(F.downloading, F_GETFD) >= 0 && ms < HTTP_LIMIT_MS; ms++)
         usleep(1000);
     CHECK_EQ(fcntl(F.downloading, F_GETFD), -1); /* though the connection goes on */
-    say(fd, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, sizeof(REPLY) - 1, "sha=");
+    http_say(fd, "GET /y HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "sha=");
     CHECK(strstr(REPLY, "memory=0"));
     close(fd);
     close(F.file);
@@ -508,9 +462,9 @@ static void a_file_is_sent_whole_or_a_part_of_it(void)
 static void a_file_that_is_shorter_than_was_said_ends_the_connection(void)
 {
     set_up_download(300000);
-    int fd = connected_to(F.server);
-    say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
-    size_t n = receive(fd, sizeof(REPLY) - 1, NULL);
+    int fd = http_connect(F.server);
+    http_say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
+    size_t n = http_receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
     CHECK(n > 300000 && n < 301000);
     close(fd);
     close(F.file);
@@ -521,13 +475,13 @@ static void a_client_that_does_not_read_holds_neither_file_nor_memory(void)
     int small = 4096;
     set_up_download(BIG_BYTES);
     unsigned before = PASSED;
-    int fd = connected_to(F.impatient);
+    int fd = http_connect(F.impatient);
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     F.downloading = -1;
-    say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_say(fd, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    CHECK_EQ(poll(&p, 1, LIMIT_MS), 1); /* it has begun */
-    int limit_ms = LIMIT_MS;
+    CHECK_EQ(poll(&p, 1, HTTP_LIMIT_MS), 1); /* it has begun */
+    int limit_ms = HTTP_LIMIT_MS;
     while (fcntl(F.downloading, F_GETFD) >= 0 && limit_ms-- > 0)
         usleep(1000);
     CHECK_EQ(fcntl(F.downloading, F_GETFD), -1);
@@ -545,8 +499,8 @@ static void an_end_of_the_loop_ends_what_is_under_way(void)
     CHECK(send_all(fd, BIG, 100000));
     while (PASSED == before)
         usleep(1000);
-    int down = connected_to(F.server);
-    say(down, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
+    int down = http_connect(F.server);
+    http_say(down, "GET /download HTTP/1.1\r\nHost: x\r\n\r\n");
     wait_for(&F.handled, 1);
     web_loop_stop(F.loop);
     pthread_join(F.thread, NULL);

@@ -2,17 +2,16 @@
  * back. */
 #include "web/web_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/util.h"
+#include "http_client.h"
 #include "pki/pki.h"
 #include "tap.h"
 
@@ -48,12 +47,6 @@ static void handle(void *ctx, struct web_request *r)
         web_reply(r, 204, NULL, NULL, 0);
 }
 
-static void *serve(void *arg)
-{
-    web_loop_run(arg);
-    return NULL;
-}
-
 static void write_file(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -64,12 +57,8 @@ static void write_file(const char *path, const char *text)
 
 static SSL *connected(const struct web_server *s, SSL_CTX *ctx)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(web_server_port(s)),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = http_connect(s);
     SSL *ssl = SSL_new(ctx);
-    CHECK_EQ(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
     CHECK_EQ(SSL_set_fd(ssl, fd), 1);
     CHECK_EQ(SSL_connect(ssl), 1);
     return ssl;
@@ -177,7 +166,7 @@ int main(void)
     }
     SSL_CTX_set_mode(CTX, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     fault_tell(passed, NULL);
-    pthread_create(&thread, NULL, serve, loop);
+    pthread_create(&thread, NULL, http_serve, loop);
     TAP_RUN(a_body_through_tls_waits_for_the_disk_and_comes_back);
     web_loop_stop(loop);
     pthread_join(thread, NULL);

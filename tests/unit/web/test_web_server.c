@@ -1,18 +1,15 @@
 /* A server on a loopback port, spoken to byte by byte. */
 #include "web/web_server.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "http_client.h"
 #include "tap.h"
 
-#define LIMIT_MS  20000
 #define BIG_BYTES (3u << 20)
 
 struct fixture {
@@ -138,12 +135,6 @@ static const struct web_socket_ops *find_endpoint(void *ctx, const struct web_re
 
 static const char *const HEADERS[] = {"authorization", "idempotency-key", NULL};
 
-static void *serve(void *arg)
-{
-    web_loop_run(arg);
-    return NULL;
-}
-
 static struct web_config config(void)
 {
     return (struct web_config){.address = "127.0.0.1",
@@ -175,50 +166,12 @@ static void start(void)
     for (size_t i = 0; i < sizeof(F.big); i++)
         F.big[i] = (char)(i * 7 + i / 4096);
     F.idle_descriptors = n_descriptors();
-    pthread_create(&F.thread, NULL, serve, F.loop);
-}
-
-static int connected_to(const struct web_server *s)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(web_server_port(s)),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-        printf("Bail out! connect: %s\n", strerror(errno));
-        exit(1);
-    }
-    return fd;
+    pthread_create(&F.thread, NULL, http_serve, F.loop);
 }
 
 static int connected(void)
 {
-    return connected_to(F.server);
-}
-
-/* Reads until `want` bytes are there, `until` is in them, the peer has closed or time is up. */
-static size_t receive(int fd, char *buf, size_t want, const char *until)
-{
-    size_t n = 0;
-    while (n < want) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, LIMIT_MS) <= 0)
-            break;
-        ssize_t got = recv(fd, buf + n, want - n, 0);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-        buf[n] = 0;
-        if (until && strstr(buf, until))
-            break;
-    }
-    buf[n] = 0;
-    return n;
-}
-
-static void say(int fd, const char *text)
-{
-    CHECK_EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    return http_connect(F.server);
 }
 
 /* One request on a connection of its own; what came back up to and with `until`. */
@@ -226,8 +179,8 @@ static char REPLY[BIG_BYTES + 65536];
 static void ask(const char *request, const char *until)
 {
     int fd = connected();
-    say(fd, request);
-    receive(fd, REPLY, sizeof(REPLY) - 1, until);
+    http_say(fd, request);
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, until);
     close(fd);
 }
 
@@ -245,12 +198,12 @@ static void answers_with_path_parameters_and_headers(void)
 static void keeps_a_connection_and_takes_requests_that_come_together(void)
 {
     int fd = connected();
-    say(fd, "GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, REPLY, sizeof(REPLY) - 1, "GET /two");
+    http_say(fd, "GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "GET /two");
     CHECK(strstr(REPLY, "GET /one ["));
     CHECK(strstr(REPLY, "GET /two ["));
-    say(fd, "POST /three HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
-    receive(fd, REPLY, sizeof(REPLY) - 1, "body=");
+    http_say(fd, "POST /three HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "body=");
     CHECK(strstr(REPLY, "POST /three [] [] key=none token=none body=3:abc"));
     close(fd);
 }
@@ -275,8 +228,8 @@ static void an_empty_body_may_be_answered_later_and_keeps_the_connection(void)
     } steps[] = {{"/timer", "timer"}, {"/x", "body=0:"}, {"/timer", "timer"}};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         snprintf(text, sizeof(text), "POST %s%s", steps[i].path, empty);
-        say(fd, text);
-        receive(fd, REPLY, sizeof(REPLY) - 1, steps[i].answer);
+        http_say(fd, text);
+        http_receive(fd, REPLY, sizeof(REPLY) - 1, steps[i].answer);
         CHECK(strstr(REPLY, "HTTP/1.1 200 ") && strstr(REPLY, steps[i].answer));
     }
     close(fd);
@@ -306,7 +259,7 @@ static void headers_that_are_too_long_are_431(void)
         int fd = connected();
         (void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
         bool fits = bytes < 16384 - 60;
-        receive(fd, REPLY, sizeof(REPLY) - 1, fits ? "body=" : "}");
+        http_receive(fd, REPLY, sizeof(REPLY) - 1, fits ? "body=" : "}");
         close(fd);
         CHECK(strstr(REPLY, fits ? "HTTP/1.1 200 " : "HTTP/1.1 431 "));
     }
@@ -315,9 +268,9 @@ static void headers_that_are_too_long_are_431(void)
 static void head_and_204_have_no_body(void)
 {
     int fd = connected();
-    say(fd, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nDELETE /empty HTTP/1.1\r\nHost: x\r\n\r\n"
-            "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, REPLY, sizeof(REPLY) - 1, "GET /last");
+    http_say(fd, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nDELETE /empty HTTP/1.1\r\nHost: x\r\n\r\n"
+                 "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "GET /last");
     CHECK(!strstr(REPLY, "HEAD /x"));
     CHECK(strstr(REPLY, "HTTP/1.1 204 "));
     CHECK(strstr(REPLY, "GET /last"));
@@ -327,14 +280,14 @@ static void head_and_204_have_no_body(void)
 static void a_reply_may_come_from_a_post_or_a_timer(void)
 {
     int fd = connected();
-    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (!F.waiting)
         usleep(100);
     web_loop_post(F.loop, &F.post);
-    receive(fd, REPLY, sizeof(REPLY) - 1, "later");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "later");
     CHECK(strstr(REPLY, "\r\n\r\nlater"));
-    say(fd, "GET /timer HTTP/1.1\r\nHost: x\r\n\r\n");
-    receive(fd, REPLY, sizeof(REPLY) - 1, "timer");
+    http_say(fd, "GET /timer HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "timer");
     CHECK(strstr(REPLY, "\r\n\r\ntimer"));
     CHECK_EQ(F.expired, 1);
     close(fd);
@@ -344,7 +297,7 @@ static void a_reply_to_a_client_that_has_gone_is_dropped(void)
 {
     unsigned before = F.posts;
     int fd = connected();
-    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (!F.waiting)
         usleep(100);
     close(fd);
@@ -359,8 +312,8 @@ static void a_reply_to_a_client_that_has_gone_is_dropped(void)
 static void a_long_reply_arrives_whole(void)
 {
     int fd = connected();
-    say(fd, "GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    size_t n = receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
+    http_say(fd, "GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    size_t n = http_receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
     close(fd);
     char *body = strstr(REPLY, "\r\n\r\n");
     REQUIRE(body && n > BIG_BYTES);
@@ -370,15 +323,15 @@ static void a_long_reply_arrives_whole(void)
 
 static void a_client_that_does_not_take_its_answer_is_given_up(void)
 {
-    int small = 4096, limit_ms = LIMIT_MS;
+    int small = 4096, limit_ms = HTTP_LIMIT_MS;
     while (n_descriptors() > F.idle_descriptors && limit_ms-- > 0)
         usleep(1000); /* until the server has seen the end of those before */
     unsigned before = n_descriptors();
-    int fd = connected_to(F.impatient);
+    int fd = http_connect(F.impatient);
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-    say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_say(fd, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    CHECK_EQ(poll(&p, 1, LIMIT_MS), 1); /* the answer has begun */
+    CHECK_EQ(poll(&p, 1, HTTP_LIMIT_MS), 1); /* the answer has begun */
     CHECK_EQ(n_descriptors(), before + 2);
     while (n_descriptors() > before + 1 && limit_ms-- > 0)
         usleep(1000);
@@ -394,8 +347,8 @@ static const char UPGRADE[] = "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket
 static int websocket(void)
 {
     int fd = connected();
-    say(fd, UPGRADE);
-    receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
+    http_say(fd, UPGRADE);
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
     CHECK(strstr(REPLY, "HTTP/1.1 101 "));
     CHECK(strstr(REPLY, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")); /* RFC 6455, 1.3 */
     return fd;
@@ -423,14 +376,14 @@ static void a_websocket_takes_and_gives_messages(void)
 {
     int fd = websocket();
     frame(fd, 1, true, "hello", 5);
-    CHECK_EQ(receive(fd, REPLY, 7, NULL), 7);
+    CHECK_EQ(http_receive(fd, REPLY, 7, NULL), 7);
     CHECK(!memcmp(REPLY, "\x81\x05hello", 7));
     frame(fd, 2, false, "two ", 4);
     frame(fd, 0, true, "parts", 5);
-    CHECK_EQ(receive(fd, REPLY, 11, NULL), 11);
+    CHECK_EQ(http_receive(fd, REPLY, 11, NULL), 11);
     CHECK(!memcmp(REPLY, "\x82\x09two parts", 11));
     frame(fd, 1, true, "end", 3);
-    CHECK_EQ(receive(fd, REPLY, 4, NULL), 4);
+    CHECK_EQ(http_receive(fd, REPLY, 4, NULL), 4);
     CHECK(!memcmp(REPLY, "\x88\x02\x0f\xa1", 4)); /* 4001 */
     close(fd);
 }
@@ -438,14 +391,14 @@ static void a_websocket_takes_and_gives_messages(void)
 static void a_websocket_may_be_found_by_its_path(void)
 {
     int fd = connected();
-    say(fd, "GET /things/7/console HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Authorization: Bearer t\r\n\r\n");
-    receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
+    http_say(fd, "GET /things/7/console HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                 "Authorization: Bearer t\r\n\r\n");
+    http_receive(fd, REPLY, sizeof(REPLY) - 1, "\r\n\r\n");
     CHECK(strstr(REPLY, "HTTP/1.1 101 "));
     frame(fd, 1, true, "queue", 5); /* how much waits is known: 100 bytes, then nothing */
-    CHECK_EQ(receive(fd, REPLY, 204, NULL), 204);
+    CHECK_EQ(http_receive(fd, REPLY, 204, NULL), 204);
     CHECK_EQ(REPLY[102 + 2], 'y');
     close(fd);
 }
@@ -455,7 +408,7 @@ static void a_websocket_message_that_is_too_long_ends_it(void)
     int fd = websocket();
     frame(fd, 2, false, F.big, 9000);
     frame(fd, 0, true, F.big, 1001);
-    CHECK_EQ(receive(fd, REPLY, 4, NULL), 4);
+    CHECK_EQ(http_receive(fd, REPLY, 4, NULL), 4);
     CHECK(!memcmp(REPLY, "\x88\x02\x03\xf1", 4)); /* 1009 */
     close(fd);
     while (F.closed != F.opened) /* that of the case before, too */
@@ -466,7 +419,7 @@ static void a_peer_that_does_not_read_cannot_grow_the_queue(void)
 {
     int fd = websocket();
     frame(fd, 1, true, "flood", 5);
-    CHECK(receive(fd, REPLY, 16 * 4096, NULL) == 16 * 4096);
+    CHECK(http_receive(fd, REPLY, 16 * 4096, NULL) == 16 * 4096);
     close(fd);
 }
 
@@ -530,9 +483,9 @@ static void garbage_closes_the_connection_and_nothing_else(void)
         "GET x HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
     for (unsigned i = 0; i < ARRAY_LEN(GARBAGE); i++) {
         int fd = connected();
-        say(fd, GARBAGE[i]);
+        http_say(fd, GARBAGE[i]);
         shutdown(fd, SHUT_WR);
-        receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
+        http_receive(fd, REPLY, sizeof(REPLY) - 1, NULL);
         CHECK(!strstr(REPLY, " 200 "));
         close(fd);
     }
@@ -554,7 +507,7 @@ static void refuses_a_port_that_is_taken_and_says_so(void)
 static void stops_and_gives_back_what_waits(void)
 {
     int fd = connected();
-    say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    http_say(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     while (!F.waiting)
         usleep(100);
     web_loop_stop(F.loop);
