@@ -32,6 +32,34 @@ def documented():
                     yield name, line[2:]
 
 
+# Nouns whose verbs are on another's page.
+PAGES = {"quota-defaults": "quota", "profile": "login", "logout": "login", "whoami": "login", "api": "login", "server": "settings", "down": "up"}
+
+
+@case
+def every_verb_is_on_its_page():
+    table = subprocess.run([program("virga-cloud"), "__commands"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    missing, index = [], os.path.join(TOP, "docs/cli/README.md")
+    with open(index, encoding="utf-8") as f:
+        listed = set(re.findall(r"\]\(([a-z-]+)\.md\)", f.read()))
+    for _, noun, verb in map(str.split, table.splitlines()):
+        page = PAGES.get(noun, noun)
+        with open(os.path.join(TOP, "docs/cli", page + ".md"), encoding="utf-8") as f:
+            text = f.read()
+        command = noun if verb == "-" else f"{noun} {verb}"
+        if page not in listed or not re.search(rf"virga {command}\b(?!-)", text) and f"`{verb}`" not in text:
+            missing.append(command)
+    check_eq(missing, [], "what a reader of docs/cli does not hear of")
+
+
+@case
+def every_noun_says_what_it_is():
+    text = subprocess.run([program("virga-cloud"), "help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    nouns = re.findall(r"^  (\S+) *(.*)$", text, re.M)
+    check(len(nouns) > 30, text)
+    check_eq([n for n, says in nouns if not says], [], "nouns without a word")
+
+
 @case
 def what_the_documents_show_is_taken():
     lines = list(documented())
@@ -42,7 +70,7 @@ def what_the_documents_show_is_taken():
         home.write("bin/ssh", "#!/bin/sh\nexit 0\n")
         os.chmod(home.path("bin/ssh"), 0o755)
         for name in ("debian.qcow2", "vm.yaml", "user-data", "key.pub"):
-            home.write(name, "name: web\nflavor: small\n" if name == "vm.yaml" else "content of a file that is long enough\n")
+            home.write(name, "name: web\nflavor: small\nimage: debian\n" if name == "vm.yaml" else "content of a file that is long enough\n")
         for page, line in lines:
             with contextlib.suppress(IndexError, FileNotFoundError):
                 os.unlink(home.path(line.split("--save")[1].split()[0]))

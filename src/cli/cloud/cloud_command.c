@@ -121,6 +121,7 @@ static const struct cloud_noun nouns[] = {
     {"audit", "Who did what", "number,time,principal_name,operation,resource,outcome,status"},
     {"settings", "How the cloud is set", "cloud_name,placement_policy"},
     {"server", "What the server is", "version"},
+    {"backup", "Copies of the store", "path,size_bytes,seq,created_at"},
     {"profile", "Servers and sessions that this program knows", "name,current,url,user,project"},
     {"up", "Turn this machine into a cloud", ""},
     {"down", "End the cloud on this machine", ""},
