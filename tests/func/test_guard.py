@@ -136,6 +136,17 @@ def a_time_limit_of_run_tests_ends_what_a_script_started():
 
 
 @case
+def a_script_has_the_time_that_it_says_it_needs():
+    for says, code in (("# run-tests: 60 s", 0), ("# run-tests: soon", 1)):
+        with tempfile.TemporaryDirectory() as d:
+            with open(d + "/test_it", "w", encoding="utf-8") as f:
+                f.write(f"#!/bin/sh\n{says}\nsleep 2\n")
+            os.chmod(d + "/test_it", 0o755)
+            p = subprocess.run([TOP + "/tools/run-tests", "scripts", "--test-timeout", "1", d], stdout=subprocess.PIPE, text=True, check=False)
+            check_eq(p.returncode, code, f"{says}: {p.stdout}")
+
+
+@case
 def run_tests_that_gets_sigterm_ends_its_scripts():
     with Script(WAITS) as s:
         s.start(TOP + "/tools/run-tests", "scripts").send_signal(signal.SIGTERM)

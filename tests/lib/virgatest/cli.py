@@ -81,7 +81,7 @@ def vms(*names):
         {"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}]}, "labels": {"tier": "a,\"b\""}} for n in names]}
 
 
-def on_terminal(home, args, feed, until, env=None):
+def on_terminal(home, args, feed, until, env=None, limit_s=LIMIT_S):
     """Runs virga on a terminal of its own; feed: [(what is waited for, what is then typed)]. (status, what was shown)."""
     pid, fd = pty.fork()
     if pid == 0:
@@ -90,7 +90,7 @@ def on_terminal(home, args, feed, until, env=None):
         os.execve(program("virga"), ["virga", *args], {**home.env, "TERM": "xterm", **(env or {})})
     shown, feed = b"", list(feed)
     begin = time.monotonic()
-    while time.monotonic() - begin < LIMIT_S:
+    while time.monotonic() - begin < limit_s:
         if not select.select([fd], [], [], 1)[0]:
             continue
         try:
