@@ -142,12 +142,29 @@ static void job_done(struct work *w)
         see(v, e, e->there ? LINK_VOLUME_SEEN_STATE_READY : LINK_VOLUME_SEEN_STATE_ABSENT, "");
     }
     step(v, e);
+    for (unsigned i = 0; e->kind == VOLUME_IMAGE && i < v->n; i++)
+        if (v->entries[i]->kind == VOLUME_VOLUME)
+            step(v, v->entries[i]); /* it may have waited */
+}
+
+/* A volume is not tried before the image that it is made from has come: its failure would be the
+ * answer to what is wanted, and might be heard after the image had come. */
+static bool waits_for_image(struct agent_volumes *v, struct agent_volumes_entry *e)
+{
+    char why[256];
+    if (e->kind != VOLUME_VOLUME || !e->want.present ||
+        agent_volumes_source(v, &e->want.spec, why) <= 0)
+        return false;
+    if (e->state != LINK_VOLUME_SEEN_STATE_WORKING || strcmp(e->reason, why) != 0)
+        see(v, e, LINK_VOLUME_SEEN_STATE_WORKING, why);
+    return true;
 }
 
 static void step(struct agent_volumes *v, struct agent_volumes_entry *e)
 {
     bool again = e->retry_ns && e->retry_ns <= loop_now_ns(v->config.loop);
-    if (!e->managed || e->working || (e->generation == e->want.generation && !again))
+    if (!e->managed || e->working || (e->generation == e->want.generation && !again) ||
+        waits_for_image(v, e))
         return;
     if (agent_volumes_want_copy(&e->job, &e->want)) {
         see(v, e, LINK_VOLUME_SEEN_STATE_FAILED, "the agent has no memory left");

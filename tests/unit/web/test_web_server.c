@@ -449,12 +449,12 @@ static void a_websocket_that_says_nothing_is_asked_and_then_closed(void)
     silence(100000);
     int fd = websocket();
     for (unsigned i = 0; i < 6; i++) {
-        REQUIRE(receive(fd, REPLY, 3, NULL) == 3);
+        REQUIRE(http_receive(fd, REPLY, 3, NULL) == 3);
         CHECK(!memcmp(REPLY, "\x89\x01\x00", 3)); /* a ping of one byte */
         frame(fd, 0xa, true, "", 1);
     }
     unsigned closed = F.closed, pings = 0;
-    while (receive(fd, REPLY, 3, NULL) == 3)
+    while (http_receive(fd, REPLY, 3, NULL) == 3)
         pings++;
     CHECK(pings >= 1);
     while (F.closed == closed)
