@@ -23,6 +23,7 @@
 #define SAMPLE_CASES    200
 #define SAMPLE_PROGRAMS 2000
 #define RUNS_AGAIN      3
+#define EXCUSED_ONE_IN  2000
 #define VECTOR_UD       6
 #define VECTOR_GP       13
 
@@ -37,7 +38,7 @@ static struct {
     struct conform_result *ours;
     const struct conform_executor *cpu, *soft, *blocks;
     uint64_t features;
-    unsigned long run, failed, dead, again;
+    unsigned long run, failed, dead, again, excused;
 } t;
 
 static bool offered(const struct x86_form *form)
@@ -63,8 +64,10 @@ static bool differs_again(const struct conform_case *c, struct conform_result *c
     for (unsigned i = 0; i < RUNS_AGAIN; i++) {
         t.again++;
         t.cpu->run(t.cpu->self, c, cpu, 1);
-        if (cpu->ran && !conform_compare(c, t.cpu->name, cpu, b->name, rb, false))
+        if (cpu->ran && !conform_compare(c, t.cpu->name, cpu, b->name, rb, false)) {
+            t.excused += !c->segments;
             return false;
+        }
     }
     return true;
 }
@@ -80,8 +83,8 @@ static void judge(const struct conform_case *c, struct conform_result *cpu,
     tally->faulted += cpu->vector != CONFORM_NO_FAULT;
     if (cpu->ran && cpu->vector >= 0 && cpu->vector < (int)ARRAY_LEN(tally->vectors))
         tally->vectors[cpu->vector]++;
-    if (cpu->ran && rb->ran &&
-        (!conform_compare(c, name, cpu, b->name, rb, false) || !differs_again(c, cpu, b, rb)))
+    bool same = cpu->ran && rb->ran && !conform_compare(c, name, cpu, b->name, rb, false);
+    if (same || (rb->ran && !differs_again(c, cpu, b, rb)))
         return;
     tally->failed++;
     if (tally->printed++ >= t.verbose)
@@ -312,6 +315,14 @@ static void programs_about_segments_do_what_the_cpu_does(void)
     compare_programs(X86_CODE32, PROGRAM_FAR);
 }
 
+/* A CPU that often contradicts itself proves nothing, and a fault of ours may hide behind it. */
+static void few_differences_were_gone_when_run_again(void)
+{
+    if (!t.cpu)
+        SKIP("the address range of the cases is in use");
+    CHECK(t.excused <= t.run / EXCUSED_ONE_IN + 1);
+}
+
 static void instructions_that_are_not_offered_are_undefined(void)
 {
     struct x86_form form;
@@ -400,10 +411,12 @@ int main(int argc, char **argv)
     TAP_RUN(programs_do_what_the_cpu_does);
     TAP_RUN(programs_that_fault_do_what_the_cpu_does);
     TAP_RUN(programs_about_segments_do_what_the_cpu_does);
+    TAP_RUN(few_differences_were_gone_when_run_again);
     TAP_RUN(what_is_not_a_function_of_the_state_keeps_its_rules);
     TAP_RUN(instructions_that_are_not_offered_are_undefined);
     TAP_RUN(privileged_instructions_fault_in_user_mode);
-    printf("# %lu cases, %lu differ, %lu of them did not end, %lu were run twice\n", t.run,
-           t.failed, t.dead, t.again);
+    printf("# %lu cases, %lu differ, %lu of them did not end, %lu were run twice, %lu of those "
+           "agreed then\n",
+           t.run, t.failed, t.dead, t.again, t.excused);
     return tap_done();
 }
