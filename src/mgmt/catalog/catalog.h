@@ -1,5 +1,5 @@
 /* All objects of the cloud, in memory: what the store holds, parsed, found by id, by name, by
- * owner, and as the text that answers show.
+ * owner, in the order of their ids.
  *
  * An object that is shown never changes: a change makes a new *version*, which takes the old one's
  * place when it is durable. So a reader may keep a version as long as it holds a reference, and
@@ -8,7 +8,7 @@
  *
  *   v = catalog_copy(slot->now);    a change: a version of one's own
  *   ... change v->doc ...
- *   catalog_seal(v);                now it has its texts
+ *   catalog_seal(v);                now it has its name and body
  *   (the store writes v->body)
  *   v->seq = ...; catalog_publish(c, v);
  *
@@ -121,11 +121,9 @@ struct catalog_object {
     const char *name; /* the doc's; the id as text where the kind has no names */
     void *doc;        /* a struct of the kind's type */
     struct catalog_own *own;
-    char *text; /* as answered, without secrets */
-    size_t text_bytes;
-    char *body; /* as stored; NULL once it is published */
-    size_t body_bytes;
-    struct api_arena arena; /* of doc and own */
+    char *body;                    /* as stored; NULL once it is published */
+    size_t body_bytes, text_bytes; /* the latter of its beginning: as answered; 0: it has secrets */
+    struct api_arena arena;        /* of doc and own */
 };
 
 struct catalog_slot {
@@ -162,9 +160,11 @@ struct catalog_object *catalog_new(enum catalog_kind kind, const struct store_id
                                    const struct store_id *project);
 /* A further version, to be changed. NULL: no memory. */
 struct catalog_object *catalog_copy(const struct catalog_object *v);
-/* Sets name, text and body from doc and own, which are copied: pointers into the old ones are
- * invalid after it. Errors: ENOMEM. */
+/* Sets name and body from doc and own, which are copied: pointers into the old ones are invalid
+ * after it, and own is read-only. Errors: ENOMEM. */
 int catalog_seal(struct catalog_object *v);
+/* Appends it as answers show it, without secrets. */
+void catalog_write(const struct catalog_object *v, struct api_buf *b);
 /* From what the store holds. NULL: err says why. */
 struct catalog_object *catalog_parse(const struct store_record *record, struct err *err);
 struct catalog_object *catalog_ref(struct catalog_object *v);

@@ -9,17 +9,34 @@
 #include "mgmt/catalog/catalog.h"
 
 /* One document's worth; a VM with all its user data is the largest. */
-#define ARENA_MAX_BYTES  (8u << 20)
-#define TEXT_MAX_BYTES   STORE_BODY_MAX
-#define KEPT_CHUNK_BYTES 256 /* most versions take a few hundred bytes, and live long */
+#define ARENA_MAX_BYTES (8u << 20)
+#define TEXT_MAX_BYTES  STORE_BODY_MAX
+#define RANDOM_BYTES    1024 /* fetched at once */
+
+/* Of versions of which nothing beside the API's document is known: most of an operation would be
+ * this. Read-only, as are all versions that are shown. */
+static const struct catalog_own nothing_own;
+
+/* A system call for each id would take longer than all else of it. */
+static void fill_random(void *to, size_t bytes)
+{
+    static _Thread_local uint8_t pool[RANDOM_BYTES];
+    static _Thread_local size_t left;
+    if (left < bytes) {
+        if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
+            abort(); /* not for so little, once the kernel's pool is there */
+        left = sizeof(pool);
+    }
+    left -= bytes;
+    memcpy(to, pool + left, bytes);
+}
 
 struct store_id catalog_id(int64_t now_ms)
 {
     static _Thread_local int64_t last_ms;
     static _Thread_local uint16_t counter; /* RFC 9562, 6.2, method 1: within a millisecond */
     struct store_id id;
-    if (getrandom(id.bytes, sizeof(id.bytes), 0) != (ssize_t)sizeof(id.bytes))
-        abort(); /* not for 16 bytes, once the pool is there */
+    fill_random(id.bytes, sizeof(id.bytes));
     if (now_ms > last_ms) {
         last_ms = now_ms;
         counter = 0;
@@ -98,28 +115,22 @@ static void set_name(struct catalog_object *v)
     v->name = name && name->is == API_VALUE ? name->v : v->id_text;
 }
 
-static char *write_text(const struct catalog_object *v, size_t *bytes)
-{
-    struct api_buf b;
-    api_buf_init(&b, TEXT_MAX_BYTES);
-    api_json_write(catalog_kinds[v->kind].type, v->doc, 0, NULL, &b);
-    *bytes = b.bytes;
-    char *text = api_buf_steal(&b), *exact = text ? realloc(text, *bytes + 1) : NULL;
-    api_buf_fini(&b);
-    return exact ? exact : text; /* it is kept as long as the version */
-}
-
 /* Leaves behind what the document no longer points to, and takes along what it points to elsewhere
  * (a request's body, the version before). */
 static int move_in(struct catalog_object *v)
 {
     struct api_arena arena;
+    bool has_own = memcmp(v->own, &nothing_own, sizeof(nothing_own)) != 0;
     api_arena_init(&arena, ARENA_MAX_BYTES);
     /* One piece of memory, where nothing was left behind exactly what it takes. */
     arena.chunk_bytes = v->arena.taken_bytes + 2 * alignof(max_align_t);
+    if (!has_own && v->own != &nothing_own)
+        arena.chunk_bytes -= sizeof(nothing_own);
     void *doc = api_json_copy(catalog_kinds[v->kind].type, v->doc, &arena);
-    struct catalog_own *own = doc ? api_json_copy(&catalog_own_type, v->own, &arena) : NULL;
-    if (!own) {
+    struct catalog_own *own = (struct catalog_own *)(uintptr_t)&nothing_own;
+    if (has_own && doc)
+        own = api_json_copy(&catalog_own_type, v->own, &arena);
+    if (!doc || !own) {
         api_arena_fini(&arena);
         return -ENOMEM;
     }
@@ -147,33 +158,32 @@ int catalog_seal(struct catalog_object *v)
 {
     const struct api_types_object *type = catalog_kinds[v->kind].type;
     struct api_buf b;
-    size_t text_bytes = 0;
     if (move_in(v))
         return -ENOMEM;
     set_name(v);
-    char *text = write_text(v, &text_bytes);
     api_buf_init(&b, TEXT_MAX_BYTES);
-    if (text && !may_hide(type))
-        api_buf_put(&b, text, text_bytes);
-    else
-        api_json_write(type, v->doc, API_JSON_SECRETS, NULL, &b);
+    api_json_write(type, v->doc, API_JSON_SECRETS, NULL, &b);
+    size_t text_bytes = may_hide(type) ? 0 : b.bytes;
     api_buf_putc(&b, '\n');
     api_json_write(&catalog_own_type, v->own, API_JSON_SECRETS, NULL, &b);
     size_t body_bytes = b.bytes;
     char *body = api_buf_steal(&b);
     api_buf_fini(&b);
-    if (!body || !text) {
-        free(body);
-        free(text);
+    if (!body)
         return -ENOMEM;
-    }
     free(v->body);
-    free(v->text);
     v->body = body;
     v->body_bytes = body_bytes;
-    v->text = text;
     v->text_bytes = text_bytes;
     return 0;
+}
+
+void catalog_write(const struct catalog_object *v, struct api_buf *b)
+{
+    if (v->body && v->text_bytes)
+        api_buf_put(b, v->body, v->text_bytes);
+    else
+        api_json_write(catalog_kinds[v->kind].type, v->doc, 0, NULL, b);
 }
 
 static int parse_body(struct catalog_object *v, const struct store_text *body, struct err *err)
@@ -193,9 +203,10 @@ static int parse_body(struct catalog_object *v, const struct store_text *body, s
     if (r)
         return err_set(err, EBADMSG, "%s %s in the store: %s: restore a backup",
                        catalog_kinds[v->kind].name, v->id_text, refusal.detail);
+    if (move_in(v))
+        return err_set(err, ENOMEM, "no memory for what the store holds");
     set_name(v);
-    v->text = write_text(v, &v->text_bytes);
-    return v->text ? 0 : err_set(err, ENOMEM, "no memory for what the store holds");
+    return 0;
 }
 
 struct catalog_object *catalog_parse(const struct store_record *record, struct err *err)
@@ -212,7 +223,6 @@ struct catalog_object *catalog_parse(const struct store_record *record, struct e
         return NULL;
     }
     v->seq = record->seq;
-    v->arena.chunk_bytes = KEPT_CHUNK_BYTES;
     if (!parse_body(v, &record->body, err))
         return v;
     catalog_unref(v);
@@ -229,7 +239,6 @@ void catalog_unref(struct catalog_object *v)
 {
     if (!v || --v->refs)
         return;
-    free(v->text);
     free(v->body);
     api_arena_fini(&v->arena);
     free(v);

@@ -302,7 +302,10 @@ void server_call_reply_object(struct server_call *c, int status, const struct ca
             web_reply_header(c->web, "operation-location", c->location);
         }
     }
-    server_call_reply(c, status, v->text, status == 204 ? 0 : v->text_bytes);
+    if (status == 204)
+        server_call_reply(c, status, NULL, 0);
+    else
+        server_call_reply_struct(c, status, catalog_kinds[v->kind].type, v->doc);
 }
 
 void server_call_reply_struct(struct server_call *c, int status,

@@ -89,7 +89,7 @@ static void member(struct api_buf *b, const char *before, const char *text)
 }
 
 const char *server_event_text(struct server_txn *t, const char *type,
-                              const struct catalog_object *about, const char *data)
+                              const struct catalog_object *about, bool shown)
 {
     struct api_buf b;
     char time[SERVER_TIME_BYTES], id[UUID_TEXT_BYTES];
@@ -112,9 +112,9 @@ const char *server_event_text(struct server_txn *t, const char *type,
     }
     if (t->call)
         member(&b, ",\"virgarequestid\":", t->call->request_id);
-    if (data) {
+    if (shown) {
         api_buf_puts(&b, ",\"data\":");
-        api_buf_puts(&b, data);
+        catalog_write(about, &b);
     }
     api_buf_putc(&b, '}');
     const char *text = b.failed ? NULL : api_arena_text(&t->arena, b.text, b.bytes);

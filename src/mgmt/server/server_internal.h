@@ -210,9 +210,9 @@ void server_txn_put(struct server_txn *t, struct catalog_slot *slot, struct cata
 void server_txn_remove(struct server_txn *t, struct catalog_slot *slot);
 /* Any other operation; what it points to lives as long as t->arena. */
 void server_txn_op(struct server_txn *t, const struct store_op *op);
-/* An event beside those of put and remove. `data` is JSON; NULL: none. */
+/* An event beside those of put and remove; `shown`: with what it is about as its data. */
 void server_txn_event(struct server_txn *t, const char *type, const struct catalog_object *about,
-                      const char *data);
+                      bool shown);
 void server_txn_hold(struct server_txn *t, struct server_hold *h);
 /* Submits. The audit line and the idempotency key of the call are added here. From then on the call
  * is answered by the transaction: with t->answer and t->status, or by `done`. Returns what the
@@ -273,7 +273,7 @@ void server_events_destroy(struct server_events *e);
 /* Long polls are answered with what they have: before the loop is destroyed. */
 void server_events_end(struct server *s);
 const char *server_event_text(struct server_txn *t, const char *type,
-                              const struct catalog_object *about, const char *data);
+                              const struct catalog_object *about, bool shown);
 /* Those up to that position were before this server. */
 void server_events_begin(struct server *s, uint64_t position);
 /* Shows a committed one to those who listen; rows come in order, one that was shown is left. */

@@ -350,7 +350,7 @@ static int host_join(struct server_call *c)
     server_txn_put(t, NULL, v, true);
     server_txn_put(t, slot, token, false);
     if (!t->failed)
-        server_txn_event(t, "virga.host.joined", v, v->text);
+        server_txn_event(t, "virga.host.joined", v, true);
     return server_txn_commit(t, joined, NULL);
 }
 

@@ -115,13 +115,17 @@ void server_key_end(struct server_call *c)
 
 /* ---- writing ---- */
 
+/* `v`, or a text. */
 static void set_answer(struct server_txn *t, int status, const char *location, const char *etag,
-                       const char *text, size_t bytes)
+                       const struct catalog_object *v, const char *text, size_t bytes)
 {
     struct api_buf b;
     api_buf_init(&b, STORE_BODY_MAX);
     api_buf_printf(&b, "%d %s %s\n", status, location ? location : "-", etag[0] ? etag : "-");
-    api_buf_put(&b, text, bytes);
+    if (v)
+        catalog_write(v, &b);
+    else
+        api_buf_put(&b, text, bytes);
     const char *kept = b.failed ? NULL : api_arena_text(&t->arena, b.text, b.bytes);
     if (kept)
         t->key_answer = (struct store_text){kept, b.bytes};
@@ -133,7 +137,7 @@ static void set_answer(struct server_txn *t, int status, const char *location, c
 void server_key_keep(struct server_txn *t, int status, const char *text, size_t bytes)
 {
     if (t->call && t->call->key)
-        set_answer(t, status, t->call->location, "", text, bytes);
+        set_answer(t, status, t->call->location, "", NULL, text, bytes);
 }
 
 static void keep_object(struct server_txn *t)
@@ -148,7 +152,7 @@ static void keep_object(struct server_txn *t)
         snprintf(place, sizeof(place), "/v1/operations/%s", v->id_text);
         location = place;
     }
-    set_answer(t, t->status, location, etag, v->text, v->text_bytes);
+    set_answer(t, t->status, location, etag, v, NULL, 0);
 }
 
 /* An answer without a body is kept; of others what was made, for whoever is told that they are not.
@@ -157,7 +161,7 @@ static void keep_nothing(struct server_txn *t)
 {
     const char *location = t->call->location;
     if (t->call->request.route->status == 204) {
-        set_answer(t, 204, location, "", "", 0);
+        set_answer(t, 204, location, "", NULL, "", 0);
         return;
     }
     char place[UUID_TEXT_BYTES + 64];
@@ -167,7 +171,7 @@ static void keep_nothing(struct server_txn *t)
                      t->changes[i].v->id_text);
             location = place;
         }
-    set_answer(t, 0, location, "", "", 0);
+    set_answer(t, 0, location, "", NULL, "", 0);
 }
 
 void server_key_add(struct server_txn *t)

@@ -75,10 +75,7 @@ static int write_page(struct page *p, struct api_buf *b)
         const struct catalog_object *v = p->items[i];
         if (i)
             api_buf_putc(b, ',');
-        if (p->query->fields)
-            api_json_write(catalog_kinds[v->kind].type, v->doc, 0, p->query->fields, b);
-        else
-            api_buf_put(b, v->text, v->text_bytes);
+        api_json_write(catalog_kinds[v->kind].type, v->doc, 0, p->query->fields, b);
     }
     api_buf_putc(b, ']');
     if (p->n > n && n) {

@@ -92,7 +92,7 @@ static void event(struct server_txn *t, const char *verb, const struct catalog_o
     if (t->quiet)
         return;
     snprintf(type, sizeof(type), "virga.%s.%s", catalog_kinds[v->kind].name, verb);
-    server_txn_event(t, type, v, strcmp(verb, "deleted") ? v->text : NULL);
+    server_txn_event(t, type, v, strcmp(verb, "deleted") != 0);
 }
 
 void server_txn_put(struct server_txn *t, struct catalog_slot *slot, struct catalog_object *v,
@@ -150,9 +150,9 @@ void server_txn_op(struct server_txn *t, const struct store_op *from)
 }
 
 void server_txn_event(struct server_txn *t, const char *type, const struct catalog_object *about,
-                      const char *data)
+                      bool shown)
 {
-    const char *text = server_event_text(t, type, about, data);
+    const char *text = server_event_text(t, type, about, shown);
     char *kept = api_arena_text(&t->arena, type, strlen(type));
     struct store_op *op = text && kept ? next_op(t, STORE_EVENT) : NULL;
     if (!op) {

@@ -7,6 +7,7 @@
 
 #include "mgmt/server/server_network_internal.h"
 #include "mgmt/store/null/store_null.h"
+#include "shown.h"
 #include "tap.h"
 
 #define FIRST "10.0.0.0"
@@ -473,7 +474,7 @@ static void a_port_shows_whether_its_vm_runs(void)
     doc = slot->now->doc;
     CHECK_EQ(doc->status.v->state.v, API_PORT_STATUS_STATE_ACTIVE);
     CHECK_STR(doc->status.v->host.v, host);
-    CHECK(strstr(slot->now->text, "active"));
+    CHECK(shows(slot->now, "active"));
     set_state(vm, API_VM_STATE_STOPPED, host);
     doc = slot->now->doc;
     CHECK_EQ(doc->status.v->state.v, API_PORT_STATUS_STATE_DOWN);

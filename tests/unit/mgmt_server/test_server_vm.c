@@ -3,6 +3,7 @@
 #include "mgmt/server/server_vm.h"
 
 #include "server_rig.h"
+#include "shown.h"
 
 /* ---- how a VM gets into each state ---- */
 
@@ -399,7 +400,7 @@ static void say_address(const char *name, enum link_vm_seen_state state, int64_t
 
 static bool shows_address(const char *name)
 {
-    return strstr(rig_vm(name)->now->text, "192.0.2.7");
+    return shows(rig_vm(name)->now, "192.0.2.7");
 }
 
 /* What is written for another reason has them, and what is loaded has not. */
