@@ -117,6 +117,8 @@ struct catalog_object {
     unsigned refs;
     struct store_id id, project; /* project: zero for what belongs to the cloud */
     uint64_t seq;                /* of its write; 0: not yet */
+    bool patient; /* what its host said, and nothing that it shall do: it is told when there is time
+                     (of this server's own versions only) */
     char id_text[UUID_TEXT_BYTES];
     const char *name; /* the doc's; the id as text where the kind has no names */
     void *doc;        /* a struct of the kind's type */

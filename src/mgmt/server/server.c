@@ -252,7 +252,7 @@ static int create_parts(struct server *s, struct err *err)
     s->networks = server_networks_create();
     s->storage = server_storage_create(s);
     return s->catalog && s->events && s->quotas && s->usage && s->hosts && s->keys && s->peers &&
-                   s->audit && s->networks && s->storage && s->tick
+                   s->audit && s->networks && s->storage && s->tick && !server_link_wants_init(s)
                ? 0
                : err_set(err, ENOMEM, "no memory for a server");
 }
@@ -367,6 +367,7 @@ void server_destroy(struct server *s)
     server_sweep_destroy(s->sweep);
     server_events_end(s);
     web_timer_destroy(s->tick);
+    server_link_wants_fini(s);
     server_storage_destroy(s->storage);
     server_operation_answer_all(s);
     server_command_lost(s, NULL); /* their timers are the loop's */
@@ -392,6 +393,5 @@ void server_destroy(struct server *s)
     auth_table_destroy(s->auth);
     free(s->description);
     free(s->first_password);
-    free(s->wants.some);
     free(s);
 }

@@ -41,16 +41,29 @@ extern const struct server_route server_storage_routes[];
 extern const struct server_route server_system_routes[];
 extern const struct server_route server_vm_routes[];
 
+/* See server_link_want.c. */
+#define SERVER_WANT_TURNS 32
+
 struct server_want {
     struct store_id host;
-    struct catalog_object *v; /* a reference */
-    size_t number;            /* in the order in which they came */
+    enum catalog_kind kind;
+    struct store_id id;
+    uint64_t seq;
+    size_t number; /* in the order in which they came */
+};
+
+struct server_want_list {
+    struct server_want *some;
+    size_t n, room;
 };
 
 struct server_wants {
     bool gathering;
-    struct server_want *some;
-    size_t n, room;
+    struct server_want_list now;
+    struct server_want_list patient[SERVER_WANT_TURNS]; /* by hosts */
+    size_t n_patient;                                   /* in all of them */
+    unsigned turn;
+    struct web_timer *turns;
 };
 
 struct server {

@@ -28,6 +28,9 @@ void server_link_end(struct server_link *l, const char *why);
 void server_link_want(struct server *s, const struct catalog_object *v);
 void server_link_gather(struct server *s);
 void server_link_tell(struct server *s);
+/* Before the first and after the last of these. Errors: ENOMEM. */
+int server_link_wants_init(struct server *s);
+void server_link_wants_fini(struct server *s);
 /* Tells the host that it may forget a VM. */
 void server_link_gone(struct server *s, const struct store_id *host,
                       const struct catalog_object *v);

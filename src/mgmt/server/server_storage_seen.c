@@ -239,6 +239,7 @@ static void change(struct server *s, struct catalog_slot *slot, struct server_st
         server_storage_wish_next(v);
     } else if (step == STEP_READY) {
         server_storage_ready(t, v);
+        v->patient = true;
     } else {
         shrink_back(t, v);
         if (step == STEP_BACK)

@@ -253,6 +253,9 @@ static void settle(struct server *s, struct catalog_slot *slot)
         return;
     }
     *id = now->id;
+    v->patient = !server_vm_step(v) && !server_vm_plugs(now) &&
+                 v->own->want.v == now->own->want.v &&
+                 status_of(v)->run_epoch.v == status_of(now)->run_epoch.v;
     vm->tried = true; /* if it fails, not at once again */
     server_vm_later(s, vm);
     server_txn_put(t, slot, v, false);
