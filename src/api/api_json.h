@@ -2,9 +2,9 @@
  *
  * Reading: one document into one struct, all of whose memory is the arena's. Every value is checked
  * against the description as it is read; all that is wrong is told at once, each with its JSON
- * pointer, what is there and what is allowed. Keys that nobody knows are refused, unless the reader
- * is a client of a newer server. The nesting of the tables bounds the recursion, their maxItems and
- * the arena's limit bound the memory.
+ * pointer, what is there and what is allowed. A key that is given twice is refused, and one that
+ * nobody knows, unless the reader is a client of a newer server. The nesting of the tables bounds
+ * the recursion, their maxItems and the arena's limit bound the memory.
  *
  *   struct api_vm_create *c;
  *   r = api_json_read(&api_types_vm_create, text, bytes, 0, &arena, (void **)&c, &refusal);
@@ -24,9 +24,6 @@
 /* A batch of 100 VMs each with 64 KiB of user data in base64 fits. */
 #define API_JSON_MAX_BYTES (10u << 20)
 #define API_JSON_MAX_DEPTH 32
-/* Not with API_JSON_LENIENT: pages of lists may hold more. A batch of 100 VMs with all that a VM
- * can have holds about a third of that. */
-#define API_JSON_MAX_VALUES 200000
 /* What an arena should allow for a document of so many bytes: the largest struct for each few bytes
  * of JSON is bounded by the lists' maxItems; this covers all of them. */
 #define API_JSON_ARENA_BYTES (32u << 20)

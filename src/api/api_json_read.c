@@ -1,59 +1,69 @@
-/* JSON to structs. jansson builds the tree; what reaches it is bounded in size and in nesting. */
+/* JSON to structs, from the text itself. */
 #include "api/api_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api_json_internal.h"
+#include "api/api_json_scan.h"
 #include "base/util.h"
 
 #define ANY_MAX_BYTES (64u << 10)
+#define WORD_BYTES    256  /* longer keys and words are none that anybody knows */
+#define FIELDS_MAX    256  /* of one struct */
+#define KEYS_LOOKED   1024 /* a map with more, which only LENIENT reads, may name one twice */
 
 struct reader {
     struct api_json_checker check;
+    struct api_json_cursor at;
     struct api_arena *arena;
     unsigned flags;
     bool full; /* of the arena: nothing more is read */
 };
 
-static int read_object(struct reader *r, const struct api_types_object *o, const json_t *json,
-                       void *object);
+static int read_object(struct reader *r, const struct api_types_object *o, void *object);
 
 void *api_json_new(const struct api_types_object *o, struct api_arena *arena)
 {
     return api_arena_alloc(arena, o->bytes);
 }
 
-static const char *type_name(const json_t *v)
+static const char *type_name(struct api_json_cursor c)
 {
-    switch (json_typeof(v)) {
-    case JSON_OBJECT:
+    int64_t whole;
+    double real;
+    switch (api_json_peek(&c)) {
+    case '{':
         return "an object";
-    case JSON_ARRAY:
+    case '[':
         return "a list";
-    case JSON_STRING:
+    case '"':
         return "text";
-    case JSON_INTEGER:
-        return "a whole number";
-    case JSON_REAL:
-        return "a number with a fraction";
-    case JSON_TRUE:
+    case 't':
         return "true";
-    case JSON_FALSE:
+    case 'f':
         return "false";
-    case JSON_NULL:
-        break;
+    case 'n':
+        return "null";
+    default:
+        return api_json_take_number(&c, &whole, &real) ? "a whole number"
+                                                       : "a number with a fraction";
     }
-    return "null";
 }
 
-static int wrong_type(struct reader *r, const json_t *v, const char *wanted)
+static int wrong_type(struct reader *r, const char *wanted)
 {
-    return api_problem_add(r->check.refusal, r->check.code, r->check.place.text, "%s: use %s",
-                           type_name(v), wanted);
+    const char *is = type_name(r->at);
+    api_json_skip(&r->at);
+    return api_problem_add(r->check.refusal, r->check.code, r->check.place.text, "%s: use %s", is,
+                           wanted);
+}
+
+static bool is_number(char ch)
+{
+    return ch == '-' || (ch >= '0' && ch <= '9');
 }
 
 /* p, or notes that there was no room for it. */
@@ -70,151 +80,195 @@ static int full(struct reader *r)
     return -ENOMEM;
 }
 
-static int read_text(struct reader *r, const struct api_types_field *f, const json_t *v,
-                     const char **out)
+static int read_text(struct reader *r, const struct api_types_field *f, const char **out)
 {
-    if (!json_is_string(v))
-        return wrong_type(r, v, "text");
-    int e = api_json_check_text(&r->check, f->format, f->min, f->max, json_string_value(v));
-    if (e)
-        return e;
-    *out = kept(r, api_arena_text(r->arena, json_string_value(v), json_string_length(v)));
-    return *out ? 0 : full(r);
+    if (api_json_peek(&r->at) != '"')
+        return wrong_type(r, "text");
+    size_t bytes = api_json_text_bytes(&r->at);
+    char *text = kept(r, api_arena_text(r->arena, r->at.at + 1, bytes));
+    if (!text)
+        return full(r);
+    api_json_take_text(&r->at, text, bytes + 1);
+    *out = text;
+    return api_json_check_text(&r->check, f->format, f->min, f->max, text);
 }
 
-static int read_int(struct reader *r, const struct api_types_field *f, const json_t *v,
-                    int64_t *out)
+static int read_int(struct reader *r, const struct api_types_field *f, int64_t *out)
 {
-    if (!json_is_integer(v))
-        return wrong_type(r, v, "a whole number");
-    *out = json_integer_value(v);
+    struct api_json_cursor here = r->at;
+    double real;
+    if (!is_number(api_json_peek(&r->at)) || !api_json_take_number(&r->at, out, &real)) {
+        r->at = here;
+        return wrong_type(r, "a whole number");
+    }
     return api_json_check_int(&r->check, f, *out);
 }
 
-static int read_word(struct reader *r, const struct api_types_field *f, const json_t *v, int *out)
+static int read_word(struct reader *r, const struct api_types_field *f, int *out)
 {
-    if (!json_is_string(v))
-        return wrong_type(r, v, "text");
-    return api_json_check_word(&r->check, f, json_string_value(v), out);
+    char word[WORD_BYTES];
+    if (api_json_peek(&r->at) != '"')
+        return wrong_type(r, "text");
+    api_json_take_text(&r->at, word, sizeof(word));
+    return api_json_check_word(&r->check, f, word, out);
 }
 
-static int read_item(struct reader *r, const struct api_types_field *f, const json_t *v, void *item)
+static int read_item(struct reader *r, const struct api_types_field *f, void *item)
 {
     const char *text = NULL;
     int64_t number = 0;
     int word = 0, e;
     switch ((enum api_types_kind)f->item_kind) {
     case API_KIND_TEXT:
-        e = read_text(r, f, v, &text);
+        e = read_text(r, f, &text);
         memcpy(item, &text, sizeof(text));
         return e;
     case API_KIND_INT:
-        e = read_int(r, f, v, &number);
+        e = read_int(r, f, &number);
         memcpy(item, &number, sizeof(number));
         return e;
     case API_KIND_ENUM:
-        e = read_word(r, f, v, &word);
+        e = read_word(r, f, &word);
         memcpy(item, &word, sizeof(word));
         return e;
     default:
-        return read_object(r, f->object, v, item);
+        return read_object(r, f->object, item);
     }
 }
 
-static int read_list(struct reader *r, const struct api_types_field *f, const json_t *v,
-                     void *member)
+/* Of a list or a map: how many there are; when that is refused it is passed over. */
+static int count(struct reader *r, const struct api_types_field *f, size_t *n)
 {
-    if (!json_is_array(v))
-        return wrong_type(r, v, "a list");
-    size_t n = json_array_size(v), stride = api_types_item_bytes(f);
-    int e = api_json_check_count(&r->check, f, n);
+    *n = api_json_count(&r->at);
+    int e = api_json_check_count(&r->check, f, *n);
+    if (e)
+        api_json_skip(&r->at);
+    return e;
+}
+
+static int read_list(struct reader *r, const struct api_types_field *f, void *member)
+{
+    if (api_json_peek(&r->at) != '[')
+        return wrong_type(r, "a list");
+    size_t n, stride = api_types_item_bytes(f);
+    int e = count(r, f, &n);
     if (e)
         return e;
     char *items = kept(r, api_arena_array(r->arena, n, stride));
     uint32_t used = 0;
-    for (size_t i = 0; items && i < n && !r->full; i++) {
-        size_t before = api_json_place_index(&r->check.place, i);
-        int one = read_item(r, f, json_array_get(v, i), items + used * stride);
+    if (!items)
+        return full(r);
+    for (bool more = api_json_enter(&r->at); more; more = api_json_more(&r->at)) {
+        size_t before = api_json_place_index(&r->check.place, used);
+        int one = read_item(r, f, items + used * stride);
         api_json_place_pop(&r->check.place, before);
         e = e ? e : one;
         used++;
+        if (r->full)
+            return full(r);
     }
     struct api_list list = {API_VALUE, used, items};
     memcpy(member, &list, sizeof(list));
-    return r->full ? full(r) : e;
-}
-
-static int read_pair(struct reader *r, const struct api_types_field *f, const char *key,
-                     const json_t *v, struct api_pair *pair)
-{
-    int e = api_json_check_text(&r->check, API_FORMAT_KEY, 1, 63, key);
-    if (!e && !(json_is_null(v) && (f->flags & API_FIELD_NULL_VALUES)))
-        e = read_text(r, f, v, &pair->value);
-    pair->key = kept(r, api_arena_text(r->arena, key, strlen(key)));
     return e;
 }
 
-static int read_map(struct reader *r, const struct api_types_field *f, const json_t *v,
-                    struct api_map *map)
+static int twice(struct reader *r)
 {
-    if (!json_is_object(v))
-        return wrong_type(r, v, "an object");
-    size_t n = json_object_size(v);
-    int e = api_json_check_count(&r->check, f, n);
+    return api_problem_add(r->check.refusal, r->check.code, r->check.place.text,
+                           "given twice: give it once");
+}
+
+static int read_pair(struct reader *r, const struct api_types_field *f, struct api_map *map)
+{
+    struct api_pair *pair = &map->v[map->n];
+    size_t bytes = (api_json_peek(&r->at), api_json_text_bytes(&r->at));
+    char *key = kept(r, api_arena_text(r->arena, r->at.at + 1, bytes));
+    if (!key)
+        return full(r);
+    api_json_take_key(&r->at, key, bytes + 1);
+    pair->key = key;
+    size_t before = api_json_place_key(&r->check.place, key);
+    int e = api_json_check_text(&r->check, API_FORMAT_KEY, 1, 63, key);
+    for (uint32_t i = 0; i < map->n && map->n < KEYS_LOOKED && !e; i++)
+        if (!strcmp(map->v[i].key, key))
+            e = twice(r);
+    if (e || (api_json_peek(&r->at) == 'n' && (f->flags & API_FIELD_NULL_VALUES)))
+        api_json_skip(&r->at);
+    else
+        e = read_text(r, f, &pair->value);
+    api_json_place_pop(&r->check.place, before);
+    map->n++;
+    return e;
+}
+
+static int read_map(struct reader *r, const struct api_types_field *f, struct api_map *map)
+{
+    if (api_json_peek(&r->at) != '{')
+        return wrong_type(r, "an object");
+    size_t n;
+    int e = count(r, f, &n);
     if (e)
         return e;
     map->v = kept(r, api_arena_array(r->arena, n, sizeof(*map->v)));
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)v, key, value)
-    {
-        if (r->full)
-            break;
-        size_t before = api_json_place_key(&r->check.place, key);
-        int one = read_pair(r, f, key, value, &map->v[map->n++]);
-        api_json_place_pop(&r->check.place, before);
+    if (!map->v)
+        return full(r);
+    for (bool more = api_json_enter(&r->at); more; more = api_json_more(&r->at)) {
+        int one = read_pair(r, f, map);
         e = e ? e : one;
+        if (r->full)
+            return full(r);
     }
     map->is = API_VALUE;
-    return r->full ? full(r) : e;
+    return e;
 }
 
-static int read_any(struct reader *r, const json_t *v, struct api_any *any)
+static int read_any(struct reader *r, struct api_any *any)
 {
-    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    size_t bytes = json_dumpb(v, NULL, 0, flags);
-    if (!bytes || bytes > ANY_MAX_BYTES)
-        return api_problem_add(r->check.refusal, r->check.code, r->check.place.text,
-                               "%zu bytes: use at most %u", bytes, ANY_MAX_BYTES);
-    char *text = kept(r, api_arena_alloc(r->arena, bytes + 1));
+    struct api_json_cursor end = r->at;
+    api_json_skip(&end);
+    size_t most = (size_t)(end.at - r->at.at);
+    char *text = kept(r, api_arena_text(r->arena, r->at.at, most));
     if (!text)
         return full(r);
-    json_dumpb(v, text, bytes, flags);
+    size_t bytes = api_json_take_any(&r->at, text);
+    text[bytes] = '\0';
     *any = (struct api_any){API_VALUE, text};
-    return 0;
+    return bytes <= ANY_MAX_BYTES
+               ? 0
+               : api_problem_add(r->check.refusal, r->check.code, r->check.place.text,
+                                 "%zu bytes: use at most %u", bytes, ANY_MAX_BYTES);
 }
 
-static int read_number(struct reader *r, const struct api_types_field *f, const json_t *v,
-                       struct api_number *out)
+static int read_number(struct reader *r, const struct api_types_field *f, struct api_number *out)
 {
-    if (!json_is_number(v))
-        return wrong_type(r, v, "a number");
-    *out = (struct api_number){API_VALUE, json_number_value(v)};
+    int64_t whole;
+    if (!is_number(api_json_peek(&r->at)))
+        return wrong_type(r, "a number");
+    out->is = API_VALUE;
+    api_json_take_number(&r->at, &whole, &out->v);
     return api_json_check_number(&r->check, f, out->v);
 }
 
-static int read_inner(struct reader *r, const struct api_types_field *f, const json_t *v,
-                      void *member)
+static int read_bool(struct reader *r, struct api_bool *out)
+{
+    char ch = api_json_peek(&r->at);
+    if (ch != 't' && ch != 'f')
+        return wrong_type(r, "true or false");
+    *out = (struct api_bool){API_VALUE, ch == 't'};
+    api_json_skip(&r->at);
+    return 0;
+}
+
+static int read_inner(struct reader *r, const struct api_types_field *f, void *member)
 {
     struct api_object inner = {API_VALUE, kept(r, api_json_new(f->object, r->arena))};
     if (!inner.v)
         return full(r);
     memcpy(member, &inner, sizeof(inner));
-    return read_object(r, f->object, v, inner.v);
+    return read_object(r, f->object, inner.v);
 }
 
-static int read_value(struct reader *r, const struct api_types_field *f, const json_t *v,
-                      void *member)
+static int read_value(struct reader *r, const struct api_types_field *f, void *member)
 {
     struct api_text *text = member;
     struct api_int *number = member;
@@ -223,29 +277,26 @@ static int read_value(struct reader *r, const struct api_types_field *f, const j
     switch ((enum api_types_kind)f->kind) {
     case API_KIND_TEXT:
         text->is = API_VALUE;
-        return read_text(r, f, v, &text->v);
+        return read_text(r, f, &text->v);
     case API_KIND_INT:
         number->is = API_VALUE;
-        return read_int(r, f, v, &number->v);
+        return read_int(r, f, &number->v);
     case API_KIND_NUMBER:
-        return read_number(r, f, v, member);
+        return read_number(r, f, member);
     case API_KIND_BOOL:
-        if (!json_is_boolean(v))
-            return wrong_type(r, v, "true or false");
-        *(struct api_bool *)member = (struct api_bool){API_VALUE, json_is_true(v)};
-        return 0;
+        return read_bool(r, member);
     case API_KIND_ENUM:
-        e = read_word(r, f, v, &word.v);
+        e = read_word(r, f, &word.v);
         memcpy(member, &word, sizeof(word));
         return e;
     case API_KIND_OBJECT:
-        return read_inner(r, f, v, member);
+        return read_inner(r, f, member);
     case API_KIND_LIST:
-        return read_list(r, f, v, member);
+        return read_list(r, f, member);
     case API_KIND_MAP:
-        return read_map(r, f, v, member);
+        return read_map(r, f, member);
     case API_KIND_ANY:
-        return read_any(r, v, member);
+        return read_any(r, member);
     }
     return -EINVAL;
 }
@@ -269,140 +320,120 @@ static int unknown_key(struct reader *r, const struct api_types_object *o, const
                            "no such field: use %s", o->n_fields ? names : "none");
 }
 
-static int read_field(struct reader *r, const struct api_types_object *o, const char *key,
-                      const json_t *v, void *object)
+/* A word that a newer server knows and we do not: as if it were not there. */
+static bool may_skip(const struct reader *r, const struct api_types_field *f)
 {
-    const struct api_types_field *f = api_types_find(o, key, strlen(key));
-    if (!f)
-        return unknown_key(r, o, key);
-    void *member = api_types_at(object, f);
-    if (json_is_null(v)) {
+    struct api_json_cursor c = r->at;
+    if (!(r->flags & API_JSON_LENIENT) || f->kind != API_KIND_ENUM || api_json_peek(&c) != '"')
+        return false;
+    struct api_json_checker nobody = {.refusal = NULL};
+    char text[WORD_BYTES];
+    int word;
+    api_json_take_text(&c, text, sizeof(text));
+    return api_json_check_word(&nobody, f, text, &word) != 0;
+}
+
+static int read_field(struct reader *r, const struct api_types_field *f, void *member)
+{
+    if (api_json_peek(&r->at) == 'n') {
         enum api_is is = API_NULL;
         if (f->flags & API_FIELD_NULLABLE) {
             memcpy(member, &is, sizeof(is));
+            api_json_skip(&r->at);
             return 0;
         }
         /* Any JSON holds null as a value like others. */
         if (f->kind != API_KIND_ANY)
-            return wrong_type(r, v, "a value, or leave it out");
+            return wrong_type(r, "a value, or leave it out");
     }
     r->check.secret = f->flags & API_FIELD_WRITE_ONLY;
-    int e = read_value(r, f, v, member);
+    int e = read_value(r, f, member);
     r->check.secret = false;
     return e;
 }
 
-static bool given_or_optional(const json_t *json, const struct api_types_field *f)
+/* Most documents have their fields in the description's order: `next` is looked at first. */
+static const struct api_types_field *find(const struct api_types_object *o, const char *key,
+                                          size_t bytes, uint32_t *next)
 {
-    return !(f->flags & API_FIELD_REQUIRED) || json_object_get(json, f->name);
+    const struct api_types_field *f = *next < o->n_fields && !strcmp(o->fields[*next].name, key)
+                                          ? &o->fields[*next]
+                                          : api_types_find(o, key, bytes);
+    if (f)
+        *next = (uint32_t)(f - o->fields) + 1;
+    return f;
 }
 
-/* A word that a newer server knows and we do not: as if it were not there. */
-static bool may_skip(const struct reader *r, const struct api_types_object *o, const char *key,
-                     const json_t *v)
+/* A key and its value; `seen` has a bit for each field. */
+static int read_member(struct reader *r, const struct api_types_object *o, void *object,
+                       uint64_t *seen, uint32_t *next)
 {
-    const struct api_types_field *f = api_types_find(o, key, strlen(key));
-    if (!(r->flags & API_JSON_LENIENT) || !f || f->kind != API_KIND_ENUM || !json_is_string(v))
-        return false;
-    struct api_json_checker nobody = {.refusal = NULL};
-    int word;
-    return api_json_check_word(&nobody, f, json_string_value(v), &word) != 0;
+    char key[WORD_BYTES];
+    size_t bytes = api_json_take_key(&r->at, key, sizeof(key));
+    const struct api_types_field *f = find(o, key, bytes, next);
+    if (f && may_skip(r, f)) {
+        api_json_skip(&r->at);
+        return 0;
+    }
+    size_t before = api_json_place_key(&r->check.place, key), i = f ? (size_t)(f - o->fields) : 0;
+    uint64_t bit = UINT64_C(1) << i % 64;
+    int e = !f ? unknown_key(r, o, key) : seen[i / 64] & bit ? twice(r) : 0;
+    if (!f || e)
+        api_json_skip(&r->at);
+    else
+        e = read_field(r, f, api_types_at(object, f));
+    if (f)
+        seen[i / 64] |= bit;
+    api_json_place_pop(&r->check.place, before);
+    return e;
 }
 
-static int read_object(struct reader *r, const struct api_types_object *o, const json_t *json,
-                       void *object)
+static int read_object(struct reader *r, const struct api_types_object *o, void *object)
 {
-    if (!json_is_object(json))
-        return wrong_type(r, json, "an object");
-    const char *key;
-    json_t *v;
+    uint64_t seen[FIELDS_MAX / 64] = {0};
+    uint32_t next = 0;
     int e = 0;
-    json_object_foreach((json_t *)json, key, v)
-    {
+    if (o->n_fields > FIELDS_MAX)
+        return -EINVAL; /* the tables are ours */
+    if (api_json_peek(&r->at) != '{')
+        return wrong_type(r, "an object");
+    for (bool more = api_json_enter(&r->at); more; more = api_json_more(&r->at)) {
+        int one = read_member(r, o, object, seen, &next);
+        e = e ? e : one;
         if (r->full)
             return full(r);
-        if (may_skip(r, o, key, v))
-            continue;
-        size_t before = api_json_place_key(&r->check.place, key);
-        int one = read_field(r, o, key, v, object);
-        api_json_place_pop(&r->check.place, before);
-        e = e ? e : one;
     }
     for (uint32_t i = 0; i < o->n_fields && !(r->flags & API_JSON_LENIENT); i++)
-        if (!given_or_optional(json, &o->fields[i])) {
+        if (o->fields[i].flags & API_FIELD_REQUIRED && !(seen[i / 64] >> i % 64 & 1)) {
             int one = api_json_missing(&r->check, &o->fields[i]);
             e = e ? e : one;
         }
-    return r->full ? full(r) : e;
+    return e;
 }
 
-/* jansson recurses for each level and allocates a hundred bytes for each value, however short; this
- * looks at the punctuation outside of texts before it gets there. */
-static int scan(const char *text, size_t bytes, unsigned flags, struct api_refusal *refusal)
-{
-    unsigned depth = 0, values = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < bytes; i++) {
-        char ch = text[i];
-        if (quoted) {
-            if (ch == '\\')
-                i++;
-            else if (ch == '"')
-                quoted = false;
-        } else if (ch == '"') {
-            quoted = true;
-        } else if (ch == '{' || ch == '[') {
-            values++;
-            if (++depth > API_JSON_MAX_DEPTH)
-                return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_MALFORMED,
-                                       "the document nests over %d levels deep",
-                                       API_JSON_MAX_DEPTH);
-        } else if ((ch == '}' || ch == ']') && depth) {
-            depth--;
-        } else if (ch == ',') {
-            values++;
-        }
-    }
-    if (values > API_JSON_MAX_VALUES && !(flags & API_JSON_LENIENT))
-        return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
-                               "the document holds over %d values", API_JSON_MAX_VALUES);
-    return 0;
-}
-
-static int parse(const char *text, size_t bytes, unsigned flags, struct api_refusal *refusal,
-                 json_t **json)
+static int scan(const char *text, size_t bytes, struct api_refusal *refusal)
 {
     if (bytes > API_JSON_MAX_BYTES)
         return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
                                "the document has %zu bytes: at most %u are read", bytes,
                                API_JSON_MAX_BYTES);
-    int e = scan(text, bytes, flags, refusal);
-    if (e)
-        return e;
-    json_error_t je;
-    *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
-    if (!*json)
-        return api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_MALFORMED,
-                               "line %d, column %d is not JSON: %.160s", je.line, je.column,
-                               je.text);
-    return 0;
+    return api_json_scan(text, bytes, refusal);
 }
 
 int api_json_read(const struct api_types_object *o, const char *text, size_t bytes, unsigned flags,
                   struct api_arena *arena, void **out, struct api_refusal *refusal)
 {
-    json_t *json = NULL;
-    int e = parse(text, bytes, flags, refusal, &json);
+    int e = scan(text, bytes, refusal);
     if (e)
         return e;
     struct reader r = {.check = {.refusal = refusal,
                                  .code = API_PROBLEM_CODE_REQUEST_INVALID,
                                  .lenient = flags & API_JSON_LENIENT},
+                       .at = {text, text + bytes},
                        .arena = arena,
                        .flags = flags};
     void *object = kept(&r, api_json_new(o, arena));
-    e = object ? read_object(&r, o, json, object) : -ENOMEM;
-    json_decref(json);
+    e = object ? read_object(&r, o, object) : -ENOMEM;
     if (r.full) {
         api_problem_set(refusal, API_PROBLEM_CODE_REQUEST_TOO_LARGE,
                         "the document holds more than can be read at once: send less");

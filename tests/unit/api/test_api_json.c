@@ -169,7 +169,6 @@ static void what_is_no_json_is_said_to_be_none(void)
     static const char *const texts[] = {"",
                                         "{",
                                         "{\"a\":}",
-                                        "{\"name\":\"a\",\"name\":\"b\"}",
                                         "nul",
                                         "{} x",
                                         "{\"name\":\"\\u0000\"}",
@@ -189,6 +188,20 @@ static void what_is_no_json_is_said_to_be_none(void)
     }
 }
 
+static void nothing_is_given_twice(void)
+{
+    struct api_vm_create *c;
+    CHECK_EQ(
+        read_as(&api_types_vm_create, "{\"name\":\"a\",\"flavor\":\"f\",\"name\":\"b\"}", 0, &c),
+        -EINVAL);
+    CHECK(told("/name", "twice"));
+    CHECK_EQ(read_as(&api_types_vm_create,
+                     "{\"name\":\"a\",\"flavor\":\"f\",\"labels\":{\"x\":\"1\",\"\\u0078\":\"2\"}}",
+                     0, &c),
+             -EINVAL);
+    CHECK(told("/labels/x", "twice"));
+}
+
 static void deep_and_huge_documents_are_refused_before_they_are_parsed(void)
 {
     struct api_vm_create *c;
@@ -204,12 +217,6 @@ static void deep_and_huge_documents_are_refused_before_they_are_parsed(void)
     void *out;
     CHECK_EQ(api_json_read(&api_types_vm_create, huge, bytes, 0, &arena, &out, &refusal), -E2BIG);
     CHECK_EQ(refusal.code, API_PROBLEM_CODE_REQUEST_TOO_LARGE);
-    /* Short values cost far more memory than their bytes. */
-    for (size_t i = 0; i < bytes; i++)
-        huge[i] = "[,"[i > 0];
-    CHECK_EQ(api_json_read(&api_types_vm_create, huge, bytes - 1, 0, &arena, &out, &refusal),
-             -E2BIG);
-    CHECK(strstr(refusal.detail, "values") != NULL);
     free(huge);
 }
 
@@ -376,6 +383,7 @@ int main(void)
     TAP_RUN(bounds_are_taken_at_their_edges);
     TAP_RUN(lengths_count_characters_and_not_bytes);
     TAP_RUN(what_is_no_json_is_said_to_be_none);
+    TAP_RUN(nothing_is_given_twice);
     TAP_RUN(deep_and_huge_documents_are_refused_before_they_are_parsed);
     TAP_RUN(lists_have_a_least_and_a_most);
     TAP_RUN(an_arena_that_is_full_is_too_large_a_request);

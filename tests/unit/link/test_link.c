@@ -75,7 +75,7 @@ static void refuses_what_is_not_allowed_and_says_where(void)
         {LINK_AGENT, "{\"type\":\"hello\"", EINVAL, "not JSON"},
         {LINK_AGENT, "{\"type\":\"hello\"}", EINVAL, "/protocol"},
         {LINK_AGENT, "{\"type\":\"seen\",\"vms\":[{}]}", EINVAL, "/vms/0/id"},
-        {LINK_AGENT, "{\"type\":\"seen\",\"type\":\"bye\"}", EINVAL, "duplicate"},
+        {LINK_AGENT, "{\"type\":\"seen\",\"type\":\"bye\"}", EINVAL, "given twice"},
         {LINK_AGENT, "{\"type\":\"usage_ack\"}", EPERM, "not for an agent"},
         {LINK_SERVER, HELLO "}", EPERM, "not for a server"},
         {LINK_SERVER, "{\"type\":\"desired\",\"seq\":-1}", EINVAL, "/seq"},
