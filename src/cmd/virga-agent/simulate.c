@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,10 @@
 #include "cmd/virga-agent/agent.h"
 #include "link/link.h"
 
-#define QUEUE_BYTES (8u << 20)
-#define TELL_US     INT64_C(2000000)
-#define BYE_US      INT64_C(300000)
+#define QUEUE_BYTES  (8u << 20)
+#define TELL_US      INT64_C(2000000)
+#define BYE_US       INT64_C(300000)
+#define JOIN_AT_ONCE 8 /* each waits for the server most of the time */
 
 struct fleet {
     struct simulated_host_config config;
@@ -109,14 +111,58 @@ static int joined_identity(const struct agent_options *o, unsigned i, struct hos
     return ret ? ret : host_identity_load(dir, who, err);
 }
 
-static int add_host(struct fleet *f, const struct agent_options *o, unsigned i, struct err *err)
+struct joins {
+    const struct agent_options *options;
+    struct host_identity *who; /* of each host */
+    atomic_uint next;
+    pthread_mutex_t lock;
+    int failed; /* the first one, and why: under the lock */
+    struct err *err;
+};
+
+static void *join_some(void *arg)
+{
+    struct joins *j = arg;
+    struct err err = {0};
+    unsigned i;
+    while ((i = atomic_fetch_add(&j->next, 1)) < j->options->simulate) {
+        int ret = joined_identity(j->options, i, &j->who[i], &err);
+        if (!ret)
+            continue;
+        atomic_store(&j->next, j->options->simulate);
+        pthread_mutex_lock(&j->lock);
+        if (!j->failed) {
+            j->failed = ret;
+            *j->err = err;
+            err_wrap(j->err, "host %u", i);
+        }
+        pthread_mutex_unlock(&j->lock);
+    }
+    return NULL;
+}
+
+static int join_all(const struct agent_options *o, struct host_identity *who, struct err *err)
+{
+    struct joins j = {.options = o, .who = who, .err = err, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[JOIN_AT_ONCE];
+    unsigned n = 0;
+    while (n < JOIN_AT_ONCE && !pthread_create(&threads[n], NULL, join_some, &j))
+        n++;
+    if (!n)
+        join_some(&j);
+    while (n)
+        pthread_join(threads[--n], NULL);
+    return j.failed;
+}
+
+/* `joined` NULL: nobody has joined. */
+static int add_host(struct fleet *f, const struct agent_options *o, unsigned i,
+                    const struct host_identity *joined, struct err *err)
 {
     struct host_identity who;
     struct web_client *client = f->n_clients ? f->clients[0] : NULL;
-    if (getenv("VIRGA_JOIN_SECRET")) {
-        int ret = joined_identity(o, i, &who, err);
-        if (ret)
-            return err_wrap(err, "host %u", i);
+    if (joined) {
+        who = *joined;
         client = make_client(f, who.authority_path, who.cert_path, who.cert_path, err);
     } else {
         made_up_id(i, who.id);
@@ -131,14 +177,27 @@ static int add_host(struct fleet *f, const struct agent_options *o, unsigned i, 
     return 0;
 }
 
+static int add_hosts(struct fleet *f, const struct agent_options *o, struct err *err)
+{
+    struct host_identity *who = NULL;
+    int ret = 0;
+    if (getenv("VIRGA_JOIN_SECRET")) {
+        who = calloc(o->simulate, sizeof(*who));
+        ret = who ? join_all(o, who, err)
+                  : err_set(err, ENOMEM, "no memory for %u hosts", o->simulate);
+    }
+    for (unsigned i = 0; i < o->simulate && !ret; i++)
+        ret = add_host(f, o, i, who ? &who[i] : NULL, err);
+    free(who);
+    return ret;
+}
+
 static int run(struct fleet *f, const struct agent_options *o, struct err *err)
 {
     pthread_t waiter;
-    int ret = 0;
     if (mkdir(o->state_dir, 0700) < 0 && errno != EEXIST)
         return err_sys(err, errno, "could not make the directory %s", o->state_dir);
-    for (unsigned i = 0; i < o->simulate && !ret; i++)
-        ret = add_host(f, o, i, err);
+    int ret = add_hosts(f, o, err);
     if (ret)
         return ret;
     f->stop.run = stop;
