@@ -6,9 +6,10 @@
 #include "base/util.h"
 #include "conform_program.h"
 
-#define MXCSR_MASKS 0x1f80
-#define FCW_INIT    0x37f
-#define SYSTEM_CALL 0x80 /* the vector of Linux's */
+#define MXCSR_MASKS  0x1f80
+#define FCW_INIT     0x37f
+#define SYSTEM_CALL  0x80 /* the vector of Linux's */
+#define NO_EXCEPTION 22   /* the first vector below 32 that is none */
 
 /* Of instructions that have registers of the width of the mode. */
 static void emit_rex_w(struct program *p)
@@ -105,8 +106,9 @@ static void emit_forbidden(struct program *p)
     end_maybe(p, from);
 }
 
-/* INT n: 3 and 4 are for users, the others do not exist for them. INT1 is left out: where a
- * hypervisor takes #DB, its rip is that of a fault. */
+/* INT n: 3 and 4 are for users, the others do not exist for them. Left out are INT1 (where a
+ * hypervisor takes #DB, its rip is that of a fault) and the vectors that no exception has yet: KVM
+ * without VT-x or AMD-V takes some of them (23, 25 to 27) for itself. */
 static void emit_interrupt(struct program *p)
 {
     struct conform_rng *rng = p->rng;
@@ -116,6 +118,8 @@ static void emit_interrupt(struct program *p)
         vector = (uint8_t)(2 + conform_below(rng, 4));
     if (vector == SYSTEM_CALL)
         vector++;
+    if (vector >= NO_EXCEPTION && vector < 32)
+        vector += 32 - NO_EXCEPTION;
     if (conform_chance(rng, 30))
         EMIT(p, program_wide(p) ? 0xcc : 0xce); /* int3, into */
     else
