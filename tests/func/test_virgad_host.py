@@ -7,22 +7,13 @@ import tempfile
 import threading
 import time
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.agent import Agent
 from virgatest.cloud import Cloud
 from virgatest.described import DescribedCloud
 from virgatest.pg import Postgres
 
 LEASE_S = 20
-
-
-def until(what, why, timeout=60):
-    """Waits for something that nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not (got := what()):
-        check(time.monotonic() < deadline, why)
-        time.sleep(0.05)
-    return got
 
 
 def status(cloud, agent):

@@ -8,10 +8,10 @@ import shutil
 import ssl
 import subprocess
 
-from virgatest import case, check, check_eq, main, skip
+from virgatest import case, check, check_eq, main, skip, until
 from virgatest.cloud import DESCRIPTION, Cloud
 from virgatest.disks import make_disk
-from virgatest.hosts import Host, until
+from virgatest.hosts import Host
 
 CONTENT = os.urandom(1 << 20) * 24  # raw: no host finds anything in it
 PART = 8 << 20
@@ -40,11 +40,11 @@ def upload(cloud, name, content):
 def cloud_of_two():
     """A server and two hosts, neither of which knows its folders. The first one has the image `i`."""
     with Cloud() as cloud, Host(cloud, "one") as one:
-        until("the first host has a pool", lambda: pool_gib(cloud))
+        until(lambda: pool_gib(cloud), "the first host has a pool")
         op = cloud.wait(upload(cloud, "i", CONTENT))
         check_eq(op["state"], "done", f"{op}; {one.said()[-2000:]}")
         with Host(cloud, "two") as two:
-            until("the second host is up", two.up)
+            until(two.up, "the second host is up")
             flavor(cloud)
             yield cloud, one, two
 
@@ -85,7 +85,7 @@ def a_vm_of_an_uploaded_image_runs_on_a_host_that_did_not_import_it():
     if not shutil.which("mke2fs", path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
         skip("mke2fs is needed")
     with Cloud() as cloud, Host(cloud, "one") as one:
-        until("the first host has a pool", lambda: pool_gib(cloud))
+        until(lambda: pool_gib(cloud), "the first host has a pool")
         raw = f"{cloud.state}/disk.img"
         make_disk(raw, "echo there; sleep 100", GRUB_CFG)
         with open(raw, "rb") as f:
@@ -93,7 +93,7 @@ def a_vm_of_an_uploaded_image_runs_on_a_host_that_did_not_import_it():
         check_eq(cloud.wait(upload(cloud, "i", content))["state"], "done", "uploaded")
         check(has(one, content), "the first host has it")
         with Host(cloud, "two") as two:
-            until("the second host is up", two.up)
+            until(two.up, "the second host is up")
             flavor(cloud)
             op = cloud.wait(vm_on(cloud, "two", start=True), 150)
             check_eq(op["state"], "done", f"{op}; {two.said()[-2000:]}; {cloud.logged()[-2000:]}")
@@ -139,10 +139,10 @@ def only_a_host_that_was_told_to_have_it_gets_it():
         except (OSError, ssl.SSLError):
             pass
         one.kill()
-        until("the host is lost", lambda: cloud.get("/hosts/one").body["status"]["state"] == "unreachable")
+        until(lambda: cloud.get("/hosts/one").body["status"]["state"] == "unreachable", "the host is lost")
         fenced = cloud.post("/hosts/one/fence", {"confirmed": True})
         check(fenced.status in (200, 202), f"{fenced}")
-        until("the host is fenced", lambda: cloud.get("/hosts/one").body["status"]["state"] == "fenced")
+        until(lambda: cloud.get("/hosts/one").body["status"]["state"] == "fenced", "the host is fenced")
         refused(one.ask(path), 403, "fenced")
 
 
@@ -156,7 +156,7 @@ def a_fetch_goes_on_when_its_server_was_killed():
         two.gate.cut()
         two.gate.release()
         cloud.start()
-        until("it is made", lambda: disk(cloud) == "attached")
+        until(lambda: disk(cloud) == "attached", "it is made")
         check(has(two), "whole")
         logged = cloud.logged()
         begins = [int(line.split("from=")[1].split()[0]) for line in logged.splitlines() if "fetches an image" in line and two.id in line]
@@ -174,7 +174,7 @@ def a_fetch_begins_again_when_its_agent_was_killed():
         two.gate.cut()
         two.gate.release()
         two.start()
-        until("it is made", lambda: disk(cloud) == "attached")
+        until(lambda: disk(cloud) == "attached", "it is made")
         check(has(two), "whole")
         check_eq(os.listdir(f"{two.state}/incoming") if os.path.isdir(f"{two.state}/incoming") else [], [], "nothing is left of the first attempt")
 
@@ -203,17 +203,17 @@ def a_server_without_the_file_says_so():
         check("servers that share" in op["problem"]["detail"], f"the host says why: {op}")
         os.rename(file + ".away", file)
         check_eq(cloud.wait(vm_on(cloud, "two", "w"))["state"], "done", "another VM makes the host try again")
-        until("it has its disk", lambda: disk(cloud, "w") == "attached")
+        until(lambda: disk(cloud, "w") == "attached", "it has its disk")
 
 
 @case
 def a_deleted_image_goes_from_all_hosts():
     with cloud_of_two() as (cloud, one, two):
         check_eq(cloud.wait(vm_on(cloud, "two"))["state"], "done", "a VM")
-        until("it has its disk", lambda: disk(cloud) == "attached")
+        until(lambda: disk(cloud) == "attached", "it has its disk")
         check(has(one) and has(two), "both have the image")
         check_eq(cloud.wait(cloud.delete("/vms/v?purge=true"))["state"], "done", "the VM is deleted")
-        until("its disk too", lambda: not cloud.get("/volumes").body["items"])
+        until(lambda: not cloud.get("/volumes").body["items"], "its disk too")
         check_eq(cloud.wait(cloud.delete("/images/i"))["state"], "done", "the image too")
         check(not has(one) and not has(two), "nobody has it")
 

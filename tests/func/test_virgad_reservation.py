@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.agent import Agent
 from virgatest.cloud import Cloud
 from virgatest.described import DescribedCloud
@@ -19,15 +19,6 @@ PER_HOST = 3 # VMs of the flavor "big" that an agent's host holds: 14336 MiB of 
 BIG = {"name": "big", "vcpus": 1, "memory_mib": 4096}
 POINTS = ("server_txn.commit.begin", "server_txn.commit.stored", "server_txn.commit.published", "server_txn.commit.answered")
 SETTLING = ("server_reservation.settle.begin", "server_reservation.settle.done")
-
-
-def until(what, why, timeout=60):
-    """Waits for something that nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not (got := what()):
-        check(time.monotonic() < deadline, why)
-        time.sleep(0.05)
-    return got
 
 
 def is_up(cloud, agent):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """A store that is full or gone: 503 that says when to come again, reads go on, and it recovers by itself."""
 import resource
-import time
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.cloud import Cloud
 from virgatest.pg import Postgres
 
@@ -13,16 +12,6 @@ SMALL = {"vcpus": 1, "memory_mib": 256}
 def flavor(cloud, name, timeout=60, **kw):
     """Asks for one."""
     return cloud.post("/flavors", dict(SMALL, name=name, **kw), headers={"Idempotency-Key": name}, timeout=timeout)
-
-
-def until(what, probe):
-    """Waits for the event."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if probe():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within a minute")
 
 
 def refused(answer, what):
@@ -62,9 +51,9 @@ def a_full_disk_is_a_503_until_there_is_room():
         health = cloud.get("/health")
         check_eq((health.status, health.body["store"]), (503, "gone"), "health says so")
         limit(cloud, resource.RLIM_INFINITY)
-        until("it recovers by itself", lambda: cloud.get("/health").status == 200)
+        until(lambda: cloud.get("/health").status == 200, "it recovers by itself")
         for name in (unsure, "again"):
-            until(f"{name} is done", lambda n=name: flavor(cloud, n, labels=text).status == 201)
+            until(lambda n=name: flavor(cloud, n, labels=text).status == 201, f"{name} is done")
         cloud.kill()
         cloud.start()
         for name in taken[-50:] + [unsure, "again"]:
@@ -82,7 +71,7 @@ def a_database_that_is_gone_is_a_503_until_it_is_back():
         check_eq(cloud.get("/flavors/while").status, 404, "nothing came of it")
         refused(cloud.get("/audit"), "what has to be read from it")
         pg.start()
-        until("it recovers by itself", lambda: cloud.get("/health").status == 200)
+        until(lambda: cloud.get("/health").status == 200, "it recovers by itself")
         check_eq(flavor(cloud, "while").status, 201, "the same request, again")
         check_eq(cloud.get("/audit").status, 200, "and what has to be read from it")
         check_eq(cloud.stop(), 0, "it ends cleanly")

@@ -7,7 +7,7 @@ import sqlite3
 import time
 import uuid
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.cloud import DESCRIPTION, TOP, Cloud
 from virgatest.ws import WebSocket
 
@@ -30,16 +30,6 @@ def edit(cloud, *statements):
         for sql, *parameters in statements:
             db.execute(sql, *parameters)
     db.close()
-
-
-def until(what, probe):
-    """Waits for the event."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if probe():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within a minute")
 
 
 @case
@@ -66,7 +56,7 @@ def health_and_the_description_are_for_everybody():
         cloud.token = None
         health = described(cloud, "/health", "Health").body
         check_eq((health["healthy"], health["store"]), (True, "ok"), "well")
-        until("it leads", lambda: cloud.get("/health").body["leader"])
+        until(lambda: cloud.get("/health").body["leader"], "it leads")
         for _ in range(2):
             answer = cloud.get("/openapi.json")
             check_eq((answer.status, answer.body["openapi"]), (200, DESCRIPTION.document["openapi"]), "the description")
@@ -106,7 +96,7 @@ def what_is_old_goes():
              ("UPDATE keys SET expires_ms = 1 WHERE key = 'old'",))
         cloud.start()
         left = [str(operations[2][0]), str(operations[3][0])]
-        until("old operations go", lambda: sorted(o["id"] for o in cloud.get("/operations").body["items"]) == sorted(left))
+        until(lambda: sorted(o["id"] for o in cloud.get("/operations").body["items"]) == sorted(left), "old operations go")
         check_eq(cloud.get("/events?after=1", headers={"Virga-Project": "*"}).code, "events.too_old", "old events are gone")
         with WebSocket(cloud.port, "/v1/events/stream?after=1", headers={"Authorization": f"Bearer {cloud.token}", "Virga-Project": "*"}) as ws:
             check_eq((ws.receive(), ws.status), (None, 4410), "a stream says so too")

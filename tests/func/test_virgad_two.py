@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.agent import Agent
 from virgatest.cloud import Cloud
 from virgatest.pg import Postgres
@@ -192,14 +192,6 @@ def check_same(one, other, when):
     """Both servers show the same."""
     a, b = shown(one), shown(other)
     check_eq({k: b[k] for k in b if a[k] != b[k]}, {k: a[k] for k in a if a[k] != b[k]}, f"what differs {when}")
-
-
-def until(condition, why):
-    """Waits for what is seen from outside only."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        check(time.monotonic() < deadline, why)
-        time.sleep(0.05)
 
 
 def make_vm(cloud, name):

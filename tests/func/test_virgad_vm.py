@@ -4,25 +4,15 @@ import json
 import os
 import re
 import subprocess
-import time
 import types
 
-from virgatest import case, check, check_eq, main
+from virgatest import case, check, check_eq, main, until
 from virgatest.agent import Agent
 from virgatest.cloud import DESCRIPTION, TOP, Cloud
 from virgatest.vm import program
 from virgatest.ws import Refused, WebSocket
 
 SMALL = {"name": "vm", "flavor": "tiny", "image": "image"}
-
-
-def until(what, why, timeout=60):
-    """Waits for something that nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not (got := what()):
-        check(time.monotonic() < deadline, why)
-        time.sleep(0.05)
-    return got
 
 
 def with_image(cloud, agent):
@@ -71,6 +61,23 @@ def a_vm_lives_and_ends():
         check_eq(state(cloud), "gone", "it is gone")
         agent.wait(lambda: shown["id"] in agent.gone, "the agent may forget it")
         until(lambda: not cloud.get("/volumes").body["items"], f"its disks too: {cloud.get('/volumes')}")
+
+
+@case
+def what_a_host_has_said_comes_back_to_it_in_few_messages():
+    """That its VMs run, and that their disks are there, in one a second; what a user wants at once."""
+    with Cloud() as cloud, Agent(cloud, "one", cpus=64, memory_mib=65536) as agent:
+        with_image(cloud, agent)
+        made = cloud.post("/vm-batches", {"vms": [dict(SMALL, name=f"vm{i}") for i in range(40)]})
+        check_eq(made.status, 202, f"a batch: {made}")
+        ids = {vm["vm"] for vm in made.body["vms"]}
+        agent.wait(lambda: all(agent.vms.get(vm, {"disks": [{}]})["disks"][0].get("existing") for vm in ids),
+                   "the host is told that the disks are there")
+        told = [m for m in agent.said if m["type"] == "desired" and any(vm["disks"][0].get("existing") for vm in m.get("vms", []))]
+        check(len(told) <= 10, f"{len(told)} messages of 40 VMs that came up")
+        done(cloud, cloud.post("/vms/vm7/stop"))
+        done(cloud, cloud.delete("/vms/vm8?purge=true"))
+        check_eq((state(cloud, "vm7"), state(cloud, "vm8"), state(cloud, "vm9")), ("stopped", "gone", "running"), "what a user wants")
 
 
 def devices(want):

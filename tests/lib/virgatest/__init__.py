@@ -1,5 +1,5 @@
 """What tests that start programs share: see tests/README.md."""
-from .tap import SkipCase, case, check, check_eq, main, report, skip  # noqa: F401
+from .tap import SkipCase, case, check, check_eq, main, report, skip, until  # noqa: F401
 from .gdb import Gdb  # noqa: F401
 from .host import tap_interface  # noqa: F401
 from .scripts import WORK, rings_check  # noqa: F401

@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import tempfile
 import threading
-import time
 
 from .hostcloud import monitors
 from .tap import SkipCase, check, check_eq
@@ -174,12 +173,3 @@ class Host:
             except ProcessLookupError:
                 pass
         shutil.rmtree(self.dir, ignore_errors=True)
-
-
-def until(what, condition, limit_s=90):
-    """Waits for what is seen from outside only."""
-    deadline = time.monotonic() + limit_s
-    while not (found := condition()):
-        check(time.monotonic() < deadline, f"not in {limit_s} s: {what}")
-        time.sleep(0.05)
-    return found

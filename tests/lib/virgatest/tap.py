@@ -41,6 +41,15 @@ def check_eq(actual, expected, text=""):
         raise AssertionError(f"{text or 'value'} is {actual!r}, expected {expected!r}")
 
 
+def until(condition, what, limit_s=90):
+    """Waits for what is seen from outside only; returns what the condition did."""
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        check(time.monotonic() < deadline, f"not in {limit_s} s: {what}")
+        time.sleep(0.05)
+    return found
+
+
 def report(ok, name, reason=None):
     """Prints one result; for results that a guest reported. reason makes it a skip."""
     _state["number"] += 1
