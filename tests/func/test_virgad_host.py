@@ -27,6 +27,7 @@ def a_host_shows_when_it_was_last_heard_of():
     with DescribedCloud() as cloud, Agent(cloud, "h") as agent:
         until(lambda: status(cloud, agent)["state"] == "up", "it is up")
         until(lambda: "seen_at" in status(cloud, agent), "it was heard of")
+        until(lambda: [p for p in cloud.get("/pools").body["items"] if p["status"]["state"] == "online"], "its inventory is written")
         written = cloud.get("/hosts").headers["virga-seq"]
         for number in range(1, 4):
             before = status(cloud, agent)["seen_at"]
