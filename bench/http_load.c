@@ -22,6 +22,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -167,6 +168,20 @@ static unsigned busy(void)
     return n;
 }
 
+/* Until the next request is due, asleep: the server has the same cores. */
+static int wait_events(int epoll, struct epoll_event *events, int most, int64_t begin_ns)
+{
+    int64_t left = 100000000;
+    if (o.rate > 0)
+        left = MIN(left, begin_ns + (int64_t)((double)sent * 1e9 / o.rate) - clock_now_ns());
+    if (left <= 0 && busy() < o.conns)
+        left = 0;
+    else if (left <= 0) /* late, with every connection waiting for its answer */
+        left = 100000000;
+    struct timespec wait = {left / 1000000000, left % 1000000000};
+    return epoll_pwait2(epoll, events, most, &wait, NULL);
+}
+
 static int by_value(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;
@@ -177,6 +192,7 @@ static void run(void)
 {
     struct epoll_event events[256];
     int epoll = epoll_create1(EPOLL_CLOEXEC);
+    prctl(PR_SET_TIMERSLACK, 1UL);
     for (unsigned i = 0; i < o.conns; i++) {
         struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
         conns[i].fd = dial();
@@ -187,7 +203,7 @@ static void run(void)
     int64_t begin_ns = clock_now_ns();
     while (more(begin_ns, clock_now_ns()) || busy()) {
         send_due(begin_ns);
-        int n = epoll_wait(epoll, events, ARRAY_LEN(events), o.rate > 0 ? 0 : 100);
+        int n = wait_events(epoll, events, ARRAY_LEN(events), begin_ns);
         for (int i = 0; i < n; i++)
             receive(&conns[events[i].data.u32]);
     }

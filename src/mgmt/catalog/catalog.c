@@ -72,27 +72,37 @@ static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
     return h;
 }
 
-static uint64_t hash_id(unsigned salt, const struct store_id *id)
+static uint32_t hash_id(unsigned salt, const struct store_id *id)
 {
     uint64_t h = hash_bytes(UINT64_C(0xcbf29ce484222325) ^ salt, id, sizeof(*id));
-    return h ^ h >> 29;
+    return (uint32_t)(h ^ h >> 32);
 }
 
-static uint64_t hash_name(unsigned kind, const struct store_id *project, const char *name)
+static uint32_t hash_name(unsigned kind, const struct store_id *project, const char *name)
 {
-    uint64_t h = hash_bytes(hash_id(kind, project), name, strlen(name));
-    return h ^ h >> 29;
+    uint64_t h = UINT64_C(0xcbf29ce484222325) ^ kind;
+    h = hash_bytes(hash_bytes(h, project, sizeof(*project)), name, strlen(name));
+    return (uint32_t)(h ^ h >> 32);
 }
 
-static struct catalog_slot **id_bucket(const struct catalog *c, unsigned kind,
-                                       const struct store_id *id)
+static struct catalog_slot **bucket(const struct catalog *c, struct catalog_slot **table,
+                                    uint32_t hash)
 {
-    return &c->by_id[hash_id(kind, id) & (c->n_buckets - 1)];
+    return &table[hash & (c->n_buckets - 1)];
 }
 
-static struct catalog_slot **name_bucket(const struct catalog *c, const struct catalog_object *v)
+static void link_id(struct catalog *c, struct catalog_slot *slot)
 {
-    return &c->by_name[hash_name(v->kind, &v->project, v->name) & (c->n_buckets - 1)];
+    struct catalog_slot **b = bucket(c, c->by_id, slot->id_hash);
+    slot->next_by_id = *b;
+    *b = slot;
+}
+
+static void link_name(struct catalog *c, struct catalog_slot *slot)
+{
+    struct catalog_slot **b = bucket(c, c->by_name, slot->name_hash);
+    slot->next_by_name = *b;
+    *b = slot;
 }
 
 /* Without memory the tables stay as they are, and chains grow. */
@@ -114,12 +124,8 @@ static void grow(struct catalog *c)
     for (size_t i = 0; i < old_n; i++)
         for (struct catalog_slot *slot = old[i], *next; slot; slot = next) {
             next = slot->next_by_id;
-            struct catalog_slot **b = id_bucket(c, slot->now->kind, &slot->now->id);
-            slot->next_by_id = *b;
-            *b = slot;
-            b = name_bucket(c, slot->now);
-            slot->next_by_name = *b;
-            *b = slot;
+            link_id(c, slot);
+            link_name(c, slot);
         }
     free(old);
 }
@@ -195,18 +201,11 @@ static void list_drop(struct catalog *c, unsigned role, const struct store_id *o
 
 static void unlink_name(struct catalog *c, struct catalog_slot *slot)
 {
-    struct catalog_slot **at = name_bucket(c, slot->now);
+    struct catalog_slot **at = bucket(c, c->by_name, slot->name_hash);
     while (*at && *at != slot)
         at = &(*at)->next_by_name;
     if (*at)
         *at = slot->next_by_name;
-}
-
-static void link_name(struct catalog *c, struct catalog_slot *slot)
-{
-    struct catalog_slot **b = name_bucket(c, slot->now);
-    slot->next_by_name = *b;
-    *b = slot;
 }
 
 static struct catalog_slot *publish_new(struct catalog *c, struct catalog_object *v)
@@ -227,9 +226,9 @@ static struct catalog_slot *publish_new(struct catalog *c, struct catalog_object
     }
     if (c->n_slots >= c->n_buckets)
         grow(c);
-    struct catalog_slot **b = id_bucket(c, v->kind, &v->id);
-    slot->next_by_id = *b;
-    *b = slot;
+    slot->id_hash = hash_id(v->kind, &v->id);
+    slot->name_hash = hash_name(v->kind, &v->project, v->name);
+    link_id(c, slot);
     link_name(c, slot);
     c->n_slots++;
     return slot;
@@ -242,9 +241,13 @@ static void publish_next(struct catalog *c, struct catalog_slot *slot, struct ca
     bool moved = memcmp(&old_parent, &parent, sizeof(parent)) != 0;
     if (moved && !catalog_id_is_zero(&old_parent))
         list_drop(c, LIST_PARENT, &old_parent, slot->now);
-    unlink_name(c, slot);
+    uint32_t hash = hash_name(v->kind, &v->project, v->name);
+    if (hash != slot->name_hash) {
+        unlink_name(c, slot);
+        slot->name_hash = hash;
+        link_name(c, slot);
+    }
     slot->now = v;
-    link_name(c, slot);
     if (moved && !catalog_id_is_zero(&parent))
         (void)list_add(c, LIST_PARENT, &parent, slot);
 }
@@ -288,7 +291,7 @@ void catalog_remove(struct catalog *c, enum catalog_kind kind, const struct stor
     if (!catalog_id_is_zero(&parent))
         list_drop(c, LIST_PARENT, &parent, v);
     unlink_name(c, slot);
-    for (at = id_bucket(c, kind, id); *at != slot;)
+    for (at = bucket(c, c->by_id, slot->id_hash); *at != slot;)
         at = &(*at)->next_by_id;
     *at = slot->next_by_id;
     c->n_slots--;
@@ -301,8 +304,10 @@ void catalog_remove(struct catalog *c, enum catalog_kind kind, const struct stor
 struct catalog_slot *catalog_find(const struct catalog *c, enum catalog_kind kind,
                                   const struct store_id *id)
 {
-    struct catalog_slot *slot = *id_bucket(c, kind, id);
-    while (slot && (slot->now->kind != kind || memcmp(&slot->now->id, id, sizeof(*id)) != 0))
+    uint32_t hash = hash_id(kind, id);
+    struct catalog_slot *slot = *bucket(c, c->by_id, hash);
+    while (slot && (slot->id_hash != hash || slot->now->kind != kind ||
+                    memcmp(&slot->now->id, id, sizeof(*id)) != 0))
         slot = slot->next_by_id;
     return slot;
 }
@@ -323,8 +328,10 @@ struct catalog_slot *catalog_find_text(const struct catalog *c, enum catalog_kin
         if (slot)
             return slot;
     }
-    struct catalog_slot *slot = c->by_name[hash_name(kind, project, ref) & (c->n_buckets - 1)];
-    while (slot && (slot->now->kind != kind || strcmp(slot->now->name, ref) != 0 ||
+    uint32_t hash = hash_name(kind, project, ref);
+    struct catalog_slot *slot = *bucket(c, c->by_name, hash);
+    while (slot && (slot->name_hash != hash || slot->now->kind != kind ||
+                    strcmp(slot->now->name, ref) != 0 ||
                     memcmp(&slot->now->project, project, sizeof(*project)) != 0))
         slot = slot->next_by_name;
     return slot;

@@ -135,6 +135,7 @@ struct catalog_slot {
     void *aux;    /* whatever the server keeps of it */
     /* The catalog's own. */
     struct catalog_slot *next_by_id, *next_by_name;
+    uint32_t id_hash, name_hash; /* kept: to grow is to look at slots, and at no object */
 };
 
 /* Slots in the order of their ids. Borrowed until the catalog changes. */

@@ -25,6 +25,7 @@ static void close_sqlite(struct store *s)
     store_sqlite_disconnect(&q->db, q->stmts, STMT_COUNT); /* the last: checkpoints, ends the log */
     store_sqlite_hot_free(q);
     pthread_mutex_destroy(&q->writing);
+    pthread_mutex_destroy(&q->turn);
     pthread_mutex_destroy(&q->reading);
     pthread_mutex_destroy(&q->checkpoint_lock);
     pthread_cond_destroy(&q->checkpoint_work);
@@ -148,6 +149,7 @@ struct store *store_sqlite_open(const char *path, const struct store_sqlite_opti
     sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     store_init(&q->store, &sqlite_ops, config, GROUP_BEST);
+    pthread_mutex_init(&q->turn, NULL);
     pthread_mutex_init(&q->writing, NULL);
     pthread_mutex_init(&q->reading, NULL);
     pthread_mutex_init(&q->checkpoint_lock, NULL);
@@ -159,7 +161,7 @@ struct store *store_sqlite_open(const char *path, const struct store_sqlite_opti
         q->options.wal_bytes = WAL_BYTES_DEFAULT;
     q->options.wal_bytes = MAX(q->options.wal_bytes, WAL_BYTES_MIN);
     if (!q->options.checkpoint_pages)
-        q->options.checkpoint_pages = (unsigned)(q->options.wal_bytes / FRAME_BYTES / 2);
+        q->options.checkpoint_pages = (unsigned)(q->options.wal_bytes / FRAME_BYTES / 4 * 3);
     q->path = strdup(path);
     if (!q->path || asprintf(&q->wal_path, "%s-wal", path) < 0) {
         q->wal_path = NULL;

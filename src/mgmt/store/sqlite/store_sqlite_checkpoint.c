@@ -3,7 +3,8 @@
  * Commits append to the log meanwhile, so a checkpoint never catches up by itself and the log would
  * grow for ever. Hence two steps: as often as it helps, a passive checkpoint beside the commits;
  * then, with little left, one that holds the commits off (`writing`) until the log is empty and can
- * begin anew. The first takes the time of writing the pages, the second some milliseconds.
+ * begin anew. The first takes the time of writing the pages; what the second takes every commit
+ * waits for, so the first is done again and again until what is left comes from the last one.
  *
  * The log is as large as it gets from the start: here an append with fdatasync costs many times an
  * overwrite, because the file system must commit the new size too. */
@@ -16,8 +17,8 @@
 #include "base/util.h"
 #include "mgmt/store/sqlite/store_sqlite_internal.h"
 
-#define PASSIVE_ROUNDS_MAX 4
-#define LITTLE_LEFT_PAGES  512
+#define PASSIVE_ROUNDS_MAX 12
+#define LITTLE_LEFT_PAGES  96
 
 /* Zeroes after the frames are no frames: recovery stops at the first that has no valid checksum.
  * A failure only costs speed. */
@@ -65,7 +66,7 @@ static void checkpoint(struct store_sqlite *q)
         if (in_log - moved < LITTLE_LEFT_PAGES || moved - before < LITTLE_LEFT_PAGES)
             break;
     }
-    pthread_mutex_lock(&q->writing);
+    store_sqlite_lock(q);
     sqlite3_wal_checkpoint_v2(q->checkpoint_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
     pthread_mutex_unlock(&q->writing);
 }

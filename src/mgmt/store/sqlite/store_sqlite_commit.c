@@ -121,7 +121,7 @@ static int commit_group(struct store_sqlite *q, struct store_txn **txns, unsigne
 int store_sqlite_commit(struct store *s, struct store_txn **txns, unsigned n, struct err *err)
 {
     struct store_sqlite *q = (struct store_sqlite *)s;
-    pthread_mutex_lock(&q->writing);
+    store_sqlite_lock(q);
     struct store_sqlite_state before = q->state;
     int r = commit_group(q, txns, n, err);
     if (r)
@@ -134,7 +134,7 @@ int store_sqlite_commit(struct store *s, struct store_txn **txns, unsigned n, st
 int store_sqlite_resolve(struct store *s, struct store_txn **txns, unsigned n, struct err *err)
 {
     struct store_sqlite *q = (struct store_sqlite *)s;
-    pthread_mutex_lock(&q->writing);
+    store_sqlite_lock(q);
     int r = q->must_repair ? repair(q, err) : 0;
     pthread_mutex_unlock(&q->writing);
     return r ? r : -EAGAIN;

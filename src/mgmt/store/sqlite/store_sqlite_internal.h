@@ -103,7 +103,7 @@ struct store_sqlite {
     int lock_fd;
 
     /* The commit thread's, and the checkpoint thread's last step: under `writing`. */
-    pthread_mutex_t writing;
+    pthread_mutex_t turn, writing;
     sqlite3 *db;
     sqlite3_stmt *stmts[STMT_COUNT];
     struct store_sqlite_state state;
@@ -126,6 +126,15 @@ struct store_sqlite {
     pthread_cond_t checkpoint_work;
     bool checkpoint_wanted, checkpoint_closing;
 };
+
+/* Locks `writing`, in the order in which it was asked for: a thread that locks it again and again
+ * leaves no moment in which another one is quick enough. */
+static inline void store_sqlite_lock(struct store_sqlite *q)
+{
+    pthread_mutex_lock(&q->turn);
+    pthread_mutex_lock(&q->writing);
+    pthread_mutex_unlock(&q->turn);
+}
 
 /* store_sqlite_log.c; the caller holds `writing` */
 void store_sqlite_log_committed(struct store_sqlite *q, int pages);
