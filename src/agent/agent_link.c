@@ -213,7 +213,7 @@ struct agent_link *agent_link_create(const struct agent_link_config *config, str
         free(l);
         return NULL;
     }
-    web_timer_arm(l->timer, 0);
+    web_timer_arm(l->timer, (int64_t)config->first_dial_ms * 1000);
     return l;
 }
 

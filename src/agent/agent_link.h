@@ -36,6 +36,7 @@ struct agent_link_config {
     struct web_client *client; /* see agent_link_use() */
     const char *host;          /* copied */
     uint16_t port;
+    unsigned first_dial_ms; /* when it begins to dial; 0: at once */
     const struct agent_link_ops *ops;
     void *opaque;
 };

@@ -487,6 +487,7 @@ struct simulated_host *simulated_host_create(const struct simulated_host_config 
                                            .client = client,
                                            .host = config->server,
                                            .port = config->port,
+                                           .first_dial_ms = config->first_dial_ms,
                                            .ops = &OPS,
                                            .opaque = h};
     h->beat = web_timer_create(config->loop, beat, h);

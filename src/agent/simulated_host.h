@@ -16,6 +16,7 @@ struct simulated_host_config {
     struct web_loop *loop;
     const char *server; /* HOST */
     uint16_t port;
+    unsigned first_dial_ms; /* as in agent_link.h; of the host that is made next */
     unsigned cpus, numa_nodes;
     uint64_t memory_mib, pool_bytes;
 };

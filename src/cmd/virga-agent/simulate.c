@@ -21,6 +21,9 @@
 #define TELL_US      INT64_C(2000000)
 #define BYE_US       INT64_C(300000)
 #define JOIN_AT_ONCE 8 /* each waits for the server most of the time */
+/* A handshake takes two milliseconds of either end: more at once, and they end by time and begin
+ * again. */
+#define DIALS_A_SECOND 200
 
 struct fleet {
     struct simulated_host_config config;
@@ -169,6 +172,7 @@ static int add_host(struct fleet *f, const struct agent_options *o, unsigned i,
         if (!client)
             client = make_client(f, o->authority, o->cert, o->key, err);
     }
+    f->config.first_dial_ms = i * 1000 / DIALS_A_SECOND;
     struct simulated_host *h =
         client ? simulated_host_create(&f->config, client, who.id, err) : NULL;
     if (!h)

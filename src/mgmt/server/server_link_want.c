@@ -136,8 +136,9 @@ int server_link_wants_init(struct server *s)
 void server_link_wants_fini(struct server *s)
 {
     struct server_wants *w = &s->wants;
-    web_timer_destroy(steal_ptr(&w->turns));
-    free(steal_ptr(&w->now.some));
+    web_timer_destroy(w->turns);
+    free(w->now.some);
     for (unsigned i = 0; i < SERVER_WANT_TURNS; i++)
-        free(steal_ptr(&w->patient[i].some));
+        free(w->patient[i].some);
+    *w = (struct server_wants){0}; /* what is published later on asks for nothing any more */
 }
