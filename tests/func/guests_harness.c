@@ -302,6 +302,24 @@ static void stop_watchdog(void *arg)
     loop_timer_cancel(iothread_loop(w->pc->main_loop), &w->timer);
 }
 
+static uint32_t lapic_register(const struct engine_vcpu_state *s, unsigned offset)
+{
+    uint32_t v;
+    memcpy(&v, s->lapic.regs + offset, sizeof(v));
+    return v;
+}
+
+/* Whether its APIC's timer counts: asked twice. */
+static void print_timer(struct pc *pc, struct engine_vcpu_state *s)
+{
+    for (int i = 0; i < 2 && !engine_vcpu_get_state(pc->vcpus[0], s, NULL); i++) {
+        printf("# APIC spurious 0x%x timer 0x%x divide 0x%x initial 0x%x current 0x%x\n",
+               lapic_register(s, 0xf0), lapic_register(s, 0x320), lapic_register(s, 0x3e0),
+               lapic_register(s, 0x380), lapic_register(s, 0x390));
+        usleep(100000);
+    }
+}
+
 /* Where a guest that did not end was: on a machine that is not at hand that is all there will be.
  */
 static void print_where(struct pc *pc)
@@ -312,12 +330,12 @@ static void print_where(struct pc *pc)
                s->regs.rip, s->regs.rflags, s->regs.rax, s->regs.rcx, s->regs.r12, s->regs.r13,
                s->mp_state.mp_state);
         for (unsigned i = 0; i < 8; i++) {
-            uint32_t isr, irr;
-            memcpy(&isr, s->lapic.regs + 0x100 + 16 * i, 4);
-            memcpy(&irr, s->lapic.regs + 0x200 + 16 * i, 4);
+            uint32_t isr = lapic_register(s, 0x100 + 16 * i);
+            uint32_t irr = lapic_register(s, 0x200 + 16 * i);
             if (isr || irr)
                 printf("# vectors from 0x%x: in service 0x%x, requested 0x%x\n", 32 * i, isr, irr);
         }
+        print_timer(pc, s);
     }
     free(s);
 }
