@@ -293,6 +293,15 @@ static inline void faulty_cut_power(void)
     pthread_mutex_unlock(&faulty.lock);
 }
 
+/* The checkpoint's thread may be at it this moment. */
+static inline bool faulty_has_fired(void)
+{
+    pthread_mutex_lock(&faulty.lock);
+    bool fired = faulty.fired;
+    pthread_mutex_unlock(&faulty.lock);
+    return fired;
+}
+
 static inline bool faulty_is_dead(void)
 {
     pthread_mutex_lock(&faulty.lock);

@@ -128,7 +128,7 @@ static bool life(enum faulty_kind kind, long at, bool stop_at_failure, unsigned 
         write_one(s, i);
         failed |= outcomes[i] != DONE;
     }
-    *reached = faulty.fired;
+    *reached = faulty_has_fired();
     faulty_cut_power();
     store_close(s);
     faulty_power_on(files_path, &rng, keep_of_8);
