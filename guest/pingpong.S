@@ -15,6 +15,7 @@ again:
     cmp     %r13d, %r12d
     jne     2f
     sti
+sleep:
     hlt
     jmp     1b
 2:  cmp     $ROUNDS, %r12d
@@ -26,6 +27,7 @@ handler:
     push    %rbx
     inc     %r12d
     eoi
+    step_over sleep
     pop     %rbx
     pop     %rax
     iretq

@@ -13,6 +13,7 @@
     test    %r12d, %r12d
     jnz     2f
     sti
+sleep:
     hlt
     jmp     1b
 2:  trace   %r12d
@@ -22,6 +23,7 @@ handler:
     push    %rbx
     inc     %r12d
     eoi
+    step_over sleep
     pop     %rbx
     pop     %rax
     iretq
