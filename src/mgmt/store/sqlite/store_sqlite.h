@@ -5,10 +5,9 @@
 #include "mgmt/store/store.h"
 
 struct store_sqlite_options {
-    const char *vfs;    /* SQLite's name of a VFS; NULL: the default. For fault injection */
-    uint64_t wal_bytes; /* the log is made this large at once and kept so; 0: 64 MiB */
-    unsigned
-        checkpoint_pages; /* pages in the log that start a checkpoint; 0: of 3/4 of wal_bytes */
+    const char *vfs;           /* SQLite's name of a VFS; NULL: the default. For fault injection */
+    uint64_t wal_bytes;        /* the log is made this large at once and kept so; 0: 64 MiB */
+    unsigned checkpoint_pages; /* so many in the log start a checkpoint; 0: 3/4 of wal_bytes */
 };
 
 /* Opens or creates; brings an older schema up to date. Beside the file lie <path>-wal, <path>-shm
