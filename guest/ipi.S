@@ -128,6 +128,7 @@ worker:                         /* interrupts off, but where it sleeps */
     mov     %ecx, 0xe0(%rbx)
     mov     %eax, ITS_MODEL
 2:  sti
+sleep:
     hlt
     jmp     1b
     .balign 4
@@ -146,6 +147,7 @@ dfrs:
     .if     \end
     movl    $0, 0xb0(%rbx)
     .endif
+    step_over sleep
     pop     %rbx
     pop     %rax
     iretq

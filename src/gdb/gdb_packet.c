@@ -62,7 +62,7 @@ enum gdb_input gdb_framer_feed(struct gdb_framer *f, uint8_t byte)
             add(f, byte);
         return GDB_NOTHING;
     case SUM_HIGH:
-        f->told_sum = (uint8_t)(d << 4);
+        f->told_sum = (uint8_t)((unsigned)d << 4);
         f->too_long |= d < 0;
         f->state = SUM_LOW;
         return GDB_NOTHING;

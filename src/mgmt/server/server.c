@@ -225,7 +225,8 @@ static int load_record(const struct store_record *r, void *ctx)
 
 static int create_parts(struct server *s, struct err *err)
 {
-    const struct auth_hasher_config hashing = {.threads = 1, .wake = hasher_wake, .wake_ctx = s};
+    const struct auth_hasher_config hashing = {
+        .threads = 1, .cost = s->config.password_cost, .wake = hasher_wake, .wake_ctx = s};
     for (size_t i = 0; i < ARRAY_LEN(routes); i++)
         for (const struct server_route *r = routes[i]; r->handle; r++)
             s->handlers[r->op] = r->handle;
@@ -320,6 +321,8 @@ struct server *server_create(const struct server_config *config, struct err *err
         return NULL;
     }
     s->config = *config;
+    if (!s->config.password_cost.memory_kib)
+        s->config.password_cost = auth_password_cost_default;
     if (!create_parts(s, err) && !open_store(s, err) && !start_web(s, err) &&
         (s->sweep = server_sweep_create(s, err)))
         return s;

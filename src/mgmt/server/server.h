@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "mgmt/auth/auth_password.h"
 #include "mgmt/store/store.h"
 
 struct server;
@@ -31,6 +32,7 @@ struct server_config {
      * loses it; NULL: only server_steal_first_password() has it. */
     const char *first_password_path;
     unsigned follow_ms; /* how often other servers' commits are asked for; 0: never */
+    struct auth_password_cost password_cost; /* all zero: auth_password_cost_default */
 };
 
 /* Opens the store, loads the catalog, listens. The strings of `config` are borrowed. Blocks. */

@@ -90,7 +90,8 @@ static int by_host(const void *a, const void *b)
 static void tell_all(struct server *s, struct server_want_list *list)
 {
     struct catalog_object *some[TOGETHER_MAX];
-    qsort(list->some, list->n, sizeof(*list->some), by_host);
+    if (list->n)
+        qsort(list->some, list->n, sizeof(*list->some), by_host);
     for (size_t i = 0, n = 0; i < list->n; i++) {
         const struct server_want *w = &list->some[i];
         const struct catalog_slot *slot = catalog_find(s->catalog, w->kind, &w->id);

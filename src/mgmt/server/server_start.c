@@ -165,7 +165,7 @@ static int make_first(struct first *f, struct auth_bootstrap *b, struct err *err
 {
     struct store_id user = catalog_id(f->now_ms), role = catalog_id(f->now_ms);
     struct auth_id user_id = server_auth_id(&user), role_id = server_auth_id(&role);
-    int r = auth_bootstrap_make("admin", &user_id, &role_id, f->now_ms, &auth_password_cost_default,
+    int r = auth_bootstrap_make("admin", &user_id, &role_id, f->now_ms, &f->s->config.password_cost,
                                 b, err);
     if (r)
         return r;

@@ -283,12 +283,14 @@ static inline void rig_init(struct rig *r)
     if (!mkdtemp(r->dir))
         abort();
     r->id.bytes[0] = 1;
-    const struct server_config config = {.open_store = rig_open,
-                                         .open_ctx = r,
-                                         .id = r->id,
-                                         .address = "127.0.0.1",
-                                         .state_dir = r->dir,
-                                         .import_dir = r->dir};
+    const struct server_config config = {
+        .open_store = rig_open,
+        .open_ctx = r,
+        .id = r->id,
+        .address = "127.0.0.1",
+        .password_cost = {.memory_kib = 64, .passes = 1, .lanes = 1},
+        .state_dir = r->dir,
+        .import_dir = r->dir};
     r->s = server_create(&config, &err);
     if (!r->s) {
         printf("Bail out! %s\n", err.msg);

@@ -239,11 +239,13 @@ static struct store *rig_open(void *ctx, const struct store_config *config, stru
 static bool rig_start(void)
 {
     struct err err = {0};
-    const struct server_config config = {.open_store = rig_open,
-                                         .id = {{1}},
-                                         .address = "127.0.0.1",
-                                         .agents_address = "127.0.0.1",
-                                         .state_dir = rig.dir};
+    const struct server_config config = {
+        .open_store = rig_open,
+        .id = {{1}},
+        .address = "127.0.0.1",
+        .agents_address = "127.0.0.1",
+        .password_cost = {.memory_kib = 64, .passes = 1, .lanes = 1},
+        .state_dir = rig.dir};
     rig.s = server_create(&config, &err);
     if (!rig.s)
         printf("# %s\n", err.msg);

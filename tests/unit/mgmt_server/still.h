@@ -17,7 +17,10 @@ static inline struct store *still_open(void *ctx, const struct store_config *con
 static inline struct server *still_create(void)
 {
     const struct server_config config = {
-        .open_store = still_open, .id = {{1}}, .address = "127.0.0.1"};
+        .open_store = still_open,
+        .id = {{1}},
+        .address = "127.0.0.1",
+        .password_cost = {.memory_kib = 64, .passes = 1, .lanes = 1}};
     struct err err = {0};
     struct server *s = server_create(&config, &err);
     if (!s) {

@@ -96,7 +96,10 @@ static struct store_id add_network(const char *name, bool shared)
 static void start(void)
 {
     const struct server_config config = {
-        .open_store = open_null, .id = {{1}}, .address = "127.0.0.1"};
+        .open_store = open_null,
+        .id = {{1}},
+        .address = "127.0.0.1",
+        .password_cost = {.memory_kib = 64, .passes = 1, .lanes = 1}};
     struct err err = {0};
     char text[UUID_TEXT_BYTES];
     s = server_create(&config, &err);

@@ -107,11 +107,13 @@ static void go_on(void *ctx)
 
 static void run_server(void)
 {
-    const struct server_config config = {.open_store = open_store,
-                                         .open_ctx = path,
-                                         .id = {{5}},
-                                         .address = "127.0.0.1",
-                                         .state_dir = dir};
+    const struct server_config config = {
+        .open_store = open_store,
+        .open_ctx = path,
+        .id = {{5}},
+        .address = "127.0.0.1",
+        .password_cost = {.memory_kib = 64, .passes = 1, .lanes = 1},
+        .state_dir = dir};
     struct err err = {0};
     struct driver d = {.s = server_create(&config, &err)};
     if (!d.s) {
