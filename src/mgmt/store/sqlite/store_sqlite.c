@@ -23,6 +23,7 @@ static void close_sqlite(struct store *s)
     sqlite3_close(q->checkpoint_db);
     store_sqlite_disconnect(&q->read_db, q->read_stmts, READ_COUNT);
     store_sqlite_disconnect(&q->db, q->stmts, STMT_COUNT); /* the last: checkpoints, ends the log */
+    store_sqlite_vfs_remove(q);
     store_sqlite_hot_free(q);
     pthread_mutex_destroy(&q->writing);
     pthread_mutex_destroy(&q->turn);
@@ -112,6 +113,8 @@ static int read_state(struct store_sqlite *q, struct err *err)
 static int open_all(struct store_sqlite *q, struct err *err)
 {
     int r = lock(q, err);
+    if (!r && store_sqlite_vfs_add(q) != SQLITE_OK)
+        r = err_set(err, EINVAL, "SQLite has no VFS called %s", q->options.vfs);
     if (!r)
         r = make_private(q->path, err);
     if (!r)

@@ -1,4 +1,8 @@
-/* One group: BEGIN IMMEDIATE, a savepoint per transaction, the hot rows, the audit link, COMMIT.
+/* One group: BEGIN IMMEDIATE, its transactions, the hot rows, the audit link, COMMIT.
+ *
+ * A transaction that is refused is undone alone, for which SQLite keeps a copy of each page that it
+ * changes, from a savepoint on. That is rare, and the copies are a tenth of all work: so a group
+ * is first tried without savepoints, and where one is refused, undone and done again with them.
  *
  * When COMMIT fails the group did not happen for SQLite, but its frames may lie in the log,
  * complete and with the commit's mark: an fsync that failed came after the write. A crash before
@@ -13,6 +17,16 @@
 #include "base/fault.h"
 #include "mgmt/store/sqlite/store_sqlite_internal.h"
 
+/* Returns 0, what refused one of its operations, or -EAGAIN. */
+static int apply_ops(struct store_sqlite *q, struct store_txn *txn)
+{
+    int r = 0;
+    q->hots.n_undo = 0;
+    for (unsigned i = 0; i < txn->n_ops && !r; i++)
+        r = store_sqlite_apply(q, txn, i);
+    return r;
+}
+
 /* Runs a transaction under a savepoint. Returns 0 (its result says more) or -EAGAIN. */
 static int apply_txn(struct store_sqlite *q, struct store_txn *txn)
 {
@@ -20,10 +34,7 @@ static int apply_txn(struct store_sqlite *q, struct store_txn *txn)
         return -EAGAIN;
     struct store_sqlite_state before = q->state;
     unsigned n_digests = q->n_digests;
-    q->hots.n_undo = 0;
-    int r = 0;
-    for (unsigned i = 0; i < txn->n_ops && !r; i++)
-        r = store_sqlite_apply(q, txn, i);
+    int r = apply_ops(q, txn);
     if (r == -EAGAIN)
         return r;
     if (r) {
@@ -58,19 +69,42 @@ static int write_state(struct store_sqlite *q)
     return store_sqlite_step_done(st) == SQLITE_OK ? 0 : -EAGAIN;
 }
 
+static int begin(struct store_sqlite *q)
+{
+    store_sqlite_hot_clear(q);
+    q->n_digests = 0;
+    return store_sqlite_step_done(q->stmts[STMT_BEGIN]) == SQLITE_OK ? 0 : -EAGAIN;
+}
+
+/* Does each without savepoints; where one is refused, each with its own. */
+static int apply_group(struct store_sqlite *q, struct store_txn **txns, unsigned n)
+{
+    struct store_sqlite_state before = q->state;
+    int r = begin(q);
+    (void)fault_point("store_sqlite.group.begun");
+    for (unsigned i = 0; i < n && !r; i++)
+        r = apply_ops(q, txns[i]);
+    if (!r || r == -EAGAIN)
+        return r;
+    q->state = before;
+    if (store_sqlite_step_done(q->stmts[STMT_ROLLBACK]) != SQLITE_OK)
+        return -EAGAIN;
+    r = begin(q);
+    for (unsigned i = 0; i < n && !r; i++) {
+        txns[i]->result = 0;
+        r = apply_txn(q, txns[i]);
+    }
+    return r;
+}
+
 static int fill_group(struct store_sqlite *q, struct store_txn **txns, unsigned n)
 {
-    if (store_sqlite_step_done(q->stmts[STMT_BEGIN]) != SQLITE_OK)
-        return -EAGAIN;
-    (void)fault_point("store_sqlite.group.begun");
-    for (unsigned i = 0; i < n; i++) {
-        int r = apply_txn(q, txns[i]);
-        if (r)
-            return r;
-    }
+    int r = apply_group(q, txns, n);
+    if (r)
+        return r;
     if (store_sqlite_hot_flush(q) != SQLITE_OK)
         return -EAGAIN;
-    int r = add_link(q);
+    r = add_link(q);
     return r ? r : write_state(q);
 }
 
@@ -97,8 +131,6 @@ static int repair(struct store_sqlite *q, struct err *err)
 static int commit_group(struct store_sqlite *q, struct store_txn **txns, unsigned n,
                         struct err *err)
 {
-    store_sqlite_hot_clear(q);
-    q->n_digests = 0;
     int r = fill_group(q, txns, n);
     if (r) {
         store_sqlite_error(q->db, err, "could not write to the store");

@@ -103,7 +103,7 @@ int store_sqlite_connect(struct store_sqlite *q, sqlite3 **db, struct err *err)
                      (long long)q->options.wal_bytes);
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(q->path, db, flags, q->options.vfs) != SQLITE_OK)
+    if (sqlite3_open_v2(q->path, db, flags, q->vfs_name) != SQLITE_OK)
         return err_set(err, EAGAIN, "could not open %s: %s", q->path,
                        *db ? sqlite3_errmsg(*db) : "no memory");
     sqlite3_busy_timeout(*db, 5000);

@@ -99,6 +99,8 @@ struct store_sqlite_state {
 struct store_sqlite {
     struct store store;
     struct store_sqlite_options options;
+    sqlite3_vfs vfs;
+    char vfs_name[32];
     char *path, *wal_path;
     int lock_fd;
 
@@ -140,6 +142,12 @@ static inline void store_sqlite_lock(struct store_sqlite *q)
 void store_sqlite_log_committed(struct store_sqlite *q, int pages);
 /* 0: what lies behind the last commit in the log is not there after a crash either. */
 int store_sqlite_log_cut(struct store_sqlite *q);
+
+/* store_sqlite_vfs.c: the VFS of this store's connections, on options.vfs. Returns SQLite's code.
+ */
+int store_sqlite_vfs_add(struct store_sqlite *q);
+/* After the last connection was closed. */
+void store_sqlite_vfs_remove(struct store_sqlite *q);
 
 /* store_sqlite_db.c */
 int store_sqlite_connect(struct store_sqlite *q, sqlite3 **db, struct err *err);
