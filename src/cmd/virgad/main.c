@@ -257,9 +257,9 @@ static int restore(struct virgad *v, struct err *err)
     return restore_store(v->options.restore, v->store_path, err);
 }
 
-/* The catalog is hundreds of MiB that are looked at all over: in huge pages a create costs a quarter
- * less (docs/arch/22-server.md). glibc asks for them at its start only, so this program starts
- * once more; a GLIBC_TUNABLES that is set already is left as it is. */
+/* The catalog is hundreds of MiB that are looked at all over: in huge pages a create costs a
+ * quarter less (docs/arch/22-server.md). glibc asks for them at its start only, so this program
+ * starts once more; a GLIBC_TUNABLES that is set already is left as it is. */
 static void start_with_huge_pages(char **argv)
 {
     static const char name[] = "GLIBC_TUNABLES";
