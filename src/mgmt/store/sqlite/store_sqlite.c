@@ -24,6 +24,8 @@ static void close_sqlite(struct store *s)
     store_sqlite_disconnect(&q->read_db, q->read_stmts, READ_COUNT);
     store_sqlite_disconnect(&q->db, q->stmts, STMT_COUNT); /* the last: checkpoints, ends the log */
     store_sqlite_vfs_remove(q);
+    if (q->data_fd >= 0)
+        close(q->data_fd);
     store_sqlite_hot_free(q);
     pthread_mutex_destroy(&q->writing);
     pthread_mutex_destroy(&q->turn);
@@ -69,15 +71,12 @@ static int lock(struct store_sqlite *q, struct err *err)
     return 0;
 }
 
-/* Nobody else reads what tenants keep secret: the mode that SQLite then gives the log too. Before
- * SQLite has the file open, so that closing it here drops no lock of SQLite's. */
-static int make_private(const char *path, struct err *err)
+/* Nobody else reads what tenants keep secret: the mode that SQLite then gives the log too. It stays
+ * open until SQLite has closed the file: closing any descriptor of it drops SQLite's locks. */
+static int make_private(struct store_sqlite *q, struct err *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_sys(err, errno, "could not open %s", path);
-    close(fd);
-    return 0;
+    q->data_fd = open(q->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return q->data_fd < 0 ? err_sys(err, errno, "could not open %s", q->path) : 0;
 }
 
 static int read_state(struct store_sqlite *q, struct err *err)
@@ -116,7 +115,7 @@ static int open_all(struct store_sqlite *q, struct err *err)
     if (!r && store_sqlite_vfs_add(q) != SQLITE_OK)
         r = err_set(err, EINVAL, "SQLite has no VFS called %s", q->options.vfs);
     if (!r)
-        r = make_private(q->path, err);
+        r = make_private(q, err);
     if (!r)
         r = store_sqlite_connect(q, &q->db, err);
     if (!r)
@@ -158,6 +157,7 @@ struct store *store_sqlite_open(const char *path, const struct store_sqlite_opti
     pthread_mutex_init(&q->checkpoint_lock, NULL);
     pthread_cond_init(&q->checkpoint_work, NULL);
     q->lock_fd = -1;
+    q->data_fd = -1;
     if (options)
         q->options = *options;
     if (!q->options.wal_bytes)

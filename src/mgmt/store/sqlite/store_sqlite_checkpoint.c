@@ -43,6 +43,7 @@ static int after_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     struct store_sqlite *q = ctx;
     store_sqlite_log_committed(q, pages);
+    atomic_store(&q->log_pages, pages);
     if ((unsigned)pages < q->options.checkpoint_pages)
         return SQLITE_OK;
     pthread_mutex_lock(&q->checkpoint_lock);
@@ -57,13 +58,12 @@ static int after_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 /* A failure leaves the pages in the log, where they are safe; the next commit asks again. */
 static void checkpoint(struct store_sqlite *q)
 {
-    int in_log = 0, moved = 0;
+    int in_log, moved; /* of the log as it was when the round began */
     for (unsigned i = 0; i < PASSIVE_ROUNDS_MAX; i++) {
-        int before = moved;
         if (sqlite3_wal_checkpoint_v2(q->checkpoint_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
                                       &moved) != SQLITE_OK)
             return;
-        if (in_log - moved < LITTLE_LEFT_PAGES || moved - before < LITTLE_LEFT_PAGES)
+        if (atomic_load(&q->log_pages) - moved < LITTLE_LEFT_PAGES)
             break;
     }
     store_sqlite_lock(q);

@@ -4,6 +4,7 @@
 #define MGMT_STORE_SQLITE_STORE_SQLITE_INTERNAL_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "mgmt/store/sqlite/store_sqlite.h"
 #include "mgmt/store/store_provider.h"
@@ -103,6 +104,7 @@ struct store_sqlite {
     char vfs_name[32];
     char *path, *wal_path;
     int lock_fd;
+    int data_fd; /* the database, closed after SQLite has closed it (make_private()) */
 
     /* The commit thread's, and the checkpoint thread's last step: under `writing`. */
     pthread_mutex_t turn, writing;
@@ -127,6 +129,7 @@ struct store_sqlite {
     pthread_mutex_t checkpoint_lock; /* a leaf: the two below */
     pthread_cond_t checkpoint_work;
     bool checkpoint_wanted, checkpoint_closing;
+    _Atomic int log_pages; /* in the log after the last commit */
 };
 
 /* Locks `writing`, in the order in which it was asked for: a thread that locks it again and again

@@ -1,11 +1,17 @@
-/* A VFS over another one (https://www.sqlite.org/vfs.html) that writes the log in large pieces.
+/* A VFS over another one (https://www.sqlite.org/vfs.html) that changes how two files are written.
  *
- * SQLite writes two pieces for each page of a commit, a head of 24 bytes and the page, and then
- * syncs: a hundred system calls and more for a group. Here what follows on what was written before
- * waits in memory until the sync, or until anything else is asked of the file. Other connections
- * look at frames only once the shared index names them, which is after the sync (synchronous=FULL).
- * What could not be written is dropped, and the sync says so: the commit fails, as it would have.
- */
+ * The log in large pieces: SQLite writes two for each page of a commit, a head of 24 bytes and the
+ * page, and then syncs. Here what follows on what was written before waits in memory until the
+ * sync, or until anything else is asked of the file. Other connections look at frames only once the
+ * shared index names them, which is after the sync (synchronous=FULL). What could not be written is
+ * dropped, and the sync says so: the commit fails, as it would have.
+ *
+ * The database a little at a time: a checkpoint writes thousands of pages, and what syncs the log
+ * meanwhile waits behind all that the disk has been given. So after each piece the checkpoint
+ * itself waits until the disk has it.
+ *
+ * A file is the other VFS's own, with some of its methods replaced; what these need follows it. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,36 +20,36 @@
 
 /* SQLite's own VFS writes at most 128 KiB - 1 at once. */
 #define WAITING_BYTES (124 * KIB)
+#define PIECE_BYTES   (128 * KIB)
 
-struct log_file {
-    sqlite3_file file;
+struct our_file {
+    sqlite3_io_methods methods;
+    const sqlite3_io_methods *below;
+    /* The log. */
     uint8_t *waiting; /* NULL: none yet, or no memory: written at once */
     int n;
     sqlite3_int64 at; /* where in the file the waiting bytes go */
-    /* The file below follows. */
+    /* The database. */
+    int fd;            /* store_sqlite.data_fd */
+    size_t given_size; /* bytes that the disk may not have yet */
 };
 
-static struct log_file *log_of(sqlite3_file *file)
+static struct our_file *ours(sqlite3_file *file)
 {
-    return (struct log_file *)file;
-}
-
-static sqlite3_file *below(sqlite3_file *file)
-{
-    return (sqlite3_file *)(log_of(file) + 1);
+    return container_of(file->pMethods, struct our_file, methods);
 }
 
 static int flush(sqlite3_file *file)
 {
-    struct log_file *f = log_of(file);
+    struct our_file *f = ours(file);
     int n = f->n;
     f->n = 0;
-    return n ? below(file)->pMethods->xWrite(below(file), f->waiting, n, f->at) : SQLITE_OK;
+    return n ? f->below->xWrite(file, f->waiting, n, f->at) : SQLITE_OK;
 }
 
 static int log_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
 {
-    struct log_file *f = log_of(file);
+    struct our_file *f = ours(file);
     if (!f->waiting)
         f->waiting = malloc(WAITING_BYTES);
     if (!f->waiting || n > (int)WAITING_BYTES - f->n || at != f->at + f->n) {
@@ -53,7 +59,7 @@ static int log_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 
         f->at = at;
     }
     if (!f->waiting || n > (int)WAITING_BYTES)
-        return below(file)->pMethods->xWrite(below(file), data, n, at);
+        return f->below->xWrite(file, data, n, at);
     memcpy(f->waiting + f->n, data, (size_t)n);
     f->n += n;
     return SQLITE_OK;
@@ -62,91 +68,77 @@ static int log_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 
 static int log_read(sqlite3_file *file, void *data, int n, sqlite3_int64 at)
 {
     int rc = flush(file);
-    return rc != SQLITE_OK ? rc : below(file)->pMethods->xRead(below(file), data, n, at);
+    return rc != SQLITE_OK ? rc : ours(file)->below->xRead(file, data, n, at);
 }
 
 static int log_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     int rc = flush(file);
-    return rc != SQLITE_OK ? rc : below(file)->pMethods->xTruncate(below(file), size);
+    return rc != SQLITE_OK ? rc : ours(file)->below->xTruncate(file, size);
 }
 
 static int log_sync(sqlite3_file *file, int flags)
 {
     int rc = flush(file);
-    return rc != SQLITE_OK ? rc : below(file)->pMethods->xSync(below(file), flags);
+    return rc != SQLITE_OK ? rc : ours(file)->below->xSync(file, flags);
 }
 
 static int log_size(sqlite3_file *file, sqlite3_int64 *size)
 {
     int rc = flush(file);
-    return rc != SQLITE_OK ? rc : below(file)->pMethods->xFileSize(below(file), size);
+    return rc != SQLITE_OK ? rc : ours(file)->below->xFileSize(file, size);
 }
 
 static int log_close(sqlite3_file *file)
 {
+    struct our_file *f = ours(file);
     int rc = flush(file);
-    int closed = below(file)->pMethods->xClose(below(file));
-    free(log_of(file)->waiting);
+    int closed = f->below->xClose(file);
+    free(f->waiting);
     return rc != SQLITE_OK ? rc : closed;
 }
 
-static int log_lock(sqlite3_file *file, int level)
+/* An error here is one of the disk, which the checkpoint's sync finds too. */
+static int data_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
 {
-    return below(file)->pMethods->xLock(below(file), level);
+    struct our_file *f = ours(file);
+    int rc = f->below->xWrite(file, data, n, at);
+    f->given_size += (size_t)n;
+    if (f->given_size >= PIECE_BYTES) {
+        f->given_size = 0;
+        (void)sync_file_range(f->fd, 0, 0,
+                              SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                  SYNC_FILE_RANGE_WAIT_AFTER);
+    }
+    return rc;
 }
 
-static int log_unlock(sqlite3_file *file, int level)
+static struct store_sqlite *store_of(sqlite3_vfs *vfs)
 {
-    return below(file)->pMethods->xUnlock(below(file), level);
+    return container_of(vfs, struct store_sqlite, vfs);
 }
-
-static int log_check_lock(sqlite3_file *file, int *held)
-{
-    return below(file)->pMethods->xCheckReservedLock(below(file), held);
-}
-
-static int log_control(sqlite3_file *file, int op, void *arg)
-{
-    return below(file)->pMethods->xFileControl(below(file), op, arg);
-}
-
-static int log_sector_size(sqlite3_file *file)
-{
-    return below(file)->pMethods->xSectorSize(below(file));
-}
-
-static int log_characteristics(sqlite3_file *file)
-{
-    return below(file)->pMethods->xDeviceCharacteristics(below(file));
-}
-
-static const sqlite3_io_methods log_methods = {
-    .iVersion = 1,
-    .xClose = log_close,
-    .xRead = log_read,
-    .xWrite = log_write,
-    .xTruncate = log_truncate,
-    .xSync = log_sync,
-    .xFileSize = log_size,
-    .xLock = log_lock,
-    .xUnlock = log_unlock,
-    .xCheckReservedLock = log_check_lock,
-    .xFileControl = log_control,
-    .xSectorSize = log_sector_size,
-    .xDeviceCharacteristics = log_characteristics,
-};
 
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
     sqlite3_vfs *parent = vfs->pAppData;
-    if (!(flags & SQLITE_OPEN_WAL))
-        return parent->xOpen(parent, name, file, flags, out);
-    *log_of(file) = (struct log_file){.waiting = NULL};
-    int rc = parent->xOpen(parent, name, below(file), flags, out);
-    if (rc == SQLITE_OK)
-        file->pMethods = &log_methods;
-    return rc;
+    int rc = parent->xOpen(parent, name, file, flags, out);
+    if (rc != SQLITE_OK || !(flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)))
+        return rc;
+    struct our_file *f = (struct our_file *)((char *)file + (vfs->szOsFile - (int)sizeof(*f)));
+    *f = (struct our_file){
+        .methods = *file->pMethods, .below = file->pMethods, .fd = store_of(vfs)->data_fd};
+    if (flags & SQLITE_OPEN_WAL) {
+        f->methods.xWrite = log_write;
+        f->methods.xRead = log_read;
+        f->methods.xTruncate = log_truncate;
+        f->methods.xSync = log_sync;
+        f->methods.xFileSize = log_size;
+        f->methods.xClose = log_close;
+    } else {
+        f->methods.xWrite = data_write;
+    }
+    file->pMethods = &f->methods;
+    return SQLITE_OK;
 }
 
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
@@ -177,7 +169,7 @@ int store_sqlite_vfs_add(struct store_sqlite *q)
     q->vfs.zName = q->vfs_name;
     q->vfs.pNext = NULL;
     q->vfs.pAppData = parent;
-    q->vfs.szOsFile = (int)sizeof(struct log_file) + parent->szOsFile;
+    q->vfs.szOsFile = (parent->szOsFile + 15) / 16 * 16 + (int)sizeof(struct our_file);
     q->vfs.xOpen = vfs_open;
     q->vfs.xDelete = vfs_delete;
     q->vfs.xAccess = vfs_access;
