@@ -3,7 +3,6 @@
 
 #include "mgmt/store/sqlite/store_sqlite_internal.h"
 
-#define STEP_BYTES  (16 << 20) /* by which the file grows */
 #define ROW_COLUMNS "position, at_ms, project, object, actor, kind, name, body"
 #define ROW_VALUES  "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
 
@@ -117,9 +116,6 @@ int store_sqlite_connect(struct store_sqlite *q, sqlite3 **db, struct err *err)
         r = store_sqlite_exec(*db, pragmas[i], err);
     if (!r)
         r = store_sqlite_exec(*db, limit, err);
-    /* The file grows in steps, so that most checkpoints need not make its new size durable too. */
-    int step = STEP_BYTES;
-    (void)sqlite3_file_control(*db, "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
     return r;
 }
 

@@ -8,7 +8,8 @@
  *
  * The database a little at a time: a checkpoint writes thousands of pages, and what syncs the log
  * meanwhile waits behind all that the disk has been given. So after each piece the checkpoint
- * itself waits until the disk has it.
+ * itself waits until the disk has it. The file grows in large steps, so that most checkpoints need
+ * not make a new size durable too; each step is zeroes, written in the same way.
  *
  * A file is the other VFS's own, with some of its methods replaced; what these need follows it. */
 #include <fcntl.h>
@@ -30,8 +31,9 @@ struct our_file {
     int n;
     sqlite3_int64 at; /* where in the file the waiting bytes go */
     /* The database. */
-    int fd;            /* store_sqlite.data_fd */
-    size_t given_size; /* bytes that the disk may not have yet */
+    int fd;             /* store_sqlite.data_fd */
+    size_t given_size;  /* bytes that the disk may not have yet */
+    sqlite3_int64 step; /* by which it grows */
 };
 
 static struct our_file *ours(sqlite3_file *file)
@@ -98,7 +100,7 @@ static int log_close(sqlite3_file *file)
     return rc != SQLITE_OK ? rc : closed;
 }
 
-/* An error here is one of the disk, which the checkpoint's sync finds too. */
+/* An error of sync_file_range() is one of the disk, which the checkpoint's sync finds too. */
 static int data_write(sqlite3_file *file, const void *data, int n, sqlite3_int64 at)
 {
     struct our_file *f = ours(file);
@@ -113,6 +115,30 @@ static int data_write(sqlite3_file *file, const void *data, int n, sqlite3_int64
     return rc;
 }
 
+/* Where there is no room for all of it, the pages themselves may still have room. */
+static int grow(sqlite3_file *file, sqlite3_int64 needed)
+{
+    static const uint8_t zeroes[64 * KIB];
+    struct our_file *f = ours(file);
+    sqlite3_int64 at;
+    if (f->below->xFileSize(file, &at) != SQLITE_OK || at >= needed)
+        return SQLITE_OK;
+    for (sqlite3_int64 end = (needed + f->step - 1) / f->step * f->step; at < end;) {
+        int n = (int)MIN(end - at, (sqlite3_int64)sizeof(zeroes));
+        if (data_write(file, zeroes, n, at) != SQLITE_OK)
+            break;
+        at += n;
+    }
+    return SQLITE_OK;
+}
+
+static int data_control(sqlite3_file *file, int op, void *arg)
+{
+    if (op == SQLITE_FCNTL_SIZE_HINT)
+        return grow(file, *(sqlite3_int64 *)arg);
+    return ours(file)->below->xFileControl(file, op, arg);
+}
+
 static struct store_sqlite *store_of(sqlite3_vfs *vfs)
 {
     return container_of(vfs, struct store_sqlite, vfs);
@@ -125,8 +151,11 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
     if (rc != SQLITE_OK || !(flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)))
         return rc;
     struct our_file *f = (struct our_file *)((char *)file + (vfs->szOsFile - (int)sizeof(*f)));
-    *f = (struct our_file){
-        .methods = *file->pMethods, .below = file->pMethods, .fd = store_of(vfs)->data_fd};
+    const struct store_sqlite *q = store_of(vfs);
+    *f = (struct our_file){.methods = *file->pMethods,
+                           .below = file->pMethods,
+                           .fd = q->data_fd,
+                           .step = (sqlite3_int64)(q->options.wal_bytes / 4)};
     if (flags & SQLITE_OPEN_WAL) {
         f->methods.xWrite = log_write;
         f->methods.xRead = log_read;
@@ -136,6 +165,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int 
         f->methods.xClose = log_close;
     } else {
         f->methods.xWrite = data_write;
+        f->methods.xFileControl = data_control;
     }
     file->pMethods = &f->methods;
     return SQLITE_OK;
