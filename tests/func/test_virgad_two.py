@@ -181,16 +181,17 @@ LISTS = ("/flavors", "/hosts", "/vms", "/volumes", "/ports", "/networks", "/proj
 
 
 def shown(cloud):
-    """What a server shows of all, but for what each hears itself."""
-    lists = {path: [(i["id"], i.get("generation"), i.get("name"), i.get("description"),
-                     path != "/pools" and i.get("status", {}).get("state"))
+    """What a server shows of all."""
+    lists = {path: [(i["id"], i.get("generation"), i.get("name"), i.get("description"), i.get("status", {}).get("state"))
                     for i in cloud.get(f"{path}?limit=1000", headers=ALL).body["items"]] for path in LISTS}
     return dict(lists, quota=cloud.get("/quota").body)
 
 
 def check_same(one, other, when):
-    """Both servers show the same."""
-    a, b = shown(one), shown(other)
+    """Both servers show the same, as soon as each has heard what there is."""
+    deadline = time.monotonic() + 20
+    while (a := shown(one)) != (b := shown(other)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     check_eq({k: b[k] for k in b if a[k] != b[k]}, {k: a[k] for k in a if a[k] != b[k]}, f"what differs {when}")
 
 
@@ -198,6 +199,28 @@ def make_vm(cloud, name):
     """A VM with a port and a volume on the only host."""
     op = cloud.wait(cloud.post("/vms", {"name": name, "flavor": "f", "image": "image", "nics": [{"network": "net"}]}))
     check_eq(op["state"], "done", f"{op}")
+
+
+def pool_of(cloud):
+    """What a server says of the hosts' pool."""
+    answer = cloud.get("/pools/default")
+    return answer.body["status"] if answer.status == 200 else {"state": "none"}
+
+
+@case
+def what_a_host_has_every_server_knows():
+    """Also the one that it is not connected to, which places on it and sees what becomes of it."""
+    with two() as (_, one, other), Agent(one, "first"):
+        until(lambda: pool_of(other)["state"] == "online", "the other knows its pool")
+        check_eq(pool_of(other)["size_gib"], 1 << 12, "and how large it is")
+        check_eq(other.post("/networks", {"name": "net", "kind": "nat"}).status, 201, "a network")
+        check_eq(other.post("/flavors", dict(SMALL, name="f", disk_gib=1)).status, 201, "a flavor")
+        source = {"kind": "url", "url": "http://127.0.0.1:9/i"}
+        check_eq(other.wait(other.post("/images", {"name": "image", "source": source}))["state"], "done", "an image")
+        check_eq(other.wait(other.post("/volumes", {"name": "v", "size_gib": 3}))["state"], "done", "a volume")
+        make_vm(other, "vm")
+        check_eq(other.get("/vms/vm").body["status"]["state"], "running", "it runs")
+        until(lambda: pool_of(one)["promised_gib"] == pool_of(other)["promised_gib"] == 4, "both count what it holds")
 
 
 @contextlib.contextmanager

@@ -99,6 +99,7 @@ struct catalog_own {
     struct api_texts places; /* RESERVATION: what it holds, "HOST NODES COUNT" each: an id, bits as
                                 above, so many there, taken by VMs or not */
     struct api_text server;  /* HOST: the id of the one that it is, or was last, connected to */
+    struct api_text has;     /* HOST: what it said to that one (mgmt/server/server_host_has.h) */
     struct api_int vcpus, memory_mib; /* RESERVATION: of each place, and cpu_policy, hugepages,
                                          disk_gib as above */
 };

@@ -58,7 +58,8 @@ static const struct api_types_field own_fields[] = {
     OWN_TEXTS(steps),        OWN_INT(purge),      OWN_BOOL(made),      OWN_INT(wish),
     OWN_INT(was_gib),        OWN_TEXT(pool),      OWN_TEXT(resource),  OWN_TEXT(swap),
     OWN_TEXT(rescue),        OWN_TEXT(boot),      OWN_TEXT(operation), OWN_LIST(places, 10000),
-    OWN_TEXT(server),        OWN_INT(vcpus),      OWN_INT(memory_mib), OWN_TEXT(why),
+    OWN_TEXT(server),        OWN_TEXT(has),       OWN_INT(vcpus),      OWN_INT(memory_mib),
+    OWN_TEXT(why),
 };
 
 const struct api_types_object catalog_own_type = {

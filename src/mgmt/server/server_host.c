@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "mgmt/server/server_claim.h"
 #include "mgmt/server/server_host_empty.h"
+#include "mgmt/server/server_host_has.h"
 #include "mgmt/server/server_host_status.h"
 #include "mgmt/server/server_internal.h"
 #include "mgmt/server/server_link.h"
@@ -41,6 +42,15 @@ struct server_hosts *server_hosts_create(struct server *s)
     return h;
 }
 
+static void free_host(struct server_host *host)
+{
+    if (!host)
+        return;
+    api_arena_fini(&host->arena);
+    api_arena_fini(&host->has_arena);
+    free(host);
+}
+
 void server_hosts_destroy(struct server_hosts *h)
 {
     if (!h)
@@ -48,9 +58,7 @@ void server_hosts_destroy(struct server_hosts *h)
     const struct catalog_list *all = catalog_all(h->s->catalog, CATALOG_HOST);
     for (size_t i = 0; i < all->n; i++) {
         struct server_host *host = all->slots[i]->aux;
-        if (host)
-            api_arena_fini(&host->arena);
-        free(host);
+        free_host(host);
     }
     server_numbers_fini(&h->zones);
     server_numbers_fini(&h->racks);
@@ -233,7 +241,7 @@ static void add_place(struct server_hosts *h, const struct api_host *doc, struct
 
 static void add_nodes(const struct server_host *host, struct sched_host *spec)
 {
-    const struct link_inventory *inventory = host->inventory;
+    const struct link_inventory *inventory = host->has && !host->link ? host->has : host->inventory;
     if (!inventory || inventory->numa.is != API_VALUE)
         return;
     spec->n_nodes = MIN(inventory->numa.n, (uint32_t)SCHED_NODES_MAX);
@@ -334,8 +342,7 @@ static void forget(struct server_hosts *h, struct catalog_slot *slot)
         if (sched_remove(h->sched, host->number, NULL)) /* claims are on their way to it */
             (void)sched_update(h->sched, host->number, &gone, NULL);
     }
-    api_arena_fini(&host->arena);
-    free(host);
+    free_host(host);
     slot->aux = NULL;
 }
 
@@ -350,6 +357,7 @@ static void host_changed(struct server_hosts *h, struct catalog_slot *slot)
         host->id = slot->now->id;
         host->heard_ns = clock_now_ns();
         api_arena_init(&host->arena, LINK_ARENA_BYTES);
+        api_arena_init(&host->has_arena, LINK_ARENA_BYTES);
         slot->aux = host;
     }
     update_sched(h, host, slot->now);
@@ -432,7 +440,7 @@ void server_host_settle(struct server *s, struct catalog_slot *slot)
     struct catalog_object *v = catalog_copy(slot->now);
     if (!v)
         return;
-    if (server_host_status_fill(host, v) || note_server(host, v) ||
+    if (server_host_status_fill(host, v) || note_server(host, v) || server_host_has_note(host, v) ||
         (api_json_equal(&api_types_host, v->doc, slot->now->doc) &&
          api_json_equal(&catalog_own_type, v->own, slot->now->own))) {
         catalog_unref(v);
@@ -463,6 +471,7 @@ void server_host_tick(struct server *s)
         if (!host)
             continue;
         server_host_empty_step(s, slot);
+        server_host_has_take(s, slot);
         bool ended = now_ns - host->heard_ns > LEASE_NS && !is_elsewhere(host, slot->now, now_ns);
         if (ended && host->link)
             server_link_end(host->link, "nothing was heard for too long");

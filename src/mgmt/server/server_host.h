@@ -30,6 +30,12 @@ struct server_host {
     /* The last inventory; its texts are the arena's. NULL: none yet. */
     struct api_arena arena;
     const struct link_inventory *inventory;
+
+    /* What its object says where it is connected to another server (server_host_has.h); the seq of
+     * the version that was taken up. */
+    struct api_arena has_arena;
+    const struct link_inventory *has;
+    uint64_t has_seq;
 };
 
 struct server_hosts;

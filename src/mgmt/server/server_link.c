@@ -86,6 +86,7 @@ static void forget(struct server_link *l, struct server_host *host)
     server_console_lost(l->s, &l->host);
     if (!l->s->ending)
         server_storage_pools_seen(l->s, &l->host, NULL, 0);
+    host->has_seq = 0; /* it may be connected to another server by now */
 }
 
 static void refuse(struct server_link *l, enum link_refuse_code code, const char *reason)

@@ -10,6 +10,7 @@
 #include "mgmt/server/server_console.h"
 #include "mgmt/server/server_desired.h"
 #include "mgmt/server/server_host.h"
+#include "mgmt/server/server_host_has.h"
 #include "mgmt/server/server_host_status.h"
 #include "mgmt/server/server_infra.h"
 #include "mgmt/server/server_internal.h"
@@ -19,28 +20,6 @@
 #include "mgmt/server/server_vm.h"
 
 /* ---- what a host has ---- */
-
-static void take_pools(struct server *s, const struct server_host *host,
-                       const struct link_pool_state *pools, uint32_t n)
-{
-    struct server_storage_pool out[32];
-    size_t kept = 0;
-    for (uint32_t i = 0; i < n && kept < ARRAY_LEN(out); i++) {
-        const struct link_pool_state *p = &pools[i];
-        bool online = p->state.v == LINK_POOL_STATE_STATE_ONLINE;
-        out[kept++] = (struct server_storage_pool){
-            .name = p->name.v,
-            .location = p->location.is == API_VALUE ? p->location.v : "",
-            .kind = API_POOL_KIND_LOCAL,
-            .size_bytes = p->size_bytes.is == API_VALUE ? (uint64_t)p->size_bytes.v : 0,
-            .free_bytes = p->free_bytes.is == API_VALUE ? (uint64_t)p->free_bytes.v : 0,
-            .reason = online                      ? NULL
-                      : p->reason.is == API_VALUE ? p->reason.v
-                                                  : "it is offline",
-        };
-    }
-    server_storage_pools_seen(s, &host->id, out, kept);
-}
 
 static void take_inventory(struct server *s, struct server_host *host,
                            const struct link_inventory *inventory, struct api_arena *arena)
@@ -52,10 +31,19 @@ static void take_inventory(struct server *s, struct server_host *host,
     struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_HOST, &host->id);
     if (!slot)
         return;
-    server_host_changed(s, slot, slot->now, slot->now); /* its nodes are in no object */
-    server_host_settle(s, slot);
+    server_host_changed(s, slot, slot->now, slot->now); /* its nodes */
     if (inventory->pools.is == API_VALUE)
-        take_pools(s, host, inventory->pools.v, inventory->pools.n);
+        server_host_has_pools(s, &host->id, inventory->pools.v, inventory->pools.n);
+    server_host_settle(s, slot);
+}
+
+static void take_heartbeat_pools(struct server *s, const struct server_host *host,
+                                 const struct link_heartbeat *heartbeat)
+{
+    struct catalog_slot *slot = catalog_find(s->catalog, CATALOG_HOST, &host->id);
+    server_host_has_pools(s, &host->id, heartbeat->pools.v, heartbeat->pools.n);
+    if (slot && s->follow)
+        server_host_settle(s, slot);
 }
 
 static void take_seen(struct server *s, const struct store_id *host, const struct link_seen *seen)
@@ -168,7 +156,7 @@ void server_link_take(struct server *s, struct server_host *host, const struct l
     case LINK_TYPE_HEARTBEAT:
         (void)fault_point("server_link.heartbeat.taken");
         if (m->heartbeat->pools.is == API_VALUE)
-            take_pools(s, host, m->heartbeat->pools.v, m->heartbeat->pools.n);
+            take_heartbeat_pools(s, host, m->heartbeat);
         server_host_status_seen(s, &host->id);
         break;
     case LINK_TYPE_SEEN:

@@ -101,9 +101,13 @@ struct server_storage_pool {
     uint64_t size_bytes, free_bytes;
     const char *reason; /* why nothing can be put there; NULL: it is well */
 };
+#define SERVER_STORAGE_POOLS 16 /* of a host */
 /* All pools of a host, which is up; n 0: its link has ended, or it has none. */
 void server_storage_pools_seen(struct server *s, const struct store_id *host,
                                const struct server_storage_pool *pools, size_t n);
+/* As they were seen last, in whole GiB; returns how many. Borrowed until the next are seen. */
+size_t server_storage_pools_of(const struct server *s, const struct store_id *host,
+                               struct server_storage_pool out[SERVER_STORAGE_POOLS]);
 
 /* ---- for the server ---- */
 

@@ -7,7 +7,6 @@
 #include "mgmt/server/server_storage.h"
 
 #define SERVER_STORAGE_RETRY_US 1000000 /* after a write that the store did not take */
-#define SERVER_STORAGE_PARTS    16      /* pools of a host */
 
 /* ---- facts: what agents said, the latest of each (server_storage_fact.c) ---- */
 
@@ -70,7 +69,7 @@ struct server_storage_part {
 };
 struct server_storage_host {
     struct store_id id;
-    struct server_storage_part parts[SERVER_STORAGE_PARTS];
+    struct server_storage_part parts[SERVER_STORAGE_POOLS];
     unsigned n;
     struct server_storage_host *next;      /* in its bucket */
     struct server_storage_host *next_host; /* of all */

@@ -180,7 +180,7 @@ void server_storage_pools_seen(struct server *s, const struct store_id *host,
         return;
     bool was_up = h->n;
     h->n = 0;
-    for (size_t i = 0; i < n && h->n < SERVER_STORAGE_PARTS; i++) {
+    for (size_t i = 0; i < n && h->n < SERVER_STORAGE_POOLS; i++) {
         struct server_storage_part *part = &h->parts[h->n];
         if (!part_set(part, &pools[i])) {
             log_line(LOG_WARN, "server", "a host reports a pool that cannot be used: it is left");
@@ -195,6 +195,24 @@ void server_storage_pools_seen(struct server *s, const struct store_id *host,
     }
     if (!was_up && h->n)
         server_storage_settle_all(s, CATALOG_IMAGE, NULL);
+}
+
+size_t server_storage_pools_of(const struct server *s, const struct store_id *host,
+                               struct server_storage_pool out[SERVER_STORAGE_POOLS])
+{
+    const struct server_storage_host *h = host_find(s->storage, host);
+    for (unsigned i = 0; h && i < h->n; i++) {
+        const struct server_storage_part *part = &h->parts[i];
+        out[i] = (struct server_storage_pool){
+            .name = part->name,
+            .location = part->location,
+            .kind = API_POOL_KIND_LOCAL,
+            .size_bytes = (uint64_t)part->size_gib * GIB,
+            .free_bytes = (uint64_t)part->free_gib * GIB,
+            .reason = part->reason[0] ? part->reason : NULL,
+        };
+    }
+    return h ? h->n : 0;
 }
 
 /* ---- where something is put ---- */
@@ -291,7 +309,7 @@ static void add_up(const struct server *s, const struct catalog_object *v,
     unsigned well = 0, ill = 0;
     const char *reason = "no host that answers has it";
     for (const struct server_storage_host *h = s->storage->hosts; h; h = h->next_host)
-        for (unsigned i = 0; i < h->n; i++) {
+        for (unsigned i = 0; i < h->n && !server_storage_host_lost(s, &h->id); i++) {
             const struct server_storage_part *part = &h->parts[i];
             if (strcmp(part->name, v->name) != 0)
                 continue;
