@@ -11,6 +11,8 @@
 
 #define CHUNK_BYTES (256 * KIB)
 #define HOLE_BYTES  4096
+#define STALL_S     60L
+#define SLOW_BYTES  1024L /* a second, or less, for a stall: a drip does not hold a worker */
 
 int image_fetch_sink_init(struct image_fetch_sink *s, const struct image_fetch *f, int to,
                           struct err *err)
@@ -128,4 +130,29 @@ int image_fetch_file(const struct image_fetch *f, int from, int to,
         ret = image_fetch_sink_finish(&s, result, err);
     image_fetch_sink_fini(&s);
     return ret;
+}
+
+bool image_fetch_transfer_init(CURL *c, const struct image_fetch_transfer *t)
+{
+    long stall = t->stall_s ? (long)t->stall_s : STALL_S;
+    bool bad = false;
+#define SET(option, value) bad |= curl_easy_setopt(c, CURLOPT_##option, value) != CURLE_OK
+    SET(URL, t->url);
+    SET(PROTOCOLS_STR, t->protocols);
+    SET(NOSIGNAL, 1L);
+    SET(PROXY, "");
+    SET(NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CONNECTTIMEOUT, MIN(stall, (long)t->connect_s));
+    SET(LOW_SPEED_LIMIT, SLOW_BYTES);
+    SET(LOW_SPEED_TIME, stall);
+    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(USERAGENT, "virga/" VIRGA_VERSION);
+    SET(WRITEFUNCTION, t->receive);
+    SET(WRITEDATA, t->ctx);
+    SET(NOPROGRESS, 0L);
+    SET(XFERINFOFUNCTION, t->progress);
+    SET(XFERINFODATA, t->ctx);
+    SET(ERRORBUFFER, t->words);
+#undef SET
+    return !bad;
 }

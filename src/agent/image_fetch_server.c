@@ -19,9 +19,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-#define CONNECT_S       10L
-#define STALL_S         60L
-#define SLOW_BYTES_S    1024L
+#define CONNECT_S       10
 #define PATIENCE_S      300
 #define PAUSE_FIRST_MS  100
 #define PAUSE_MAX_MS    5000
@@ -114,27 +112,20 @@ static int set_up(struct transfer *t)
 {
     const struct image_fetch_server *server = t->server;
     CURL *c = t->curl;
-    long stall = t->sink.f->stall_s ? (long)t->sink.f->stall_s : STALL_S;
-    bool bad = false;
+    const struct image_fetch_transfer transfer = {
+        .url = t->url,
+        .protocols = server->authority_path ? "https" : "http",
+        .connect_s = CONNECT_S,
+        .stall_s = t->sink.f->stall_s,
+        .receive = on_data,
+        .progress = tick,
+        .ctx = t,
+        .words = t->words,
+    };
+    bool bad = !image_fetch_transfer_init(c, &transfer);
 #define SET(option, value) bad |= curl_easy_setopt(c, CURLOPT_##option, value) != CURLE_OK
-    SET(URL, t->url);
-    SET(PROTOCOLS_STR, server->authority_path ? "https" : "http");
-    SET(NOSIGNAL, 1L);
-    SET(PROXY, "");
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CONNECTTIMEOUT, MIN(stall, CONNECT_S));
-    SET(LOW_SPEED_LIMIT, SLOW_BYTES_S);
-    SET(LOW_SPEED_TIME, stall);
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(USERAGENT, "virga/" VIRGA_VERSION);
     SET(HEADERFUNCTION, on_header);
     SET(HEADERDATA, t);
-    SET(WRITEFUNCTION, on_data);
-    SET(WRITEDATA, t);
-    SET(NOPROGRESS, 0L);
-    SET(XFERINFOFUNCTION, tick);
-    SET(XFERINFODATA, t);
-    SET(ERRORBUFFER, t->words);
     if (server->authority_path) {
         SET(CAINFO, server->authority_path);
         SET(SSLCERT, server->cert_path);

@@ -12,9 +12,7 @@
 #include "agent/image_fetch_internal.h"
 #include "base/util.h"
 
-#define CONNECT_S     30L
-#define STALL_S       60L
-#define SLOW_BYTES_S  1024L /* or less, for as long as a stall: a drip does not hold a worker */
+#define CONNECT_S     30
 #define REDIRECTS_MAX 5L
 #define SHOWN_BYTES   200
 
@@ -144,31 +142,26 @@ static int set_up(struct transfer *t, const char *url, struct err *err)
 {
     const struct image_fetch *f = t->sink.f;
     CURL *c = t->curl;
-    long stall = f->stall_s ? (long)f->stall_s : STALL_S;
-    bool bad = false;
+    const struct image_fetch_transfer transfer = {
+        .url = url,
+        .protocols = "http,https",
+        .connect_s = CONNECT_S,
+        .stall_s = f->stall_s,
+        .receive = receive,
+        .progress = tick,
+        .ctx = t,
+        .words = t->words,
+    };
+    bool bad = !image_fetch_transfer_init(c, &transfer);
 #define SET(option, value) bad |= curl_easy_setopt(c, CURLOPT_##option, value) != CURLE_OK
-    SET(URL, url);
-    SET(PROTOCOLS_STR, "http,https");
     SET(REDIR_PROTOCOLS_STR, "http,https");
     SET(FOLLOWLOCATION, 1L);
     SET(MAXREDIRS, f->max_redirects ? (long)f->max_redirects : REDIRECTS_MAX);
     SET(FAILONERROR, 1L);
-    SET(NOSIGNAL, 1L);
-    SET(PROXY, f->proxy ? f->proxy : "");
-    SET(NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CONNECTTIMEOUT, MIN(stall, CONNECT_S));
-    SET(LOW_SPEED_LIMIT, SLOW_BYTES_S);
-    SET(LOW_SPEED_TIME, stall);
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(USERAGENT, "virga/" VIRGA_VERSION);
+    if (f->proxy)
+        SET(PROXY, f->proxy);
     SET(OPENSOCKETFUNCTION, open_socket);
     SET(OPENSOCKETDATA, t);
-    SET(WRITEFUNCTION, receive);
-    SET(WRITEDATA, t);
-    SET(NOPROGRESS, 0L);
-    SET(XFERINFOFUNCTION, tick);
-    SET(XFERINFODATA, t);
-    SET(ERRORBUFFER, t->words);
     SET(MAXFILESIZE_LARGE, (curl_off_t)MIN(f->max_bytes, (uint64_t)INT64_MAX));
 #undef SET
     return bad ? err_set(err, ENOTSUP, "this libcurl cannot do what is needed for %s", t->shown)
