@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/fault.h"
+#include "base/huge_pages.h"
 #include "cmd/virga-agent/agent.h"
 
 int main(int argc, char **argv)
@@ -14,6 +15,8 @@ int main(int argc, char **argv)
     if (ret == 1)
         return 0;
     bool misused = ret;
+    if (!ret && o.simulate)
+        huge_pages_restart(argv);
     if (!ret)
         ret = fault_setup_from_env(&err);
     if (!ret) {

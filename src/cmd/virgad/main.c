@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/huge_pages.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
@@ -257,20 +258,6 @@ static int restore(struct virgad *v, struct err *err)
     return restore_store(v->options.restore, v->store_path, err);
 }
 
-/* The catalog is hundreds of MiB that are looked at all over: in huge pages a create costs a
- * quarter less (docs/arch/22-server.md). glibc asks for them at its start only, so this program
- * starts once more; a GLIBC_TUNABLES that is set already is left as it is. */
-static void start_with_huge_pages(char **argv)
-{
-    static const char name[] = "GLIBC_TUNABLES";
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (n <= 0 || getenv(name) || setenv(name, "glibc.malloc.hugetlb=1", 0))
-        return;
-    self[n] = '\0';
-    execv(self, argv);
-}
-
 int main(int argc, char **argv)
 {
     struct virgad v = {0};
@@ -281,7 +268,7 @@ int main(int argc, char **argv)
         return usage(stdout);
     if (v.options.version)
         return puts("virgad 0.1.0") < 0;
-    start_with_huge_pages(argv);
+    huge_pages_restart(argv); /* the catalog is hundreds of MiB */
     log_setup(2, LOG_INFO, NULL);
     int r = fault_setup_from_env(&err);
     if (!r)
