@@ -24,7 +24,6 @@ struct web_link {
 
 static void finish(struct web_loop *loop, struct web_link *link, const char *why)
 {
-    loop->sockets -= link->is_open;
     if (link->connecting) { /* the caller is told by what web_link_connect() returns */
         snprintf(link->why, sizeof(link->why), "%s", why);
         return;
@@ -58,7 +57,6 @@ static int on_event(struct web_vhost *v, struct lws *wsi, enum lws_callback_reas
         return add_authorization(link, wsi, in, bytes);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         link->is_open = true;
-        v->loop->sockets++;
         web_silence_begin(v->loop, &link->stream);
         link->ops->open(link->stream.session);
         return 0;

@@ -22,6 +22,7 @@
 #define WEB_RECEIVE_BYTES (32 * 1024)
 
 struct web_loop {
+    struct uv_loop_s *uv;
     struct lws_context *lws;
     _Atomic bool stop;
     pthread_mutex_t lock; /* of the queue below */
@@ -33,8 +34,7 @@ struct web_loop {
     struct web_stream *streams; /* that are open */
     struct web_timer *silence;  /* looks at them; NULL until the first */
     int64_t ping_us, hangup_us;
-    bool stopping;    /* web_loop_destroy() has begun */
-    unsigned sockets; /* connections of servers, and open ones of clients */
+    bool stopping; /* web_loop_destroy() has begun */
 };
 
 /* What libwebsockets calls a vhost: a server that listens, or the certificates of a client. First
@@ -114,6 +114,7 @@ struct web_stream {
     char *in;
     size_t in_bytes, in_capacity;
     unsigned end_status; /* 0: it goes on */
+    bool closing;        /* of the close frame no more than the sending is left */
     /* Silence (web_silence.c). */
     struct web_loop *loop; /* NULL: not looked at */
     struct web_stream *next, **link;

@@ -3,16 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <uv.h>
+/* Its sys/param.h has those of base/util.h. */
+#undef MIN
+#undef MAX
 
 #include "base/log.h"
 #include "base/util.h"
 #include "web/web_internal.h"
-
-#define LOOK_NS     35 /* at a socket, measured on an EPYC */
-#define LOOKS       4  /* a look at all of them takes at most this part of the time */
-#define REST_MIN_NS INT64_C(100000)
-#define REST_MAX_NS INT64_C(5000000)
 
 struct web_timer {
     struct deadline due;
@@ -90,9 +88,15 @@ struct web_loop *web_loop_create(struct err *err)
         .user = l,
         .max_http_header_data2 = WEB_HEADER_BYTES,
         .pt_serv_buf_size = WEB_RECEIVE_BYTES,
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+                   LWS_SERVER_OPTION_LIBUV,
     };
-    if (l) {
+    void *loops[1];
+    if (l)
+        l->uv = calloc(1, sizeof(*l->uv));
+    if (l && l->uv && !uv_loop_init(l->uv)) {
+        loops[0] = l->uv;
+        info.foreign_loops = loops;
         l->posts_end = &l->posts;
         web_loop_silence(l, 15000000, 40000000);
         pthread_mutex_init(&l->lock, NULL);
@@ -100,35 +104,17 @@ struct web_loop *web_loop_create(struct err *err)
     }
     if (l && l->lws)
         return l;
-    err_set(err, ENOMEM, "could not set up libwebsockets");
+    err_set(err, ENOMEM,
+            "could not set up libwebsockets: the package libwebsockets-evlib-uv has to be there");
     web_loop_destroy(l);
     return NULL;
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-/* poll() looks at every socket, and a fleet's are thousands: where that would take more than a part
- * of the time the next look waits a little, and finds more to do at once. Returns the time. */
-static int64_t rest(const struct web_loop *l, int64_t looked_ns)
-{
-    int64_t least = (int64_t)l->sockets * LOOK_NS * LOOKS, now = now_ns();
-    if (least < REST_MIN_NS || now - looked_ns >= least)
-        return now;
-    nanosleep(&(struct timespec){.tv_nsec = (long)MIN(least - (now - looked_ns), REST_MAX_NS)},
-              NULL);
-    return now_ns();
 }
 
 void web_loop_run(struct web_loop *l)
 {
     running = l;
-    for (int64_t looked_ns = 0; !atomic_load(&l->stop); looked_ns = rest(l, looked_ns))
-        lws_service(l->lws, 0);
+    while (!atomic_load(&l->stop))
+        uv_run(l->uv, UV_RUN_ONCE);
     running = NULL;
     atomic_store(&l->stop, false);
 }
@@ -145,12 +131,17 @@ void web_loop_destroy(struct web_loop *l)
         return;
     l->stopping = true;
     web_files_stop(l->files);
-    if (l->lws)
+    if (l->lws) {
         lws_context_destroy(l->lws);
+        while (uv_run(l->uv, UV_RUN_DEFAULT)) {
+        }
+        uv_loop_close(l->uv);
+    }
     web_files_destroy(l->files);
     web_silence_destroy(l);
     deadlines_fini(&l->timers);
     pthread_mutex_destroy(&l->lock);
+    free(l->uv);
     free(l);
 }
 

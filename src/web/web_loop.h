@@ -1,5 +1,6 @@
-/* The thread of web servers and WebSocket clients: libwebsockets' own poll loop, with posts from
- * other threads and timers. It is not io/loop.h: Debian's libwebsockets has no external poll. */
+/* The thread of web servers and WebSocket clients: libwebsockets on a loop of libuv, with posts
+ * from other threads and timers. It is not io/loop.h: Debian's libwebsockets has no external poll.
+ */
 #ifndef WEB_WEB_LOOP_H
 #define WEB_WEB_LOOP_H
 

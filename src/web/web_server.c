@@ -28,7 +28,6 @@ static int on_begin(struct web_server *s, struct lws *wsi)
     if (c->next)
         c->next->link = &c->next;
     s->conns = c;
-    s->vhost.loop->sockets++;
     lws_set_opaque_user_data(wsi, c);
     return 0;
 }
@@ -38,7 +37,6 @@ static void on_close(struct web_server *s, struct lws *wsi)
     struct web_conn *c = conn_of(wsi);
     if (!c)
         return;
-    s->vhost.loop->sockets--;
     web_request_abandon(c);
     web_socket_destroy(c);
     *c->link = c->next;

@@ -7,16 +7,22 @@
 #include "base/util.h"
 #include "web/web_internal.h"
 
+/* Closed here, and not by returning -1: with an event library Debian's libwebsockets (built for
+ * debugging) then closes twice, the second time before the close frame is out. */
 static int fail(struct web_stream *s, enum lws_close_status status)
 {
+    s->closing = true;
     lws_close_reason(s->wsi, status, NULL, 0);
-    return -1;
+    lws_close_free_wsi(s->wsi, LWS_CLOSE_STATUS_NOSTATUS, "web_stream");
+    return 0;
 }
 
 int web_stream_receive(struct web_stream *s, const char *data, size_t bytes)
 {
     size_t total = s->in_bytes + bytes;
     web_silence_heard(s);
+    if (s->closing)
+        return 0;
     if (total > s->message_max_bytes)
         return fail(s, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
     bool whole = lws_is_final_fragment(s->wsi);
@@ -57,6 +63,8 @@ static int write_ping(struct web_stream *s)
 int web_stream_write(struct web_stream *s)
 {
     struct web_message *m = s->queue;
+    if (s->closing)
+        return 0;
     if (s->ping)
         return write_ping(s);
     if (m) {
@@ -96,7 +104,7 @@ void web_stream_fini(struct web_stream *s)
 
 int web_stream_send(struct web_stream *s, const char *data, size_t bytes, bool text)
 {
-    if (s->queued_bytes + bytes > s->queue_max_bytes)
+    if (s->closing || s->queued_bytes + bytes > s->queue_max_bytes)
         return -EAGAIN;
     struct web_message *m = malloc(sizeof(*m) + LWS_PRE + bytes);
     if (!m)
