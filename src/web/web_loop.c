@@ -132,9 +132,10 @@ void web_loop_destroy(struct web_loop *l)
     l->stopping = true;
     web_files_stop(l->files);
     if (l->lws) {
-        lws_context_destroy(l->lws);
+        lws_context_destroy(l->lws); /* begins; connections are closed by libuv's loop */
         while (uv_run(l->uv, UV_RUN_DEFAULT)) {
         }
+        lws_context_destroy(l->lws); /* ends */
         uv_loop_close(l->uv);
     }
     web_files_destroy(l->files);
