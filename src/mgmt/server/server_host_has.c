@@ -15,7 +15,7 @@
 void server_host_has_pools(struct server *s, const struct store_id *host,
                            const struct link_pool_state *pools, uint32_t n)
 {
-    struct server_storage_pool out[SERVER_STORAGE_POOLS];
+    struct server_storage_pool out[2 * SERVER_STORAGE_POOLS]; /* some may be of no use */
     size_t kept = 0;
     for (uint32_t i = 0; i < n && kept < ARRAY_LEN(out); i++) {
         const struct link_pool_state *p = &pools[i];
