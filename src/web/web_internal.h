@@ -114,7 +114,7 @@ struct web_stream {
     char *in;
     size_t in_bytes, in_capacity;
     unsigned end_status; /* 0: it goes on */
-    bool closing;        /* of the close frame no more than the sending is left */
+    bool closing;        /* only its close frame is still to go out */
     /* Silence (web_silence.c). */
     struct web_loop *loop; /* NULL: not looked at */
     struct web_stream *next, **link;

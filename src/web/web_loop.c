@@ -94,7 +94,11 @@ struct web_loop *web_loop_create(struct err *err)
     void *loops[1];
     if (l)
         l->uv = calloc(1, sizeof(*l->uv));
-    if (l && l->uv && !uv_loop_init(l->uv)) {
+    if (l && l->uv && uv_loop_init(l->uv)) {
+        free(l->uv); /* it is nothing to close */
+        l->uv = NULL;
+    }
+    if (l && l->uv) {
         loops[0] = l->uv;
         info.foreign_loops = loops;
         l->posts_end = &l->posts;
@@ -136,8 +140,9 @@ void web_loop_destroy(struct web_loop *l)
         while (uv_run(l->uv, UV_RUN_DEFAULT)) {
         }
         lws_context_destroy(l->lws); /* ends */
-        uv_loop_close(l->uv);
     }
+    if (l->uv)
+        uv_loop_close(l->uv);
     web_files_destroy(l->files);
     web_silence_destroy(l);
     deadlines_fini(&l->timers);

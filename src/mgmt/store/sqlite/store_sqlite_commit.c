@@ -1,8 +1,8 @@
 /* One group: BEGIN IMMEDIATE, its transactions, the hot rows, the audit link, COMMIT.
  *
  * A transaction that is refused is undone alone, for which SQLite keeps a copy of each page that it
- * changes, from a savepoint on. That is rare, and the copies are a tenth of all work: so a group
- * is first tried without savepoints, and where one is refused, undone and done again with them.
+ * changes, from a savepoint on. That is rare: so a group is first tried without savepoints, and
+ * where one is refused, undone and done again with them.
  *
  * When COMMIT fails the group did not happen for SQLite, but its frames may lie in the log,
  * complete and with the commit's mark: an fsync that failed came after the write. A crash before
